@@ -1,0 +1,61 @@
+// A group of ranks that talk. Every rank of the group makes the same calls in
+// the same order; a size-1 group does nothing, decided here and not in each
+// transport. A lost peer is fatal to the whole job, never to one rank.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kernels/memory/view.h"
+
+namespace subgen {
+
+enum class ReduceOp { kSum, kMax };
+
+// What a rank spent in collectives of one group since it began. Groups of one
+// rank and empty messages cost nothing and are not counted.
+struct CommunicatorStats {
+  int64_t calls = 0;
+  int64_t bytes = 0;     // handed in by this rank
+  double seconds = 0.0;  // waiting for peers included
+};
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  // data = op over ranks, in place, the same sizes everywhere.
+  void AllReduce(Vector<float> data, ReduceOp op);
+  // all = what each rank hands in, in rank order; counts[rank] == mine.size(),
+  // all.size() == sum of counts. Zero counts are ordinary. `mine` lies outside
+  // `all`.
+  void AllGather(Vector<const float> mine, Vector<const int> counts,
+                 Vector<float> all);
+  // Root's bytes everywhere. Ranks other than the root may wait here for long:
+  // they sleep rather than spin.
+  void Broadcast(Vector<std::byte> data, int root);
+  // The ranks that give the same colour (>= 0), in rank order. Collective.
+  virtual std::unique_ptr<Communicator> Split(int color) = 0;
+
+  const CommunicatorStats& stats() const { return stats_; }
+
+ protected:
+  virtual void DoAllReduce(Vector<float> data, ReduceOp op) = 0;
+  virtual void DoAllGather(Vector<const float> mine, Vector<const int> counts,
+                           Vector<float> all) = 0;
+  virtual void DoBroadcast(Vector<std::byte> data, int root) = 0;
+
+ private:
+  CommunicatorStats stats_;
+};
+
+// A string of any length from the root, its size first.
+std::string BroadcastString(Communicator& ranks, std::string text, int root);
+
+// The embedded default: one rank, no library.
+std::unique_ptr<Communicator> MakeSingleRank();
+
+}  // namespace subgen

@@ -1,0 +1,30 @@
+// From the settings of a cache to what one KV head of one slot may hold here.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "engine/cache/cache_policy.h"
+#include "engine/cache/recent_window.h"
+
+namespace subgen {
+
+struct CachePlan {
+  RowLayout layout;
+  WindowShape window;
+  int64_t sketch_rows = 0;  // of this token shard; 0: nothing leaves the window
+};
+
+// Checks every setting that policies share. Where the budget holds the whole
+// context the window does too, and every policy is exact. All token shards
+// return the same error or none.
+absl::StatusOr<CachePlan> PlanCache(const CacheConfig& config,
+                                    const CacheShape& shape);
+
+// Rows that a token shard may give its sketch: its part of the budget less its
+// sinks and the most recent tokens that it can own. May be negative.
+int64_t SketchRows(const CacheConfig& config, const CacheShape& shape,
+                   int64_t budget_rows, int token_shard);
+
+// Bytes of a row with all that the policy keeps of it, at most.
+int64_t RowCost(const CacheConfig& config, RowLayout layout);
+
+}  // namespace subgen

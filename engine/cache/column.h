@@ -1,0 +1,77 @@
+// One array of a cache, a fixed number of elements for each row. It grows by
+// an eighth at a time, so that memory stays near what is used, and never over
+// its limit, so that a full cache is exactly as large as planned.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/status/status.h"
+#include "engine/cache/serial.h"
+#include "kernels/base/status_macros.h"
+#include "kernels/memory/buffer.h"
+
+namespace subgen {
+
+template <class T>
+class Column {
+ public:
+  Column() = default;
+  explicit Column(int64_t limit, int64_t width = 1)
+      : limit_(limit), width_(width) {}
+
+  int64_t size() const { return size_; }  // rows
+  int64_t bytes() const { return data_.bytes(); }
+  T* row(int64_t i) { return data_.data() + i * width_; }
+  const T* row(int64_t i) const { return data_.data() + i * width_; }
+  T& operator[](int64_t i) { return data_[i * width_]; }
+  const T& operator[](int64_t i) const { return data_[i * width_]; }
+  Vector<T> span() { return {data_.data(), static_cast<size_t>(size_)}; }
+  Vector<const T> span() const {
+    return {data_.data(), static_cast<size_t>(size_)};
+  }
+
+  // New rows are zero, or what they were when the column was shorter.
+  void Resize(int64_t size) {
+    SUBGEN_CHECK(size >= 0 && size <= limit_, size, " of ", limit_);
+    const int64_t capacity = width_ == 0 ? limit_ : data_.size() / width_;
+    if (size > capacity) Reallocate(Grown(capacity, size));
+    size_ = size;
+  }
+
+  void Save(ByteWriter* out) const {
+    out->Put(size_);
+    out->PutAll(Vector<const T>(data_.data(), size_ * width_));
+  }
+  // Refuses more rows than the limit.
+  absl::Status Load(ByteReader* in) {
+    int64_t size = 0;
+    RETURN_IF_ERROR(in->Get(&size));
+    const int64_t row_bytes = width_ * static_cast<int64_t>(sizeof(T));
+    RETURN_IF_ERROR(
+        CheckSaved(size >= 0 && size <= limit_ &&
+                       (row_bytes == 0 || size <= in->left() / row_bytes),
+                   "the number of rows"));
+    Resize(size);
+    return in->GetAll(Vector<T>(data_.data(), size_ * width_));
+  }
+
+ private:
+  int64_t Grown(int64_t capacity, int64_t size) const {
+    constexpr int64_t kStep = 64;
+    const int64_t next = (capacity + capacity / 8 + kStep) / kStep * kStep;
+    return std::min(limit_, std::max(size, next));
+  }
+  void Reallocate(int64_t rows) {
+    Buffer<T> grown(rows * width_);
+    if (size_ > 0) std::memcpy(grown.data(), data_.data(), data_.bytes());
+    data_ = std::move(grown);
+  }
+
+  Buffer<T> data_;
+  int64_t size_ = 0;
+  int64_t limit_ = 0;
+  int64_t width_ = 1;
+};
+
+}  // namespace subgen

@@ -1,0 +1,55 @@
+// Encoded keys and values of one KV head of one slot.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/cache/column.h"
+#include "kernels/weighted_rows.h"
+
+namespace subgen {
+
+struct RowLayout {
+  RowFormat format = RowFormat::kF32;
+  int64_t head_dim = 0;
+
+  int64_t row_bytes() const { return RowBytes(format, head_dim); }
+};
+
+// A key and its value in some store; value may be null where none is kept.
+struct EncodedRow {
+  const std::byte* key = nullptr;
+  const std::byte* value = nullptr;
+};
+
+class RowStore {
+ public:
+  enum class Holds { kKeys, kKeysAndValues };
+
+  RowStore() = default;
+  RowStore(RowLayout layout, int64_t limit,
+           Holds holds = Holds::kKeysAndValues);
+
+  int64_t size() const { return keys_.size(); }
+  int64_t bytes() const { return keys_.bytes() + values_.bytes(); }
+
+  void Resize(int64_t rows);
+  // Row i <= size(); i == size() appends. `row` may be of this store.
+  void Set(int64_t i, EncodedRow row);
+  void Encode(int64_t i, Vector<const float> key, Vector<const float> value);
+
+  EncodedRow row(int64_t i) const;
+  void DecodeKey(int64_t i, Vector<float> out) const;
+  // Rows [first, first + count), without biases.
+  WeightedRows View(int64_t first, int64_t count) const;
+  WeightedRows View() const { return View(0, size()); }
+
+  void Save(ByteWriter* out) const;
+  absl::Status Load(ByteReader* in);
+
+ private:
+  RowLayout layout_;
+  bool has_values_ = true;
+  Column<std::byte> keys_, values_;
+};
+
+}  // namespace subgen

@@ -1,0 +1,31 @@
+#include "engine/cache/sink_rotation.h"
+
+#include <cmath>
+
+namespace subgen {
+
+SinkRotation::SinkRotation(const Rotary& rotary, int64_t delta)
+    : interleaved_(rotary.interleaved) {
+  for (const double frequency : rotary.inverse_frequency) {
+    cosine_.push_back(std::cos(delta * frequency));
+    sine_.push_back(std::sin(delta * frequency));
+  }
+}
+
+void SinkRotation::Turn(const Rows& keys, Vector<float> out) const {
+  const size_t pairs = cosine_.size();
+  for (int64_t i = 0; i < keys.count; ++i) {
+    const Vector<float> key = out.subspan(i * keys.dim, keys.dim);
+    DecodeRow(keys.format, keys.row(i), key);
+    for (size_t pair = 0; pair < pairs; ++pair) {
+      float& x = key[interleaved_ ? 2 * pair : pair];
+      float& y = key[interleaved_ ? 2 * pair + 1 : pair + pairs];
+      const double turned_x = x * cosine_[pair] - y * sine_[pair];
+      const double turned_y = x * sine_[pair] + y * cosine_[pair];
+      x = static_cast<float>(turned_x);
+      y = static_cast<float>(turned_y);
+    }
+  }
+}
+
+}  // namespace subgen

@@ -1,0 +1,79 @@
+// What is kept of the tokens that left the window, for one KV head of one slot.
+// The window, attention and everything else that policies share is in
+// sketch_policy.h; a policy is what its sketch selects.
+#pragma once
+
+#include <vector>
+
+#include "engine/cache/row_store.h"
+#include "kernels/backend.h"
+
+namespace subgen {
+
+// Tokens that left the window, ascending in position. Keys and values as they
+// were stored; only some sketches are given points and distances.
+struct LeavingTokens {
+  Vector<const int64_t> positions;
+  Rows keys, values;
+  Vector<const float> scores;
+  Matrix<const float> points;  // the keys as floats
+
+  int64_t count() const { return keys.count; }
+  EncodedRow row(int64_t i) const { return {keys.row(i), values.row(i)}; }
+};
+
+// What a sketch must know of where it stands.
+struct SketchPlace {
+  RowLayout layout;
+  uint64_t seed = 0;
+  int layer = 0;
+  int head = 0;  // of the model
+  Backend* backend = nullptr;
+};
+
+class Sketch {
+ public:
+  virtual ~Sketch() = default;
+
+  // Distances that Insert of these tokens will read, row i for token i.
+  // Insert may be called with at most kMostTokens at once.
+  static constexpr int64_t kMostTokens = 32;
+  virtual int64_t DistanceColumns() const { return 0; }
+  virtual void AddDistances(const LeavingTokens&, Matrix<float>,
+                            std::vector<DistanceTask>*) const {}
+  // One token after another; how they are split over calls changes nothing.
+  virtual void Insert(const LeavingTokens& tokens,
+                      Matrix<const float> squared) = 0;
+  // The last token of the prompt was appended.
+  virtual void EndPrompt() {}
+
+  virtual void AddRows(std::vector<WeightedRows>* out) const = 0;
+  // Of sketches that learn from attention: one for each row.
+  virtual Vector<float> Scores() { return {}; }
+  virtual int64_t rows() const = 0;
+  virtual int64_t bytes() const = 0;
+
+  virtual void Save(ByteWriter* out) const = 0;
+  // `entered`: tokens that left the window so far.
+  virtual absl::Status Load(ByteReader* in, int64_t entered) = 0;
+};
+
+// Squared distances of token i: to the `existing` rows, then to the tokens
+// before it. Column of a row that token j became: existing.count + j.
+inline void AddTokenDistances(const LeavingTokens& tokens, const Rows& existing,
+                              Matrix<float> squared,
+                              std::vector<DistanceTask>* tasks) {
+  for (int64_t i = 0; i < tokens.count(); ++i) {
+    const Vector<const float> point = tokens.points.row(i);
+    const Vector<float> row = squared.row(i);
+    if (existing.count > 0) {
+      tasks->push_back({point, existing, row.first(existing.count)});
+    }
+    if (i == 0) continue;
+    Rows before = tokens.keys;
+    before.count = i;
+    tasks->push_back({point, before, row.subspan(existing.count, i)});
+  }
+}
+
+}  // namespace subgen

@@ -1,0 +1,226 @@
+#include "engine/cache/sketch_policy.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "engine/cache/leaving_batch.h"
+#include "kernels/base/status_macros.h"
+
+namespace subgen {
+
+// One batch a KV head, all of the same tokens.
+struct SketchPolicy::Leaving {
+  std::vector<LeavingBatch> heads;
+  bool full() const { return heads[0].size() == Sketch::kMostTokens; }
+};
+
+SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
+    : options_(std::move(options)),
+      backend_(backend),
+      slots_(options_.shape.slots) {
+  if (options_.plan.sketch_rows > 0) return;
+  options_.make_sketch = nullptr;
+  options_.plan.window.scored = false;
+}
+
+SketchPolicy::Slot SketchPolicy::NewSlot() const {
+  const CacheShape& shape = options_.shape;
+  Slot slot;
+  for (int head = 0; head < shape.kv_heads; ++head) {
+    const SketchPlace place = {options_.plan.layout, options_.seed, shape.layer,
+                               shape.first_kv_head + head, &backend_};
+    slot.heads.push_back(
+        {RecentWindow(options_.plan.window, options_.plan.layout),
+         options_.make_sketch ? options_.make_sketch(place) : nullptr});
+  }
+  return slot;
+}
+
+SketchPolicy::Slot& SketchPolicy::SlotOf(const Chunk& chunk) {
+  SUBGEN_CHECK(chunk.slot >= 0 && chunk.slot < options_.shape.slots,
+               chunk.slot);
+  Slot& slot = slots_[chunk.slot];
+  SUBGEN_CHECK(chunk.position == slot.next_position, "slot ", chunk.slot,
+               " holds ", slot.next_position, " tokens, not ", chunk.position);
+  return slot;
+}
+
+std::vector<WeightedRows> SketchPolicy::RowsOf(const Head& head) const {
+  std::vector<WeightedRows> rows;
+  head.window.AddRows(&rows);
+  if (head.sketch != nullptr) head.sketch->AddRows(&rows);
+  return rows;
+}
+
+std::vector<WeightedRows> SketchPolicy::ReindexedRows(
+    const Head& head, const SinkRotation& rotation,
+    std::vector<float>* turned) const {
+  WeightedRows sinks = head.window.SinkRows();
+  const Rows& keys = sinks.keys;
+  turned->resize(keys.count * keys.dim);
+  rotation.Turn(keys, *turned);
+  sinks.keys = FloatRows({turned->data(), keys.count, keys.dim});
+  std::vector<WeightedRows> rows = {sinks};
+  head.window.AddRecentRows(&rows);
+  return rows;
+}
+
+int64_t SketchPolicy::Dropped(const Slot& slot) const {
+  const WindowShape& window = options_.plan.window;
+  return std::max<int64_t>(
+      0, slot.next_position - window.sink_tokens - window.recent_tokens);
+}
+
+void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
+  std::vector<AttentionTask> tasks;
+  // Keys of turned sinks, until the backend has read them.
+  std::vector<std::vector<float>> turned(step.chunks.size() *
+                                         options_.shape.kv_heads);
+  auto next_turned = turned.begin();
+  for (const Chunk& chunk : step.chunks) {
+    const Slot& slot = SlotOf(chunk);
+    const bool reindex = options_.reindex_sinks && Dropped(slot) > 0;
+    std::optional<SinkRotation> rotation;
+    if (reindex) rotation.emplace(options_.shape.rotary, Dropped(slot));
+    for (size_t head = 0; head < slot.heads.size(); ++head) {
+      const Head& state = slot.heads[head];
+      for (const WeightedRows& rows :
+           reindex ? ReindexedRows(state, *rotation, &*next_turned++)
+                   : RowsOf(state)) {
+        if (rows.keys.count == 0) continue;
+        tasks.push_back({step.Queries(chunk, head),
+                         rows,
+                         {},
+                         step.group,
+                         step.Partials(out, chunk, head)});
+      }
+    }
+  }
+  backend_.Attend(tasks);
+}
+
+void SketchPolicy::Observe(const LayerStep& step,
+                           Vector<const float> log_partition) {
+  if (!options_.plan.window.scored) return;
+  step_scores_.assign(options_.shape.kv_heads * step.owned, 0.0f);
+  std::vector<AttentionMassTask> tasks;
+  for (const Chunk& chunk : step.chunks) {
+    Slot& slot = SlotOf(chunk);
+    for (int head = 0; head < options_.shape.kv_heads; ++head) {
+      AttentionMassTask task;
+      task.queries = step.Queries(chunk, head);
+      task.group = step.group;
+      task.log_partition = step.PerQuery(log_partition, chunk, head);
+      if (!slot.heads.empty()) AddPastMass(task, &slot.heads[head], &tasks);
+      if (chunk.owned_count == 0) continue;
+      task.keys = FloatRows(step.Keys(chunk, head));
+      task.row_token = step.Tokens(chunk);
+      task.mass = Vector<float>(step_scores_)
+                      .subspan(head * step.owned + chunk.first_owned,
+                               chunk.owned_count);
+      tasks.push_back(task);
+    }
+  }
+  backend_.AccumulateMass(tasks);
+}
+
+void SketchPolicy::AddPastMass(AttentionMassTask task, Head* head,
+                               std::vector<AttentionMassTask>* tasks) const {
+  std::vector<Vector<float>> scores = head->window.Scores();
+  scores.push_back(head->sketch->Scores());
+  const std::vector<WeightedRows> rows = RowsOf(*head);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    task.keys = rows[i].keys;
+    task.mass = scores[i];
+    if (task.keys.count > 0) tasks->push_back(task);
+  }
+}
+
+void SketchPolicy::Append(const LayerStep& step) {
+  SUBGEN_CHECK(!options_.plan.window.scored ||
+                   static_cast<int64_t>(step_scores_.size()) ==
+                       options_.shape.kv_heads * step.owned,
+               "Append without Observe");
+  for (const Chunk& chunk : step.chunks) {
+    AppendChunk(step, chunk, &SlotOf(chunk));
+  }
+  step_scores_.clear();
+}
+
+void SketchPolicy::AppendChunk(const LayerStep& step, const Chunk& chunk,
+                               Slot* slot) {
+  if (slot->heads.empty()) *slot = NewSlot();
+  Leaving leaving;
+  leaving.heads.resize(slot->heads.size());
+  const Vector<const int64_t> positions = step.Positions(chunk);
+  for (int i = 0; i < chunk.owned_count; ++i) {
+    Evict(positions[i] + 1, slot, &leaving);
+    for (size_t head = 0; head < slot->heads.size(); ++head) {
+      const int64_t row = head * step.owned + chunk.first_owned + i;
+      slot->heads[head].window.Push(
+          positions[i], step.keys.row(row), step.values.row(row),
+          step_scores_.empty() ? 0.0f : step_scores_[row]);
+    }
+  }
+  slot->next_position = chunk.position + chunk.count;
+  Evict(slot->next_position, slot, &leaving);
+  Flush(slot, &leaving);
+  if (!chunk.ends_prompt) return;
+  for (Head& head : slot->heads) {
+    if (head.sketch != nullptr) head.sketch->EndPrompt();
+  }
+}
+
+void SketchPolicy::Evict(int64_t next_position, Slot* slot, Leaving* leaving) {
+  std::vector<Head>& heads = slot->heads;
+  while (!heads.empty() && heads[0].window.HasLeaving(next_position)) {
+    for (size_t i = 0; i < heads.size(); ++i) {
+      if (heads[i].sketch != nullptr) {
+        leaving->heads[i].Add(heads[i].window.Front(), options_.plan.layout);
+      }
+      heads[i].window.Pop();
+    }
+    if (leaving->full()) Flush(slot, leaving);
+  }
+}
+
+void SketchPolicy::Flush(Slot* slot, Leaving* leaving) {
+  if (slot->heads.empty() || leaving->heads[0].size() == 0) return;
+  const int64_t tokens = leaving->heads[0].size();
+  std::vector<LeavingTokens> views;
+  std::vector<std::vector<float>> squared(slot->heads.size());
+  std::vector<Matrix<float>> matrices;
+  std::vector<DistanceTask> tasks;
+  for (size_t i = 0; i < slot->heads.size(); ++i) {
+    const Sketch& sketch = *slot->heads[i].sketch;
+    const int64_t columns = sketch.DistanceColumns();
+    squared[i].resize(tokens * columns);
+    matrices.emplace_back(squared[i].data(), tokens, columns);
+    views.push_back(leaving->heads[i].View(options_.plan.layout, columns > 0));
+    if (columns > 0) sketch.AddDistances(views[i], matrices[i], &tasks);
+  }
+  if (!tasks.empty()) backend_.Distances(tasks);
+  for (size_t i = 0; i < slot->heads.size(); ++i) {
+    slot->heads[i].sketch->Insert(views[i], matrices[i]);
+    leaving->heads[i].Clear();
+  }
+}
+
+void SketchPolicy::Forget(int slot) { slots_.at(slot) = Slot(); }
+
+CacheStats SketchPolicy::Stats(int slot) const {
+  const Slot& state = slots_.at(slot);
+  CacheStats stats;
+  stats.tokens_seen = state.next_position;
+  for (const Head& head : state.heads) {
+    stats.rows += head.window.rows();
+    stats.bytes += head.window.bytes();
+    if (head.sketch == nullptr) continue;
+    stats.rows += head.sketch->rows();
+    stats.bytes += head.sketch->bytes();
+  }
+  return stats;
+}
+
+}  // namespace subgen

@@ -1,0 +1,77 @@
+// The one cache policy: sinks and recent tokens exact, and a sketch of what
+// left the window. Policies differ in the sketch that they make.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/cache/budget.h"
+#include "engine/cache/cache_policy.h"
+#include "engine/cache/sink_rotation.h"
+#include "engine/cache/sketch.h"
+
+namespace subgen {
+
+struct SketchPolicyOptions {
+  std::string fingerprint;  // what must agree for Load
+  CacheShape shape;
+  CachePlan plan;
+  uint64_t seed = 0;
+  bool reindex_sinks = false;  // sink_rotation.h
+  // Where empty, what leaves the window is dropped. With plan.window.scored,
+  // sketches learn from attention.
+  std::function<std::unique_ptr<Sketch>(const SketchPlace&)> make_sketch;
+};
+
+class SketchPolicy final : public CachePolicy {
+ public:
+  SketchPolicy(SketchPolicyOptions options, Backend& backend);
+
+  void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
+  void Observe(const LayerStep& step,
+               Vector<const float> log_partition) override;
+  void Append(const LayerStep& step) override;
+  void Forget(int slot) override;
+  CacheStats Stats(int slot) const override;
+  std::string Save(int slot) const override;
+  absl::Status Load(int slot, absl::string_view saved) override;
+
+ private:
+  struct Head {
+    RecentWindow window;
+    std::unique_ptr<Sketch> sketch;  // may be null
+  };
+  struct Slot {
+    int64_t next_position = 0;
+    std::vector<Head> heads;  // empty before the first token
+  };
+  struct Leaving;  // tokens on their way from the windows to the sketches
+
+  Slot NewSlot() const;
+  Slot& SlotOf(const Chunk& chunk);
+  std::vector<WeightedRows> RowsOf(const Head& head) const;
+  // The same rows with the sinks turned; `turned` is where their keys lie.
+  std::vector<WeightedRows> ReindexedRows(const Head& head,
+                                          const SinkRotation& rotation,
+                                          std::vector<float>* turned) const;
+  int64_t Dropped(const Slot& slot) const;  // tokens, where there is no sketch
+  // Adds tasks for the past rows of a head; `task` has its queries.
+  void AddPastMass(AttentionMassTask task, Head* head,
+                   std::vector<AttentionMassTask>* tasks) const;
+  void AppendChunk(const LayerStep& step, const Chunk& chunk, Slot* slot);
+  // Moves what is not recent before `next_position` on to the sketches.
+  void Evict(int64_t next_position, Slot* slot, Leaving* leaving);
+  void Flush(Slot* slot, Leaving* leaving);
+  absl::Status LoadSlot(absl::string_view saved, Slot* slot) const;
+
+  SketchPolicyOptions options_;
+  Backend& backend_;
+  std::vector<Slot> slots_;
+  // Attention that the tokens of this step received in it, laid out as the
+  // step's keys; from Observe to Append.
+  std::vector<float> step_scores_;
+};
+
+}  // namespace subgen

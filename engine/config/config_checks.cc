@@ -1,0 +1,64 @@
+#include "engine/config/config_checks.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "engine/config/fields.h"
+#include "kernels/base/status_macros.h"
+
+namespace subgen {
+namespace {
+
+// "cache.budget_tokens: 8 (a.yaml:3:8)".
+std::string Show(const char* key, const EngineConfig& config,
+                 const SettingPlaces& places) {
+  const auto place = places.find(key);
+  return absl::StrCat(key, ": ", FormatField(*FindField(key), config), " (",
+                      place == places.end() ? "default" : place->second, ")");
+}
+
+absl::Status CheckBudget(const EngineConfig& config,
+                         const SettingPlaces& places) {
+  const CacheConfig& cache = config.cache;
+  std::vector<std::string> given;
+  const auto add = [&](bool set, const char* key) {
+    if (set) given.push_back(Show(key, config, places));
+  };
+  add(cache.budget_tokens > 0, "cache.budget_tokens");
+  add(cache.budget_bytes > 0, "cache.budget_bytes");
+  add(cache.budget_fraction > 0, "cache.budget_fraction");
+  if (given.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        absl::StrJoin(given, " and "),
+        " are budgets, of which one at most is legal; set the others to 0"));
+  }
+  if (cache.sink_tokens + cache.recent_tokens < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Show("cache.sink_tokens", config, places), " and ",
+                     Show("cache.recent_tokens", config, places),
+                     " leave no exact token; their sum must be 1 or more"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRanks(const EngineConfig& config,
+                        const SettingPlaces& places) {
+  if (config.ranks.count > 1 && config.comm != "threads") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Show("ranks.count", config, places), " needs comm: threads, not ",
+        Show("comm", config, places)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckConfig(const EngineConfig& config,
+                         const SettingPlaces& places) {
+  RETURN_IF_ERROR(CheckBudget(config, places));
+  return CheckRanks(config, places);
+}
+
+}  // namespace subgen

@@ -1,0 +1,91 @@
+// Every setting of the engine, as plain structs. engine/config/config_file.h
+// fills them from YAML, environment and command line.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace subgen {
+
+struct RanksConfig {
+  int count = 1;         // ranks as threads, with comm = threads only
+  int head_shards = 0;   // 0: as many as KV heads allow
+  int token_shards = 0;  // 0: the rest
+  int64_t token_block = 16;
+  std::string merge = "all_reduce";  // or all_gather
+};
+
+struct SubgenConfig {
+  std::string mode = "k_center";  // or streaming
+  std::string when = "stream";    // or once: compress after the prompt
+  // k_center: the part of its cluster's size that a centre's weight has:
+  // log-weight = count_exponent * log(n). 0 as in the paper's experiments.
+  double count_exponent = 0.0;
+  // streaming (Algorithm 1). Radius 0 lets the bound on clusters choose it.
+  double radius = 0.0;          // delta, in units of key distance
+  int samples_per_cluster = 4;  // t
+  double value_share = 0.5;     // of the budget's bytes for value samples (s)
+};
+
+struct CacheConfig {
+  std::string policy = "exact";
+  std::string row_format = "bf16";
+  // The budget of a KV head over all its token shards, one of the three at
+  // most; all 0: the whole context.
+  int64_t budget_tokens = 0;     // rows
+  int64_t budget_bytes = 0;      // bytes
+  double budget_fraction = 0.0;  // of the context, in (0, 1]
+  int64_t sink_tokens = 4;       // first tokens, always exact
+  int64_t recent_tokens = 64;    // last tokens, always exact
+  uint64_t seed = 1;
+  SubgenConfig subgen;
+};
+
+struct SamplingConfig {
+  double temperature = 0.0;  // 0: greedy
+  int top_k = 0;             // 0: all
+  double top_p = 1.0;
+  double min_p = 0.0;
+  double repetition_penalty = 1.0;
+  int repetition_window = 64;  // last tokens that the penalty looks at
+  uint64_t seed = 1;
+};
+
+// Empty or 0: what the model file says.
+struct RopeConfig {
+  std::string scaling;  // none, linear, llama3, yarn
+  double factor = 0.0;
+  double frequency_base = 0.0;
+  int64_t original_context = 0;
+};
+
+// Prefixes and suffixes that override the template of the model file.
+struct ChatConfig {
+  std::string template_name;  // auto (empty), chatml, llama2, llama3, ...
+  std::string system;         // the system message; empty: the template's own
+  std::string begin;          // before everything
+  std::string system_prefix, system_suffix;
+  std::string user_prefix, user_suffix;
+  std::string assistant_prefix, assistant_suffix;
+};
+
+struct EngineConfig {
+  std::string model;            // path of a GGUF file
+  std::string backend = "cpu";  // or reference
+  std::string comm = "auto";    // none, threads, mpi
+  int threads = 0;              // a rank; 0: cores of this host over its ranks
+  int64_t context_tokens = 0;   // longest sequence; 0: what the request needs
+  int64_t prefill_chunk = 256;  // tokens of a prompt in one step
+  int max_sequences = 1;        // slots
+  double step_deadline_seconds = 300.0;
+  int max_tokens = 256;
+  std::vector<std::string> stop;  // stop strings
+  RanksConfig ranks;
+  CacheConfig cache;
+  SamplingConfig sampling;
+  RopeConfig rope;
+  ChatConfig chat;
+};
+
+}  // namespace subgen

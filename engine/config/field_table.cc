@@ -1,0 +1,131 @@
+#include "engine/config/fields.h"
+
+namespace subgen {
+namespace {
+
+constexpr double kBillion = 1e9;
+constexpr double kPebibyte = 1125899906842624.0;  // 2^50: exact as a double
+constexpr double kMostRanks = 65536;
+
+Legal Any() { return {}; }
+Legal OneOf(std::vector<absl::string_view> names) {
+  return {.names = std::move(names)};
+}
+Legal Between(double low, double high) { return {.low = low, .high = high}; }
+Legal Above(double low, double high) {
+  return {.low = low, .high = high, .above_low = true};
+}
+Legal StrictlyBetween(double low, double high) {
+  return {.low = low, .high = high, .above_low = true, .below_high = true};
+}
+
+// Key and target of a field; the key is its path, so they cannot drift apart.
+#define AT(path) #path, [](EngineConfig & c) -> FieldTarget { return &c.path; }
+
+std::vector<Field> EngineFields() {
+  return {
+      {AT(model), Any(), "path of a GGUF file; a leading ~/ is HOME"},
+      {AT(backend), OneOf({"cpu", "reference"}), "what computes"},
+      {AT(comm), OneOf({"auto", "none", "threads", "mpi"}),
+       "how ranks talk; auto: mpi under mpirun or srun, else none"},
+      {AT(threads), Between(0, 4096),
+       "a rank; 0: cores of the host over its ranks"},
+      {AT(context_tokens), Between(0, kBillion),
+       "longest sequence; 0: what the request needs"},
+      {AT(prefill_chunk), Between(1, 65536), "prompt tokens in one step"},
+      {AT(max_sequences), Between(1, 4096), "sequences at once"},
+      {AT(step_deadline_seconds), Above(0, 1e6),
+       "a step that takes longer ends the job"},
+      {AT(max_tokens), Between(1, kBillion), "tokens of an answer"},
+      {AT(stop), Any(), "strings that end an answer"},
+      {AT(ranks.count), Between(1, 1024),
+       "ranks as threads, with comm: threads"},
+      {AT(ranks.head_shards), Between(0, kMostRanks),
+       "0: as many as there are KV heads for"},
+      {AT(ranks.token_shards), Between(0, kMostRanks),
+       "0: the ranks that head shards leave over"},
+      {AT(ranks.token_block), Between(1, 1e6),
+       "tokens in a row on one token shard"},
+      {AT(ranks.merge), OneOf({"all_reduce", "all_gather"}),
+       "how partial attention meets over token shards"},
+  };
+}
+
+std::vector<Field> CacheFields() {
+  return {
+      {AT(cache.policy),
+       OneOf({"exact", "window", "heavy_hitter", "uniform", "subgen"}),
+       "what is remembered of the past"},
+      {AT(cache.row_format), OneOf({"f32", "bf16", "f16"}),
+       "how a key or value is stored"},
+      {AT(cache.budget_tokens), Between(0, kBillion),
+       "rows of a KV head; one budget at most, all 0: no limit"},
+      {AT(cache.budget_bytes), Between(0, kPebibyte), "bytes of a KV head"},
+      {AT(cache.budget_fraction), Between(0, 1), "rows over context tokens"},
+      {AT(cache.sink_tokens), Between(0, kBillion),
+       "first tokens, always exact"},
+      {AT(cache.recent_tokens), Between(0, kBillion),
+       "last tokens, always exact"},
+      {AT(cache.seed), Any(), "of every random choice of a cache"},
+      {AT(cache.subgen.mode), OneOf({"k_center", "streaming"}),
+       "farthest-first centres, or Algorithm 1 of the paper"},
+      {AT(cache.subgen.when), OneOf({"once", "stream"}),
+       "compress after the prompt, or always"},
+      {AT(cache.subgen.count_exponent), Between(0, 1),
+       "a centre counts as (cluster size)^this; k_center"},
+      {AT(cache.subgen.radius), Between(0, 1e6),
+       "of a cluster of keys; 0: from the budget; streaming"},
+      {AT(cache.subgen.samples_per_cluster), Between(1, 65536),
+       "t of the paper; streaming"},
+      {AT(cache.subgen.value_share), StrictlyBetween(0, 1),
+       "budget that holds value samples; streaming"},
+  };
+}
+
+std::vector<Field> TextFields() {
+  return {
+      {AT(sampling.temperature), Between(0, 100), "0: greedy"},
+      {AT(sampling.top_k), Between(0, kBillion), "0: all tokens"},
+      {AT(sampling.top_p), Above(0, 1), "1: all tokens"},
+      {AT(sampling.min_p), Between(0, 1), "0: all tokens"},
+      {AT(sampling.repetition_penalty), Above(0, 100), "1: none"},
+      {AT(sampling.repetition_window), Between(0, 1e6),
+       "last tokens that the penalty looks at"},
+      {AT(sampling.seed), Any(), "same seed, same text"},
+      {AT(rope.scaling), OneOf({"", "none", "linear", "llama3", "yarn"}),
+       "empty: as the model file says"},
+      {AT(rope.factor), Between(0, 1e6), "0: as the model file says"},
+      {AT(rope.frequency_base), Between(0, 1e12), "0: as the model file says"},
+      {AT(rope.original_context), Between(0, kBillion),
+       "0: as the model file says"},
+      {AT(chat.template_name), Any(),
+       "chatml, llama2, llama3, mistral, vicuna; empty: from the file"},
+      {AT(chat.system), Any(), "system message; empty: the template's"},
+      {AT(chat.begin), Any(), "before everything"},
+      {AT(chat.system_prefix), Any(), "instead of the template's"},
+      {AT(chat.system_suffix), Any(), "instead of the template's"},
+      {AT(chat.user_prefix), Any(), "instead of the template's"},
+      {AT(chat.user_suffix), Any(), "instead of the template's"},
+      {AT(chat.assistant_prefix), Any(), "instead of the template's"},
+      {AT(chat.assistant_suffix), Any(), "instead of the template's"},
+  };
+}
+
+#undef AT
+
+std::vector<Field> AllFields() {
+  std::vector<Field> all = EngineFields();
+  for (auto part : {CacheFields(), TextFields()}) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+}  // namespace
+
+absl::Span<const Field> Fields() {
+  static const std::vector<Field>& table = *new std::vector(AllFields());
+  return table;
+}
+
+}  // namespace subgen

@@ -1,0 +1,219 @@
+#include "engine/config/fields.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "engine/config/text.h"
+
+namespace subgen {
+namespace {
+
+template <class T>
+constexpr bool kIsText = std::is_same_v<T, std::string>;
+template <class T>
+constexpr bool kIsList = std::is_same_v<T, std::vector<std::string>>;
+
+// Shortest text that reads back to the same number.
+std::string FormatNumber(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value);
+  return std::string(text, end.ptr);
+}
+
+// Whole numbers as they are written, never as 1e+09.
+std::string FormatBound(double value) {
+  const bool whole = value == std::floor(value) && std::abs(value) < 1e16;
+  return whole ? absl::StrCat(static_cast<int64_t>(value))
+               : FormatNumber(value);
+}
+
+bool InRange(const Legal& legal, double value) {
+  return (legal.above_low ? value > legal.low : value >= legal.low) &&
+         (legal.below_high ? value < legal.high : value <= legal.high);
+}
+
+// What is wrong with the value, or an empty string once it is taken.
+bool Parse(const std::string& text, const Legal& legal, double* out) {
+  double value = 0.0;
+  if (!absl::SimpleAtod(text, &value) || !std::isfinite(value) ||
+      !InRange(legal, value)) {
+    return false;
+  }
+  *out = value == 0.0 ? 0.0 : value;  // no minus zero
+  return true;
+}
+
+template <class Integer>
+requires std::is_integral_v<Integer>
+bool Parse(const std::string& text, const Legal& legal, Integer* out) {
+  Integer value = 0;
+  if (!absl::SimpleAtoi(text, &value)) return false;
+  if constexpr (std::is_signed_v<Integer>) {
+    if (!InRange(legal, static_cast<double>(value))) return false;
+  }
+  *out = value;
+  return true;
+}
+
+bool Parse(const std::string& text, const Legal& legal, std::string* out) {
+  bool known = legal.names.empty();
+  for (absl::string_view name : legal.names) known |= name == text;
+  if (known) *out = text;
+  return known;
+}
+
+bool Parse(const Setting& setting, const Legal&,
+           std::vector<std::string>* out) {
+  if (setting.kind == Setting::Kind::kNull) {
+    out->clear();
+    return true;
+  }
+  if (setting.kind != Setting::Kind::kList) return false;
+  for (const std::string& value : setting.values) {
+    if (value.empty()) return false;
+  }
+  *out = setting.values;
+  return true;
+}
+
+template <class T>
+bool Parse(const Setting& setting, const Legal& legal, T* out) {
+  const bool scalar = setting.kind == Setting::Kind::kPlain ||
+                      (setting.kind == Setting::Kind::kQuoted && kIsText<T>);
+  return scalar && Parse(setting.values[0], legal, out);
+}
+
+std::string Written(const Setting& setting) {
+  switch (setting.kind) {
+    case Setting::Kind::kNull:
+      return "nothing";
+    case Setting::Kind::kList:
+      return absl::StrCat("[", Excerpt(absl::StrJoin(setting.values, ", ")),
+                          "]");
+    case Setting::Kind::kQuoted:
+      return absl::StrCat("the string ", Excerpt(setting.values[0]));
+    default:
+      return Excerpt(setting.values[0]);
+  }
+}
+
+size_t Likeness(absl::string_view key, absl::string_view legal) {
+  const absl::string_view last = legal.substr(legal.rfind('.') + 1);
+  const absl::string_view key_last = key.substr(key.rfind('.') + 1);
+  return std::min(2 * EditDistance(key, legal),
+                  2 * EditDistance(key_last, last) + 1);
+}
+
+}  // namespace
+
+const Field* FindField(absl::string_view key) {
+  for (const Field& field : Fields()) {
+    if (field.key == key) return &field;
+  }
+  return nullptr;
+}
+
+bool IsSection(absl::string_view key) {
+  for (const Field& field : Fields()) {
+    if (field.key.size() > key.size() && field.key[key.size()] == '.' &&
+        field.key.substr(0, key.size()) == key) {
+      return true;
+    }
+  }
+  return false;
+}
+
+absl::string_view NearestKey(absl::string_view key) {
+  constexpr size_t kMost = 100;  // the distance is quadratic
+  key = key.substr(0, kMost);
+  absl::string_view nearest;
+  size_t best = std::numeric_limits<size_t>::max();
+  for (const Field& field : Fields()) {
+    const size_t distance = Likeness(key, field.key);
+    if (distance < best) {
+      best = distance;
+      nearest = field.key;
+    }
+  }
+  return nearest;
+}
+
+bool HoldsList(const Field& field) {
+  EngineConfig shape;
+  return std::holds_alternative<std::vector<std::string>*>(field.target(shape));
+}
+
+std::string EnvironmentName(absl::string_view key) {
+  return absl::StrCat(
+      "SUBGEN_", absl::AsciiStrToUpper(absl::StrReplaceAll(key, {{".", "_"}})));
+}
+
+std::string DescribeLegal(const Field& field) {
+  EngineConfig shape;
+  return std::visit(
+      [&field](auto* target) -> std::string {
+        using T = std::remove_pointer_t<decltype(target)>;
+        const Legal& legal = field.legal;
+        if constexpr (kIsList<T>) {
+          return "must be a list of strings such as [\"a\", \"b\"], none empty";
+        } else if constexpr (std::is_same_v<T, uint64_t>) {
+          return "must be an integer from 0 to 18446744073709551615";
+        } else if constexpr (!kIsText<T>) {
+          return absl::StrCat(
+              "must be ", std::is_integral_v<T> ? "an integer" : "a number",
+              legal.above_low ? " above " : " from ", FormatBound(legal.low),
+              legal.below_high ? " to below " : " to ",
+              FormatBound(legal.high));
+        } else if (legal.names.empty()) {
+          return "must be a string";
+        } else {
+          const auto quote_empty = [](std::string* out, absl::string_view s) {
+            absl::StrAppend(out, s.empty() ? "\"\"" : s);
+          };
+          return absl::StrCat("must be one of ",
+                              absl::StrJoin(legal.names, ", ", quote_empty));
+        }
+      },
+      field.target(shape));
+}
+
+absl::Status SetField(const Field& field, const Setting& setting,
+                      EngineConfig& config) {
+  const bool taken = std::visit(
+      [&](auto* target) { return Parse(setting, field.legal, target); },
+      field.target(config));
+  if (taken) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(setting.place, ": ", field.key,
+                                                 " ", DescribeLegal(field),
+                                                 ", not ", Written(setting)));
+}
+
+std::string FormatField(const Field& field, const EngineConfig& config) {
+  EngineConfig copy = config;  // targets are writable
+  return std::visit(
+      [](auto* target) -> std::string {
+        using T = std::remove_pointer_t<decltype(target)>;
+        if constexpr (kIsList<T>) {
+          const auto quote = [](std::string* out, const std::string& value) {
+            absl::StrAppend(out, YamlQuoted(value));
+          };
+          return absl::StrCat("[", absl::StrJoin(*target, ", ", quote), "]");
+        } else if constexpr (kIsText<T>) {
+          return YamlQuoted(*target);
+        } else if constexpr (std::is_same_v<T, double>) {
+          return FormatNumber(*target);
+        } else {
+          return absl::StrCat(*target);
+        }
+      },
+      field.target(copy));
+}
+
+}  // namespace subgen

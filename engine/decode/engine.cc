@@ -1,0 +1,112 @@
+#include "engine/decode/engine.h"
+
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "comm/agreement.h"
+#include "engine/decode/model_vocabulary.h"
+#include "kernels/base/status_macros.h"
+
+namespace subgen {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const std::string& name,
+                                                     int threads) {
+  if (name == "reference") return MakeReferenceBackend();
+  if (name == "cpu") return MakeCpuBackend(threads);
+  return absl::InvalidArgumentError(
+      absl::StrCat("backend '", name, "': this build has cpu and reference"));
+}
+
+// "rank 1 of 4 on host7", for messages about a step.
+std::string RankName(const Communicator& world) {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat("rank ", world.rank(), " of ", world.size(), " on ",
+                      host);
+}
+
+}  // namespace
+
+absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
+  if (config.model.empty()) {
+    return absl::InvalidArgumentError(
+        "no model is given: name a GGUF file by --model or the key 'model'");
+  }
+  Model model;
+  ASSIGN_OR_RETURN(model.file, GgufFile::Open(config.model));
+  ASSIGN_OR_RETURN(model.config, ReadModelConfig(*model.file, config.rope));
+  ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(*model.file));
+  ASSIGN_OR_RETURN(model.tokenizer, MakeTokenizer(std::move(vocabulary)));
+  if (model.tokenizer->size() != model.config.vocabulary) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        config.model, ": the vocabulary has ", model.tokenizer->size(),
+        " tokens and the embedding ", model.config.vocabulary, " rows"));
+  }
+  return model;
+}
+
+Engine::Engine(const EngineConfig& config, const Model& model,
+               int64_t context_tokens, std::unique_ptr<Parts> parts)
+    : parts_(std::move(parts)),
+      deadline_(config.step_deadline_seconds, RankName(*parts_->grid.world)),
+      leader_(*parts_->transformer, parts_->grid, deadline_),
+      scheduler_(leader_, *model.tokenizer,
+                 {context_tokens, config.prefill_chunk, config.max_sequences}) {
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
+    const EngineConfig& config, const Model& model, int64_t context_tokens,
+    int threads, std::unique_ptr<Communicator> world) {
+  const RanksConfig& ranks = config.ranks;
+  ASSIGN_OR_RETURN(
+      const GridShape shape,
+      PlanGrid({ranks.head_shards, ranks.token_shards, ranks.token_block},
+               world->size(), model.config.kv_heads));
+  ASSIGN_OR_RETURN(const MergeMethod merge, ParseMergeMethod(ranks.merge));
+  ASSIGN_OR_RETURN(auto backend, MakeBackend(config.backend, threads));
+  auto parts = std::make_unique<Parts>();
+  parts->grid = MakeGrid(shape, std::move(world));
+  parts->backend = std::move(backend);
+
+  TransformerOptions options;
+  options.cache = config.cache;
+  options.merge = merge;
+  options.context_tokens = context_tokens;
+  options.max_batch = config.prefill_chunk;
+  options.slots = config.max_sequences;
+  auto transformer = Transformer::Make(*model.file, model.config, options,
+                                       parts->grid, *parts->backend);
+  RETURN_IF_ERROR(AgreeOnStatus(*parts->grid.world, transformer.status()));
+  parts->transformer = *std::move(transformer);
+  return std::unique_ptr<Engine>(
+      new Engine(config, model, context_tokens, std::move(parts)));
+}
+
+absl::StatusOr<std::vector<int>> EncodeChat(
+    const Tokenizer& tokenizer, const ChatTemplate& chat,
+    const std::vector<ChatMessage>& messages) {
+  std::vector<int> tokens;
+  for (const PromptPiece& piece : chat.Render(messages)) {
+    ASSIGN_OR_RETURN(const std::vector<int> more,
+                     tokenizer.Encode(piece.text, piece.special));
+    tokens.insert(tokens.end(), more.begin(), more.end());
+  }
+  return tokens;
+}
+
+absl::StatusOr<std::vector<int>> EncodeRaw(const Tokenizer& tokenizer,
+                                           absl::string_view prompt) {
+  ASSIGN_OR_RETURN(std::vector<int> tokens, tokenizer.Encode(prompt, true));
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  if (vocabulary.add_bos && (tokens.empty() || tokens[0] != vocabulary.bos)) {
+    tokens.insert(tokens.begin(), vocabulary.bos);
+  }
+  return tokens;
+}
+
+int64_t ContextLimit(const EngineConfig& config, const ModelConfig& model) {
+  return config.context_tokens > 0 ? config.context_tokens : model.context;
+}
+
+}  // namespace subgen

@@ -1,0 +1,79 @@
+// Everything that generation needs, put together from a configuration: the
+// model file, then this rank's part of the engine.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/config/engine_config.h"
+#include "engine/decode/lockstep.h"
+#include "engine/decode/scheduler.h"
+#include "engine/model/model_config.h"
+#include "engine/text/chat_template.h"
+#include "engine/text/tokenizer.h"
+
+namespace subgen {
+
+struct Model {
+  std::unique_ptr<GgufFile> file;
+  ModelConfig config;
+  std::unique_ptr<Tokenizer> tokenizer;
+};
+
+absl::StatusOr<Model> LoadModel(const EngineConfig& config);
+
+// One rank of the engine. Rank 0 generates, the others follow.
+class Engine {
+ public:
+  // Config and model outlive the engine. `context_tokens` is the longest
+  // sequence, `threads` those of this rank. Collective; all ranks get the same
+  // status.
+  static absl::StatusOr<std::unique_ptr<Engine>> Make(
+      const EngineConfig& config, const Model& model, int64_t context_tokens,
+      int threads, std::unique_ptr<Communicator> world);
+
+  Communicator& world() { return *parts_->grid.world; }
+  bool leads() const { return parts_->grid.world->rank() == 0; }
+  const GridShape& grid() const { return parts_->grid.shape; }
+  // On rank 0.
+  Leader& leader() { return leader_; }
+  Scheduler& scheduler() { return scheduler_; }
+  // On the others, until the leader stops.
+  void Follow() {
+    subgen::Follow(*parts_->transformer, parts_->grid, deadline_);
+  }
+
+ private:
+  // What the transformer refers to, at an address that stays.
+  struct Parts {
+    RankGrid grid;
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<Transformer> transformer;
+  };
+  Engine(const EngineConfig& config, const Model& model, int64_t context_tokens,
+         std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+  StepDeadline deadline_;
+  Leader leader_;
+  Scheduler scheduler_;
+};
+
+// Tokens of a conversation in the model's chat template. What people typed is
+// plain text: control tokens in it are not recognised.
+absl::StatusOr<std::vector<int>> EncodeChat(
+    const Tokenizer& tokenizer, const ChatTemplate& chat,
+    const std::vector<ChatMessage>& messages);
+
+// Tokens of a raw prompt: control tokens are recognised, BOS where the model
+// wants it.
+absl::StatusOr<std::vector<int>> EncodeRaw(const Tokenizer& tokenizer,
+                                           absl::string_view prompt);
+
+// The longest sequence that is legal: config.context_tokens where set, else the
+// context that the model was trained for.
+int64_t ContextLimit(const EngineConfig& config, const ModelConfig& model);
+
+}  // namespace subgen

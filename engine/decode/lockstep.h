@@ -1,0 +1,57 @@
+// Rank 0 decides every step and broadcasts it; the others replay it. No other
+// message tells a rank what to do.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "comm/communicator.h"
+#include "comm/step_deadline.h"
+#include "engine/model/transformer.h"
+
+namespace subgen {
+
+// What the ranks hold and spent, over all of them.
+struct RankTotals {
+  int64_t cache_bytes = 0;
+  int64_t exact_cache_bytes = 0;
+  int64_t cache_rows = 0;
+  int64_t weight_bytes = 0;
+  double communication_seconds = 0.0;  // the mean over ranks, since the start
+};
+
+// Rank 0's side.
+class Leader {
+ public:
+  Leader(Transformer& transformer, RankGrid& grid, StepDeadline& deadline)
+      : transformer_(transformer), grid_(grid), deadline_(deadline) {}
+
+  // As Transformer::Forward and Forget, on all ranks.
+  Matrix<const float> Forward(const Batch& batch);
+  void Forget(int slot);
+  RankTotals Totals(int slot);
+  // Ends Follow on the other ranks; nothing may follow.
+  void Stop();
+
+  // What this rank has spent in collectives, in seconds since the start.
+  double communication_seconds() const;
+  const ModelConfig& model() const { return transformer_.config(); }
+
+ private:
+  void Tell(const std::string& message);
+
+  Transformer& transformer_;
+  RankGrid& grid_;
+  StepDeadline& deadline_;
+  int64_t step_ = 0;
+};
+
+// The other ranks' side: returns when the leader stops. A message that cannot
+// be of this leader is fatal.
+void Follow(Transformer& transformer, RankGrid& grid, StepDeadline& deadline);
+
+// The wire form of a batch, for tests.
+std::string EncodeBatch(const Batch& batch);
+absl::StatusOr<Batch> DecodeBatch(absl::string_view bytes);
+
+}  // namespace subgen

@@ -1,0 +1,215 @@
+#include "engine/decode/scheduler.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/base/status_macros.h"
+
+namespace subgen {
+
+struct Scheduler::Sequence {
+  int slot = 0;
+  std::vector<int> tokens;  // of the whole sequence; the cache holds the first
+  int64_t cached = 0;       // `cached` of them
+  int64_t prompt_end = 0;   // tokens before this came with the request
+  bool busy = false;
+  GenerationRequest request;
+  GenerationResult result;
+  Utf8Stream characters;
+  StopStrings stops{{}};
+
+  bool reading_prompt() const { return cached < prompt_end; }
+  void Emit(const std::string& text) {
+    if (text.empty()) return;
+    result.text += text;
+    if (request.on_text) request.on_text(text);
+  }
+};
+
+Scheduler::Scheduler(Leader& leader, const Tokenizer& tokenizer,
+                     SchedulerLimits limits)
+    : leader_(leader), tokenizer_(tokenizer), limits_(limits) {}
+
+Scheduler::~Scheduler() = default;
+
+absl::StatusOr<int> Scheduler::Open() {
+  for (int slot = 0; slot < limits_.slots; ++slot) {
+    if (sequences_.contains(slot)) continue;
+    sequences_[slot] = std::make_unique<Sequence>();
+    sequences_[slot]->slot = slot;
+    return slot;
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "all ", limits_.slots, " sequences are in use (max_sequences)"));
+}
+
+void Scheduler::Close(int slot) {
+  leader_.Forget(slot);
+  sequences_.erase(slot);
+}
+
+bool Scheduler::Busy(int slot) const { return sequences_.at(slot)->busy; }
+
+const GenerationResult& Scheduler::Result(int slot) const {
+  return sequences_.at(slot)->result;
+}
+
+absl::Status Scheduler::Submit(int slot, GenerationRequest request) {
+  Sequence& sequence = *sequences_.at(slot);
+  SUBGEN_CHECK(!sequence.busy);
+  const int64_t length = request.prompt.size();
+  if (length == 0) {
+    return absl::InvalidArgumentError("the prompt is empty: it has no token");
+  }
+  if (length >= limits_.context_tokens) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the prompt has ", length, " tokens and the context ",
+                     limits_.context_tokens, ": at most ",
+                     limits_.context_tokens - 1, " fit (context_tokens)"));
+  }
+  for (const int token : request.prompt) {
+    if (token < 0 || token >= tokenizer_.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("token ", token, " of the prompt is not in 0..",
+                       tokenizer_.size() - 1));
+    }
+  }
+  // What is cached must be a prefix, and one token must be left to read.
+  const auto cached = sequence.tokens.begin() + sequence.cached;
+  if (sequence.cached >= length || request.score_prompt ||
+      !std::equal(sequence.tokens.begin(), cached, request.prompt.begin())) {
+    leader_.Forget(slot);
+    sequence.cached = 0;
+  }
+  sequence.tokens = request.prompt;
+  sequence.prompt_end = length;
+  sequence.busy = true;
+  sequence.result = {};
+  sequence.result.times.prefill_tokens = length - sequence.cached;
+  sequence.characters = {};
+  sequence.stops = StopStrings(request.stop);
+  sequence.request = std::move(request);
+  return absl::OkStatus();
+}
+
+BatchRun Scheduler::NextRun(Sequence& sequence, int64_t room) const {
+  const int64_t left =
+      static_cast<int64_t>(sequence.tokens.size()) - sequence.cached;
+  const auto first = sequence.tokens.begin() + sequence.cached;
+  BatchRun run;
+  run.slot = sequence.slot;
+  run.position = sequence.cached;
+  run.tokens.assign(first, first + std::min(left, room));
+  run.ends_prompt = sequence.reading_prompt() &&
+                    sequence.cached + static_cast<int64_t>(run.tokens.size()) ==
+                        sequence.prompt_end;
+  run.all_logits = sequence.request.score_prompt && sequence.reading_prompt();
+  return run;
+}
+
+absl::Status Scheduler::Step() {
+  Batch batch;
+  std::vector<Sequence*> running;
+  int64_t room = limits_.max_batch;
+  // Sequences that decode come first: a long prompt never stalls them.
+  for (const bool prompts : {false, true}) {
+    for (auto& [slot, sequence] : sequences_) {
+      if (!sequence->busy || sequence->reading_prompt() != prompts) continue;
+      if (room == 0) break;
+      batch.push_back(NextRun(*sequence, room));
+      room -= batch.back().tokens.size();
+      running.push_back(sequence.get());
+    }
+  }
+  if (batch.empty()) return absl::OkStatus();
+
+  const double communication = leader_.communication_seconds();
+  const auto start = std::chrono::steady_clock::now();
+  const Matrix<const float> logits = leader_.Forward(batch);
+  const std::chrono::duration<double> spent =
+      std::chrono::steady_clock::now() - start;
+  int64_t row = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    GenerationTimes& times = running[i]->result.times;
+    if (running[i]->reading_prompt()) {
+      times.prefill_seconds += spent.count();
+    } else {
+      times.decode_seconds += spent.count();
+      times.decode_tokens += 1;
+      times.decode_communication_seconds +=
+          leader_.communication_seconds() - communication;
+    }
+    const int64_t rows = batch[i].all_logits ? batch[i].tokens.size() : 1;
+    RETURN_IF_ERROR(Take(*running[i], batch[i], logits.Rows(row, rows)));
+    row += rows;
+  }
+  return absl::OkStatus();
+}
+
+// The step's outcome for one sequence: its last logits give a token, unless
+// more of the prompt is to come.
+absl::Status Scheduler::Take(Sequence& sequence, const BatchRun& run,
+                             Matrix<const float> logits) {
+  if (run.all_logits) Score(sequence, run, logits);
+  sequence.cached += run.tokens.size();
+  const GenerationRequest& request = sequence.request;
+  if (request.on_prefill && sequence.cached <= sequence.prompt_end) {
+    request.on_prefill(sequence.cached, sequence.prompt_end);
+  }
+  if (sequence.reading_prompt()) return absl::OkStatus();
+
+  const Vector<const float> last = logits.row(logits.rows - 1);
+  if (request.logprobs > 0) {
+    sequence.result.top_logits.push_back(TopLogits(last, request.logprobs));
+  }
+  ASSIGN_OR_RETURN(
+      const int token,
+      Sampler(request.sampling).Sample(last, sequence.tokens, sequence.cached));
+  Accept(sequence, token);
+  return absl::OkStatus();
+}
+
+void Scheduler::Score(Sequence& sequence, const BatchRun& run,
+                      Matrix<const float> logits) const {
+  for (size_t i = 0; i < run.tokens.size(); ++i) {
+    const int64_t next = run.position + static_cast<int64_t>(i) + 1;
+    if (next >= sequence.prompt_end) break;
+    sequence.result.prompt_nll.push_back(
+        NegativeLogLikelihood(logits.row(i), sequence.tokens[next]));
+  }
+}
+
+void Scheduler::Accept(Sequence& sequence, int token) {
+  sequence.tokens.push_back(token);
+  GenerationResult& result = sequence.result;
+  result.tokens.push_back(token);
+  if (tokenizer_.EndsGeneration(token)) return Finish(sequence, "end_of_turn");
+  sequence.Emit(sequence.stops.Push(
+      sequence.characters.Push(tokenizer_.Decode(token, false))));
+  if (sequence.stops.found()) return Finish(sequence, "stop");
+  if (static_cast<int>(result.tokens.size()) >= sequence.request.max_tokens) {
+    return Finish(sequence, "length");
+  }
+  if (static_cast<int64_t>(sequence.tokens.size()) >= limits_.context_tokens) {
+    return Finish(sequence, "context");
+  }
+}
+
+void Scheduler::Finish(Sequence& sequence, const std::string& reason) {
+  if (!sequence.stops.found()) {
+    sequence.Emit(sequence.stops.Push(sequence.characters.Finish()));
+    sequence.Emit(sequence.stops.Finish());
+  }
+  sequence.result.finish_reason = reason;
+  sequence.busy = false;
+}
+
+absl::StatusOr<GenerationResult> Scheduler::Generate(
+    int slot, GenerationRequest request) {
+  RETURN_IF_ERROR(Submit(slot, std::move(request)));
+  while (Busy(slot)) RETURN_IF_ERROR(Step());
+  return Result(slot);
+}
+
+}  // namespace subgen

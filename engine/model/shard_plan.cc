@@ -1,0 +1,53 @@
+#include "engine/model/shard_plan.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace subgen {
+namespace {
+
+// The coarsest block of a tensor over all layers, so that one plan fits all.
+int64_t BlockOf(const ModelConfig& config, const GgufFile& file,
+                absl::string_view tensor) {
+  int64_t block = 1;
+  for (int layer = 0; layer < config.layers; ++layer) {
+    const GgufTensor* found =
+        file.FindTensor(absl::StrCat("blk.", layer, ".", tensor, ".weight"));
+    SUBGEN_CHECK(found != nullptr, std::string(tensor));
+    block = std::max(block, BlockSize(found->format));
+  }
+  return block;
+}
+
+Range WidenToBlocks(Range range, int64_t block, int64_t total) {
+  if (range.count == 0) return {range.first / block * block, 0};
+  const int64_t first = range.first / block * block;
+  const int64_t end =
+      std::min(total, (range.end() + block - 1) / block * block);
+  return {first, end - first};
+}
+
+}  // namespace
+
+ShardPlan PlanShard(const ModelConfig& config, const GgufFile& file,
+                    const GridShape& grid, int rank) {
+  ShardPlan plan;
+  plan.kv_heads =
+      EvenPart(config.kv_heads, grid.head_shards, grid.HeadShard(rank));
+  plan.query_heads = {plan.kv_heads.first * config.group(),
+                      plan.kv_heads.count * config.group()};
+  const int64_t output_block = BlockOf(config, file, "attn_output");
+  plan.attention_features =
+      EvenPart(plan.query_heads.count * config.head_dim, grid.token_shards,
+               grid.TokenShard(rank), output_block);
+  plan.attention_features.first += plan.query_heads.first * config.head_dim;
+  plan.output_columns = WidenToBlocks(plan.attention_features, output_block,
+                                      config.query_heads * config.head_dim);
+  plan.feed_forward = EvenPart(config.feed_forward, grid.world(), rank,
+                               BlockOf(config, file, "ffn_down"));
+  plan.vocabulary = EvenPart(config.vocabulary, grid.world(), rank);
+  return plan;
+}
+
+}  // namespace subgen

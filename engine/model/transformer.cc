@@ -1,0 +1,313 @@
+#include "engine/model/transformer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/model/heads.h"
+#include "kernels/base/status_macros.h"
+
+namespace subgen {
+
+Transformer::Transformer(const GgufFile& file, const ModelConfig& config,
+                         const TransformerOptions& options, RankGrid& grid,
+                         Backend& backend)
+    : config_(config),
+      options_(options),
+      grid_(grid),
+      backend_(backend),
+      plan_(PlanShard(config, file, grid.shape, grid.world->rank())),
+      weights_(LoadWeights(file, config, plan_)),
+      merger_(*grid.tokens, options.merge,
+              options.max_batch * plan_.query_heads.count, config.head_dim) {
+  for (int rank = 0; rank < grid.world->size(); ++rank) {
+    vocabulary_counts_.push_back(static_cast<int>(
+        PlanShard(config, file, grid.shape, rank).vocabulary.count));
+  }
+  const int64_t batch = options.max_batch, head_dim = config.head_dim;
+  const int64_t query = plan_.query_heads.count * head_dim;
+  const int64_t key = plan_.kv_heads.count * head_dim;
+  hidden_ = Buffer<float>(batch * config.embedding);
+  normed_ = Buffer<float>(batch * config.embedding);
+  projected_ = Buffer<float>(batch * config.embedding);
+  token_major_ =
+      Buffer<float>(batch * std::max({query, plan_.output_columns.count}));
+  queries_ = Buffer<float>(batch * query);
+  keys_ = Buffer<float>(batch * key);
+  values_ = Buffer<float>(batch * key);
+  log_partition_ = Buffer<float>(batch * plan_.query_heads.count);
+  gate_ = Buffer<float>(batch * plan_.feed_forward.count);
+  up_ = Buffer<float>(batch * plan_.feed_forward.count);
+  partials_ = PartialsBuffer(batch * plan_.query_heads.count, head_dim);
+}
+
+absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
+    const GgufFile& file, const ModelConfig& config,
+    const TransformerOptions& options, RankGrid& grid, Backend& backend) {
+  std::unique_ptr<Transformer> made(
+      new Transformer(file, config, options, grid, backend));
+  RETURN_IF_ERROR(made->MakePolicies());
+  return made;
+}
+
+absl::Status Transformer::MakePolicies() {
+  CacheShape shape;
+  shape.kv_heads = static_cast<int>(plan_.kv_heads.count);
+  shape.first_kv_head = static_cast<int>(plan_.kv_heads.first);
+  shape.head_dim = config_.head_dim;
+  shape.group = config_.group();
+  shape.slots = options_.slots;
+  shape.token_shards = grid_.shape.token_shards;
+  shape.token_shard = grid_.token_shard();
+  shape.token_block = grid_.shape.token_block;
+  shape.context_tokens = options_.context_tokens;
+  shape.rotary = config_.rotary;
+  for (shape.layer = 0; shape.layer < config_.layers; ++shape.layer) {
+    ASSIGN_OR_RETURN(auto policy,
+                     MakeCachePolicy(options_.cache, shape, backend_));
+    policies_.push_back(std::move(policy));
+  }
+  return absl::OkStatus();
+}
+
+void Transformer::Arrange(const Batch& batch) {
+  chunks_.clear();
+  tokens_.clear();
+  positions_.clear();
+  owned_rows_.clear();
+  owned_positions_.clear();
+  owned_tokens_.clear();
+  logit_rows_.clear();
+  for (const BatchRun& run : batch) {
+    const int count = static_cast<int>(run.tokens.size());
+    const int first = static_cast<int>(tokens_.size());
+    const int first_owned = static_cast<int>(owned_rows_.size());
+    for (int i = 0; i < count; ++i) {
+      const int64_t position = run.position + i;
+      tokens_.push_back(run.tokens[i]);
+      positions_.push_back(position);
+      if (run.all_logits || i + 1 == count) logit_rows_.push_back(first + i);
+      if (!grid_.Owns(position)) continue;
+      owned_rows_.push_back(first + i);
+      owned_positions_.push_back(position);
+      owned_tokens_.push_back(i);
+    }
+    const int owned = static_cast<int>(owned_rows_.size()) - first_owned;
+    chunks_.push_back({run.slot, run.position, first, count, first_owned, owned,
+                       run.ends_prompt});
+  }
+  step_.chunks = chunks_;
+  step_.tokens = tokens_.size();
+  step_.owned = owned_rows_.size();
+  step_.group = config_.group();
+  step_.owned_positions = owned_positions_;
+  step_.owned_tokens = owned_tokens_;
+  SUBGEN_CHECK(step_.tokens >= 1 && step_.tokens <= options_.max_batch);
+}
+
+Matrix<const float> Transformer::Forward(const Batch& batch) {
+  Arrange(batch);
+  Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
+  backend_.Embed(weights_.embedding, tokens_, hidden);
+  for (int layer = 0; layer < config_.layers; ++layer) {
+    Attention(layer);
+    FeedForward(weights_.layers[layer]);
+  }
+  return Logits();
+}
+
+// Attend to the past, inside the chunk, merge over ranks, observe, append.
+void Transformer::Attention(int layer) {
+  const LayerWeights& weights = weights_.layers[layer];
+  backend_.RmsNorm(hidden_.matrix(step_.tokens, config_.embedding),
+                   weights.attention_norm.span(), config_.norm_epsilon,
+                   normed_.matrix(step_.tokens, config_.embedding));
+  ProjectQueries(weights);
+  ProjectKeysAndValues(weights);
+  const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
+  SetEmpty(partials);
+  policies_[layer]->Attend(step_, partials);
+  AttendInsideChunks();
+  merger_.Merge(partials_);
+  const Vector<float> log_partition =
+      log_partition_.span().first(step_.queries.rows);
+  LogPartition(partials, log_partition);
+  policies_[layer]->Observe(step_, log_partition);
+  policies_[layer]->Append(step_);
+  ProjectOutput(weights);
+}
+
+void Transformer::ProjectQueries(const LayerWeights& weights) {
+  const int64_t heads = plan_.query_heads.count, head_dim = config_.head_dim;
+  const HeadLayout layout{step_.tokens, plan_.kv_heads.count, config_.group(),
+                          head_dim};
+  Matrix<float> queries = token_major_.matrix(step_.tokens, heads * head_dim);
+  backend_.Linear(normed_.matrix(step_.tokens, config_.embedding),
+                  weights.query, queries);
+  if (config_.qkv_bias) backend_.AddRow(weights.query_bias.span(), queries);
+  if (config_.qk_norm) {
+    const Matrix<float> each =
+        token_major_.matrix(step_.tokens * heads, head_dim);
+    backend_.RmsNorm(each, weights.query_norm.span(), config_.norm_epsilon,
+                     each);
+  }
+  backend_.Rotate(config_.rotary, positions_, head_dim, queries);
+  Matrix<float> head_major = queries_.matrix(layout.rows(), head_dim);
+  SplitHeads(layout, queries, 1.0f / std::sqrt(static_cast<float>(head_dim)),
+             head_major);
+  step_.queries = head_major;
+}
+
+// Only of the tokens that this token shard owns.
+void Transformer::ProjectKeysAndValues(const LayerWeights& weights) {
+  const int64_t heads = plan_.kv_heads.count, head_dim = config_.head_dim;
+  const HeadLayout layout{step_.owned, heads, 1, head_dim};
+  Matrix<float> input = normed_.matrix(step_.tokens, config_.embedding);
+  if (step_.owned < step_.tokens) {
+    input = projected_.matrix(step_.owned, config_.embedding);
+    for (int64_t i = 0; i < step_.owned; ++i) {
+      const Vector<float> row =
+          normed_.matrix(step_.tokens, config_.embedding).row(owned_rows_[i]);
+      std::copy(row.begin(), row.end(), input.row(i).begin());
+    }
+  }
+  Matrix<float> projected = token_major_.matrix(step_.owned, heads * head_dim);
+  Matrix<float> values = values_.matrix(layout.rows(), head_dim);
+  backend_.Linear(input, weights.value, projected);
+  if (config_.qkv_bias) backend_.AddRow(weights.value_bias.span(), projected);
+  SplitHeads(layout, projected, 1.0f, values);
+
+  Matrix<float> keys = keys_.matrix(layout.rows(), head_dim);
+  backend_.Linear(input, weights.key, projected);
+  if (config_.qkv_bias) backend_.AddRow(weights.key_bias.span(), projected);
+  if (config_.qk_norm) {
+    const Matrix<float> each =
+        token_major_.matrix(step_.owned * heads, head_dim);
+    backend_.RmsNorm(each, weights.key_norm.span(), config_.norm_epsilon, each);
+  }
+  backend_.Rotate(config_.rotary, owned_positions_, head_dim, projected);
+  SplitHeads(layout, projected, 1.0f, keys);
+  step_.keys = keys;
+  step_.values = values;
+}
+
+void Transformer::AttendInsideChunks() {
+  std::vector<AttentionTask> tasks;
+  for (const Chunk& chunk : chunks_) {
+    if (chunk.owned_count == 0) continue;
+    for (int head = 0; head < plan_.kv_heads.count; ++head) {
+      AttentionTask task;
+      task.queries = step_.Queries(chunk, head);
+      task.rows.keys = FloatRows(step_.Keys(chunk, head));
+      task.rows.values = FloatRows(step_.Values(chunk, head));
+      task.row_token = step_.Tokens(chunk);
+      task.group = step_.group;
+      task.out = step_.Partials(partials_.view(), chunk, head);
+      tasks.push_back(task);
+    }
+  }
+  backend_.Attend(tasks);
+}
+
+void Transformer::ProjectOutput(const LayerWeights& weights) {
+  const Range columns = plan_.output_columns;
+  const Range features = plan_.attention_features;
+  const HeadLayout layout{step_.tokens, plan_.kv_heads.count, config_.group(),
+                          config_.head_dim};
+  Matrix<float> attention = token_major_.matrix(step_.tokens, columns.count);
+  if (columns.count > features.count) {  // zeros for other ranks' features
+    std::fill_n(attention.data, step_.tokens * columns.count, 0.0f);
+  }
+  const int64_t first_feature = plan_.query_heads.first * config_.head_dim;
+  JoinHeads(layout, partials_.view(),
+            {features.first - first_feature, features.count},
+            features.first - columns.first, attention);
+  Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
+  backend_.Linear(attention, weights.output, projected);
+  grid_.world->AllReduce(
+      {projected.data, static_cast<size_t>(projected.rows * projected.cols)},
+      ReduceOp::kSum);
+  backend_.Add(projected, hidden_.matrix(step_.tokens, config_.embedding));
+}
+
+void Transformer::FeedForward(const LayerWeights& weights) {
+  Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
+  Matrix<float> normed = normed_.matrix(step_.tokens, config_.embedding);
+  Matrix<float> gate = gate_.matrix(step_.tokens, plan_.feed_forward.count);
+  Matrix<float> up = up_.matrix(step_.tokens, plan_.feed_forward.count);
+  Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
+  backend_.RmsNorm(hidden, weights.feed_forward_norm.span(),
+                   config_.norm_epsilon, normed);
+  backend_.Linear(normed, weights.gate, gate);
+  backend_.Linear(normed, weights.up, up);
+  backend_.GatedSilu(up, gate);
+  backend_.Linear(gate, weights.down, projected);
+  grid_.world->AllReduce(
+      {projected.data, static_cast<size_t>(projected.rows * projected.cols)},
+      ReduceOp::kSum);
+  backend_.Add(projected, hidden);
+}
+
+Matrix<const float> Transformer::Logits() {
+  const int64_t rows = logit_rows_.size();
+  Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
+  Matrix<float> last = projected_.matrix(rows, config_.embedding);
+  for (int64_t i = 0; i < rows; ++i) {
+    const Vector<float> row = hidden.row(logit_rows_[i]);
+    std::copy(row.begin(), row.end(), last.row(i).begin());
+  }
+  backend_.RmsNorm(last, weights_.output_norm.span(), config_.norm_epsilon,
+                   last);
+  if (my_logits_.size() < rows * plan_.vocabulary.count) {
+    my_logits_ = Buffer<float>(rows * plan_.vocabulary.count);
+  }
+  Matrix<float> mine = my_logits_.matrix(rows, plan_.vocabulary.count);
+  backend_.Linear(last, weights_.unembedding, mine);
+  return GatherLogits(mine);
+}
+
+// Parts of the vocabulary come rank by rank; rows are put together again.
+Matrix<const float> Transformer::GatherLogits(Matrix<float> mine) {
+  const int world = grid_.world->size();
+  if (world == 1) return mine;
+  const int64_t rows = mine.rows, vocabulary = config_.vocabulary;
+  if (logits_.size() < rows * vocabulary) {
+    gathered_ = Buffer<float>(rows * vocabulary);
+    logits_ = Buffer<float>(rows * vocabulary);
+  }
+  std::vector<int> counts(vocabulary_counts_);
+  for (int& count : counts) count *= static_cast<int>(rows);
+  grid_.world->AllGather({mine.data, static_cast<size_t>(rows * mine.cols)},
+                         counts, gathered_.span().first(rows * vocabulary));
+  Matrix<float> logits = logits_.matrix(rows, vocabulary);
+  const float* from = gathered_.data();
+  int64_t column = 0;
+  for (int rank = 0; rank < world; ++rank) {
+    const int64_t width = vocabulary_counts_[rank];
+    for (int64_t i = 0; i < rows; ++i, from += width) {
+      std::copy_n(from, width, logits.row(i).data() + column);
+    }
+    column += width;
+  }
+  return logits;
+}
+
+void Transformer::Forget(int slot) {
+  for (const auto& policy : policies_) policy->Forget(slot);
+}
+
+CacheUse Transformer::Use(int slot) const {
+  CacheUse use;
+  const RowFormat format = *ParseRowFormat(options_.cache.row_format);
+  for (const auto& policy : policies_) {
+    const CacheStats stats = policy->Stats(slot);
+    use.bytes += stats.bytes;
+    use.rows += stats.rows;
+    if (grid_.token_shard() != 0) continue;  // counted once a head group
+    use.exact_bytes += stats.tokens_seen * plan_.kv_heads.count * 2 *
+                       RowBytes(format, config_.head_dim);
+  }
+  return use;
+}
+
+}  // namespace subgen

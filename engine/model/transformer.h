@@ -1,0 +1,109 @@
+// The layer loop of a decoder-only transformer (llama, qwen2, qwen3), one
+// rank's share of it. The same Forward serves prompt chunks and decoded tokens
+// of several sequences.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "comm/partial_merge.h"
+#include "comm/rank_grid.h"
+#include "engine/cache/cache_policy.h"
+#include "engine/model/weights.h"
+#include "kernels/backend.h"
+
+namespace subgen {
+
+// The tokens of one step: of each sequence a run, consecutive in position.
+struct BatchRun {
+  int slot = 0;
+  int64_t position = 0;     // of the first token
+  std::vector<int> tokens;  // >= 1
+  bool ends_prompt = false;
+  bool all_logits = false;  // of every token, else of the last one
+};
+using Batch = std::vector<BatchRun>;
+
+struct TransformerOptions {
+  CacheConfig cache;
+  MergeMethod merge = MergeMethod::kAllReduce;
+  int64_t context_tokens = 0;  // longest sequence
+  int64_t max_batch = 0;       // tokens in a step
+  int slots = 1;
+};
+
+// What the cache of this rank holds, over all layers. Sums over ranks are the
+// whole: exact_bytes is counted by the first token shard of a head group.
+struct CacheUse {
+  int64_t bytes = 0;
+  int64_t exact_bytes = 0;  // of an exact cache in the same row format
+  int64_t rows = 0;
+};
+
+class Transformer {
+ public:
+  // Everything that is passed in outlives the transformer.
+  static absl::StatusOr<std::unique_ptr<Transformer>> Make(
+      const GgufFile& file, const ModelConfig& config,
+      const TransformerOptions& options, RankGrid& grid, Backend& backend);
+
+  // Logits of the rows that the runs ask for, in their order: [rows,
+  // vocabulary], the same on every rank, valid until the next call. Collective.
+  Matrix<const float> Forward(const Batch& batch);
+
+  void Forget(int slot);
+  CacheUse Use(int slot) const;
+  int64_t weight_bytes() const { return weights_.bytes; }
+  const ModelConfig& config() const { return config_; }
+
+ private:
+  Transformer(const GgufFile& file, const ModelConfig& config,
+              const TransformerOptions& options, RankGrid& grid,
+              Backend& backend);
+  absl::Status MakePolicies();
+
+  // Where the batch's tokens lie; fills step_ and what it views.
+  void Arrange(const Batch& batch);
+  void Attention(int layer);
+  void ProjectQueries(const LayerWeights& weights);
+  void ProjectKeysAndValues(const LayerWeights& weights);
+  void AttendInsideChunks();
+  void ProjectOutput(const LayerWeights& weights);
+  void FeedForward(const LayerWeights& weights);
+  Matrix<const float> Logits();
+  Matrix<const float> GatherLogits(Matrix<float> mine);
+
+  const ModelConfig& config_;
+  const TransformerOptions options_;
+  RankGrid& grid_;
+  Backend& backend_;
+  const ShardPlan plan_;
+  const Weights weights_;
+  std::vector<int> vocabulary_counts_;  // [ranks] rows of the unembedding
+  std::vector<std::unique_ptr<CachePolicy>> policies_;  // [layers]
+  PartialMerger merger_;
+
+  // The step: its shape, then activations sized for max_batch.
+  LayerStep step_;
+  std::vector<Chunk> chunks_;
+  std::vector<int> tokens_;               // [tokens]
+  std::vector<int64_t> positions_;        // [tokens]
+  std::vector<int> owned_rows_;           // [owned] rows of the batch
+  std::vector<int64_t> owned_positions_;  // [owned]
+  std::vector<int> owned_tokens_;         // [owned] token of its chunk
+  std::vector<int> logit_rows_;           // rows of the batch
+  Buffer<float> hidden_;       // [max_batch, embedding], the residual stream
+  Buffer<float> normed_;       // [max_batch, embedding]
+  Buffer<float> projected_;    // [max_batch, embedding]
+  Buffer<float> token_major_;  // [max_batch, widest of the projections]
+  Buffer<float> queries_;      // head-major, see LayerStep
+  Buffer<float> keys_, values_;
+  Buffer<float> log_partition_;
+  Buffer<float> gate_, up_;  // [max_batch, my hidden features]
+  PartialsBuffer partials_;
+  Buffer<float> my_logits_, gathered_,
+      logits_;  // grown when more rows are read
+};
+
+}  // namespace subgen

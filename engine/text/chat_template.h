@@ -1,0 +1,57 @@
+// Chat templates as prefixes and suffixes. The Jinja text of a model file is
+// only recognised, never run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "engine/config/engine_config.h"
+#include "engine/text/tokenizer.h"
+
+namespace subgen {
+
+struct ChatMessage {
+  enum class Role { kSystem, kUser, kAssistant };
+  Role role = Role::kUser;
+  std::string text;
+};
+
+// How one family writes a conversation.
+struct ChatFormat {
+  enum class SystemPlace { kOwnBlock, kFirstUser, kLastUser };
+
+  std::string name;
+  ChatConfig pieces;  // `system` is the default system message
+  SystemPlace system_place = SystemPlace::kOwnBlock;
+  bool system_always = false;  // a block even for an empty system message
+  bool trim = false;           // white space around what users say
+  bool trim_assistant = true;
+};
+
+class ChatTemplate {
+ public:
+  // By the prefixes and suffixes of `config` (then its name is custom), else
+  // by its template_name, else recognised from `jinja`; config.system replaces
+  // the template's own system message. InvalidArgumentError: no known family,
+  // or both a name and prefixes.
+  // Families: chatml, llama2, llama3, mistral, vicuna.
+  static absl::StatusOr<ChatTemplate> Make(const ChatConfig& config,
+                                           absl::string_view jinja);
+
+  const std::string& name() const { return format_.name; }
+  // The system message of a conversation that gives none; may be empty.
+  const std::string& default_system() const { return format_.pieces.system; }
+  // The whole conversation, ending where the assistant begins to answer. BOS
+  // is in it where the family writes one; text of messages is never special.
+  std::vector<PromptPiece> Render(
+      const std::vector<ChatMessage>& messages) const;
+
+ private:
+  explicit ChatTemplate(ChatFormat format) : format_(std::move(format)) {}
+
+  ChatFormat format_;
+};
+
+}  // namespace subgen

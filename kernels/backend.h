@@ -1,0 +1,83 @@
+// The arithmetic of one device. `reference` is the specification in plain
+// loops with double sums; every other backend equals it within a bound that its
+// tests derive. Knows no model and no rank. Arguments are checked for shape, a
+// mismatch is a bug (Fatal).
+#pragma once
+
+#include <memory>
+
+#include "absl/strings/string_view.h"
+#include "kernels/memory/view.h"
+#include "kernels/quant/block_format.h"
+#include "kernels/rotary.h"
+#include "kernels/softmax_partials.h"
+#include "kernels/weighted_rows.h"
+
+namespace subgen {
+
+// Queries of one KV head over one set of rows. The result is merged into
+// `out`, so tasks over several sets of the same queries follow one another in
+// one list, and `out` starts from SetEmpty.
+struct AttentionTask {
+  Matrix<const float> queries;  // [tokens * group, head_dim], scaled, turned
+  WeightedRows rows;
+  // Causal: row j is seen by the queries of tokens >= row_token[j], where query
+  // i belongs to token i / group. Empty: every query sees every row.
+  Vector<const int> row_token;  // [rows], ascending
+  int group = 1;                // query heads of a KV head
+  SoftmaxPartials out;          // [tokens * group]
+};
+
+// Attention mass that rows receive, given the final partition of each query:
+//   mass_j += sum_i exp(q_i . k_j + partition_bias_j - log_partition_i)
+struct AttentionMassTask {
+  Matrix<const float> queries;         // [tokens * group, head_dim]
+  Rows keys;                           // [rows, head_dim]
+  Vector<const float> partition_bias;  // [rows] or empty
+  Vector<const int> row_token;         // [rows] or empty, as above
+  int group = 1;
+  Vector<const float> log_partition;  // [tokens * group]
+  Vector<float> mass;                 // [rows]
+};
+
+// squared_j = |point - row_j|^2
+struct DistanceTask {
+  Vector<const float> point;  // [dim]
+  Rows rows;                  // [rows, dim]
+  Vector<float> squared;      // [rows]
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual absl::string_view name() const = 0;
+
+  // output = input weight^T. [tokens, weight.cols] -> [tokens, weight.rows]
+  virtual void Linear(Matrix<const float> input, const WeightMatrix& weight,
+                      Matrix<float> output) = 0;
+  // Row ids[i] of the table into row i of the output.
+  virtual void Embed(const WeightMatrix& table, Vector<const int> ids,
+                     Matrix<float> output) = 0;
+  // Each row to root mean square 1, times gain [cols]. May work in place.
+  virtual void RmsNorm(Matrix<const float> input, Vector<const float> gain,
+                       float epsilon, Matrix<float> output) = 0;
+  // Turns each head of row i by positions[i]. heads: [tokens, n * head_dim].
+  virtual void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+                      int64_t head_dim, Matrix<float> heads) = 0;
+  // gate = gate / (1 + exp(-gate)) * up
+  virtual void GatedSilu(Matrix<const float> up, Matrix<float> gate) = 0;
+  // accumulator += x
+  virtual void Add(Matrix<const float> x, Matrix<float> accumulator) = 0;
+  // Adds row [cols] to each row of the matrix.
+  virtual void AddRow(Vector<const float> row, Matrix<float> matrix) = 0;
+
+  virtual void Attend(Vector<const AttentionTask> tasks) = 0;
+  virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
+  virtual void Distances(Vector<const DistanceTask> tasks) = 0;
+};
+
+// kernels/reference and kernels/cpu. threads >= 1, the calling one included.
+std::unique_ptr<Backend> MakeReferenceBackend();
+std::unique_ptr<Backend> MakeCpuBackend(int threads);
+
+}  // namespace subgen

@@ -1,0 +1,40 @@
+// UTF-8 as the Unicode standard defines it (table 3-7): no overlong forms, no
+// surrogates, nothing above U+10FFFF.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace subgen {
+
+inline constexpr absl::string_view kReplacementCharacter = "\xEF\xBF\xBD";
+
+// What a text begins with.
+struct Utf8Character {
+  enum class Kind {
+    kComplete,
+    kIncomplete,  // the text ends inside a character
+    kInvalid,
+  };
+  Kind kind = Kind::kComplete;
+  // Of the character; else of the longest beginning of one, at least 1, which
+  // a decoder replaces by one U+FFFD (Unicode 15.0, section 3.9, "maximal
+  // subpart").
+  size_t bytes = 0;
+};
+
+// `text` must not be empty.
+Utf8Character FirstUtf8Character(absl::string_view text);
+
+// The code point of one complete character.
+char32_t DecodeUtf8(absl::string_view character);
+
+// Offset of the first byte that is not of a complete character; text.size()
+// where all is valid.
+size_t ValidUtf8Prefix(absl::string_view text);
+
+void AppendUtf8(char32_t code_point, std::string* text);
+
+}  // namespace subgen

@@ -1,0 +1,181 @@
+#include "kernels/cpu/attention_piece.h"
+
+#include <cmath>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/attention_piece.cc"
+#include "kernels/cpu/simd.h"
+// In this order: the targets, this file once for each, the operations.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/product-inl.h"
+#include "kernels/cpu/softmax-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace subgen::cpu::HWY_NAMESPACE {
+
+// Rows of `width` floats, zeros behind each row's numbers.
+void PadRows(Matrix<const float> rows, int64_t width, float* out) {
+  for (int64_t i = 0; i < rows.rows; ++i, out += width) {
+    std::fill(std::copy_n(rows.row(i).data(), rows.cols, out), out + width,
+              0.0f);
+  }
+}
+
+// The bias of the tile's rows, zeros behind them.
+void CopyBias(Vector<const float> bias, Range rows, float* out) {
+  std::fill_n(out, kRowTile, 0.0f);
+  if (!bias.empty()) std::copy_n(&bias[rows.first], rows.count, out);
+}
+
+// logits[i][j] = query i . key j, [queries, kRowTile]
+void Logits(const float* queries, int64_t count, const float* keys, Range rows,
+            int64_t width, float* logits) {
+  std::fill_n(logits, count * kRowTile, 0.0f);
+  Dot({{queries, width}, {keys, width}, width, {logits, kRowTile}}, count,
+      rows.count);
+}
+
+struct AttendMemory {
+  AttendMemory(float* scratch, int64_t width, int64_t widest)
+      : queries(scratch),
+        rows(queries + kQueryTile * width),
+        logits(rows + kRowTile * widest),
+        partition_bias(logits + kQueryTile * kRowTile),
+        value_bias(partition_bias + kRowTile) {}
+
+  float* queries;         // [kQueryTile, width]
+  float* rows;            // [kRowTile, widest], keys and then values
+  float* logits;          // [kQueryTile, kRowTile]
+  float* partition_bias;  // [kRowTile]
+  float* value_bias;      // [kRowTile]
+};
+
+// One tile of rows into the sums of all queries of the piece.
+void AttendTile(const AttentionTask& task, const Piece& piece, Range tile,
+                const AttendMemory& memory, const SoftmaxPartials& out) {
+  const WeightedRows& rows = task.rows;
+  const int64_t width = PaddedWidth(rows.keys.dim);
+  const bool has_values = rows.values.count > 0;
+  ExpandRows(rows.keys, tile.first, tile.count, width, memory.rows);
+  Logits(memory.queries, piece.queries.count, memory.rows, tile, width,
+         memory.logits);
+  CopyBias(rows.partition_bias, tile, memory.partition_bias);
+  if (has_values) CopyBias(rows.value_bias, tile, memory.value_bias);
+  const bool one_bias =
+      !has_values || (rows.partition_bias.data() == rows.value_bias.data() &&
+                      rows.partition_bias.size() == rows.value_bias.size());
+  for (int64_t i = 0; i < piece.queries.count; ++i) {
+    const int64_t token = (piece.queries.first + i) / task.group;
+    const int64_t seen =
+        VisibleRows(task.row_token, rows.keys.count, token) - tile.first;
+    const SoftmaxSums sums{&out.max_logit[i], &out.partition[i],
+                           out.weighted.row(i)};
+    const LogitRow row{memory.logits + i * kRowTile, tile.count,
+                       std::clamp<int64_t>(seen, 0, tile.count),
+                       memory.partition_bias};
+    if (one_bias) {
+      WeightsOfOneBias(row, sums);
+    } else {
+      WeightsOfTwoBiases(row, memory.value_bias, sums);
+    }
+  }
+  if (!has_values) return;
+  const int64_t value_width = PaddedWidth(rows.values.dim);
+  ExpandRows(rows.values, tile.first, tile.count, value_width, memory.rows);
+  Combine({{memory.logits, kRowTile},
+           {memory.rows, value_width},
+           tile.count,
+           {out.weighted.data, out.weighted.stride}},
+          piece.queries.count, value_width);
+}
+
+void AttendRows(const AttentionTask& task, const Piece& piece, float* scratch,
+                const SoftmaxPartials& out) {
+  const int64_t width = PaddedWidth(task.rows.keys.dim);
+  const AttendMemory memory(scratch, width,
+                            std::max(width, PaddedWidth(task.rows.values.dim)));
+  PadRows(task.queries.Rows(piece.queries.first, piece.queries.count), width,
+          memory.queries);
+  for (int64_t row = 0; row < piece.rows.count; row += kRowTile) {
+    AttendTile(
+        task, piece,
+        {piece.rows.first + row, std::min(kRowTile, piece.rows.count - row)},
+        memory, out);
+  }
+}
+
+// Adds what the queries of one tile give to the rows of another.
+void MassTile(const AttentionMassTask& task, Range queries, Range rows,
+              float* logits, const float* bias, float* mass) {
+  for (int64_t i = 0; i < queries.count; ++i) {
+    const int64_t query = queries.first + i;
+    const float log_partition = task.log_partition[query];
+    if (std::isinf(log_partition)) continue;  // saw nothing
+    const int64_t seen =
+        VisibleRows(task.row_token, task.keys.count, query / task.group) -
+        rows.first;
+    AddProbabilities({logits + i * kRowTile, rows.count,
+                      std::clamp<int64_t>(seen, 0, rows.count), bias},
+                     log_partition, mass);
+  }
+}
+
+void MassRows(const AttentionMassTask& task, Range rows, float* scratch,
+              float* mass) {
+  const int64_t width = PaddedWidth(task.keys.dim);
+  float* queries = scratch;
+  float* keys = queries + kQueryTile * width;
+  float* logits = keys + kRowTile * width;
+  float* bias = logits + kQueryTile * kRowTile;
+  float* tile_mass = bias + kRowTile;
+  for (int64_t row = 0; row < rows.count; row += kRowTile) {
+    const Range tile{rows.first + row, std::min(kRowTile, rows.count - row)};
+    ExpandRows(task.keys, tile.first, tile.count, width, keys);
+    CopyBias(task.partition_bias, tile, bias);
+    std::fill_n(tile_mass, kRowTile, 0.0f);
+    for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
+      const Range some{i, std::min(kQueryTile, task.queries.rows - i)};
+      PadRows(task.queries.Rows(i, some.count), width, queries);
+      Logits(queries, some.count, keys, tile, width, logits);
+      MassTile(task, some, tile, logits, bias, tile_mass);
+    }
+    std::copy_n(tile_mass, tile.count, mass + row);
+  }
+}
+
+}  // namespace subgen::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace subgen::cpu {
+
+HWY_EXPORT(AttendRows);
+HWY_EXPORT(MassRows);
+
+int64_t AttendScratch(const AttentionTask& task) {
+  const int64_t width = PaddedWidth(task.rows.keys.dim);
+  const int64_t widest = std::max(width, PaddedWidth(task.rows.values.dim));
+  return kQueryTile * width + kRowTile * widest + kQueryTile * kRowTile +
+         2 * kRowTile;
+}
+
+int64_t MassScratch(const AttentionMassTask& task) {
+  return (kQueryTile + kRowTile) * PaddedWidth(task.keys.dim) +
+         kQueryTile * kRowTile + 2 * kRowTile;
+}
+
+void AttendPiece(const AttentionTask& task, const Piece& piece, float* scratch,
+                 const SoftmaxPartials& out) {
+  SetEmpty(out);
+  HWY_DYNAMIC_DISPATCH(AttendRows)(task, piece, scratch, out);
+}
+
+void MassPiece(const AttentionMassTask& task, Range rows, float* scratch,
+               float* mass) {
+  HWY_DYNAMIC_DISPATCH(MassRows)(task, rows, scratch, mass);
+}
+
+}  // namespace subgen::cpu
+#endif

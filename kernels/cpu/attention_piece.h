@@ -1,0 +1,52 @@
+// A thread's piece of attention: some queries over some rows of one task.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/backend.h"
+
+namespace subgen::cpu {
+
+// Rows and queries are taken in tiles, so that the expanded keys, the logits
+// and the weighted sums of a tile stay in a first- or second-level cache
+// (16 KiB each where head_dim is 64).
+inline constexpr int64_t kRowTile = 64;
+inline constexpr int64_t kQueryTile = 64;
+
+struct Range {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+struct Piece {
+  int64_t task = 0;  // index in the list
+  Range queries;
+  Range rows;
+};
+
+// A row of numbers with room for whole vectors of 16.
+inline int64_t PaddedWidth(int64_t dim) { return (dim + 15) / 16 * 16; }
+
+// Rows that the queries of `token` see: all, or a prefix, as row_token ascends.
+inline int64_t VisibleRows(Vector<const int> row_token, int64_t rows,
+                           int64_t token) {
+  if (row_token.empty()) return rows;
+  return std::upper_bound(row_token.begin(), row_token.end(), token) -
+         row_token.begin();
+}
+
+// Floats of scratch that the two functions below need.
+int64_t AttendScratch(const AttentionTask& task);
+int64_t MassScratch(const AttentionMassTask& task);
+
+// What the rows of the piece contribute to its queries (at most kQueryTile).
+// out: [queries.count], weighted with stride PaddedWidth(value_dim).
+void AttendPiece(const AttentionTask& task, const Piece& piece, float* scratch,
+                 const SoftmaxPartials& out);
+
+// mass[rows.count] = what the rows receive from all queries.
+void MassPiece(const AttentionMassTask& task, Range rows, float* scratch,
+               float* mass);
+
+}  // namespace subgen::cpu

@@ -1,0 +1,66 @@
+// Threads and SIMD behind the interface.
+#include <memory>
+
+#include "kernels/backend.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/clustering.h"
+#include "kernels/cpu/context.h"
+#include "kernels/cpu/dense.h"
+#include "kernels/cpu/linear.h"
+
+namespace subgen {
+namespace {
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads) : context_(threads) {}
+
+  absl::string_view name() const override { return "cpu"; }
+
+  void Linear(Matrix<const float> input, const WeightMatrix& weight,
+              Matrix<float> output) override {
+    cpu::Linear(context_, input, weight, output);
+  }
+  void Embed(const WeightMatrix& table, Vector<const int> ids,
+             Matrix<float> output) override {
+    cpu::Embed(context_, table, ids, output);
+  }
+  void RmsNorm(Matrix<const float> input, Vector<const float> gain,
+               float epsilon, Matrix<float> output) override {
+    cpu::RmsNorm(context_, input, gain, epsilon, output);
+  }
+  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+              int64_t head_dim, Matrix<float> heads) override {
+    rotation_.Rotate(context_, rotary, positions, head_dim, heads);
+  }
+  void GatedSilu(Matrix<const float> up, Matrix<float> gate) override {
+    cpu::GatedSilu(context_, up, gate);
+  }
+  void Add(Matrix<const float> x, Matrix<float> accumulator) override {
+    cpu::Add(context_, x, accumulator);
+  }
+  void AddRow(Vector<const float> row, Matrix<float> matrix) override {
+    cpu::AddRow(context_, row, matrix);
+  }
+  void Attend(Vector<const AttentionTask> tasks) override {
+    cpu::Attend(context_, tasks);
+  }
+  void AccumulateMass(Vector<const AttentionMassTask> tasks) override {
+    cpu::AccumulateMass(context_, tasks);
+  }
+  void Distances(Vector<const DistanceTask> tasks) override {
+    cpu::Distances(context_, tasks);
+  }
+
+ private:
+  cpu::Context context_;
+  cpu::Rotation rotation_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeCpuBackend(int threads) {
+  return std::make_unique<CpuBackend>(threads);
+}
+
+}  // namespace subgen

@@ -1,0 +1,20 @@
+// A thread's part of a Linear.
+#pragma once
+
+#include "kernels/backend.h"
+
+namespace subgen::cpu {
+
+struct LinearPart {
+  // Columns expanded at a time; a multiple of every block size.
+  static constexpr int64_t kLength = 512;
+
+  Matrix<const float> input;
+  const WeightMatrix& weight;
+  Matrix<float> output;
+  int64_t first = 0;  // weight rows [first, first + count)
+  int64_t count = 0;
+  int64_t tile = 8;  // weight rows expanded at a time
+};
+
+}  // namespace subgen::cpu

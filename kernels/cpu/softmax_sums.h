@@ -1,0 +1,24 @@
+// What the softmax kernels of one query work on.
+#pragma once
+
+#include "kernels/memory/view.h"
+
+namespace subgen::cpu {
+
+// Logits of one query over a tile of `count` rows, of which it sees the first
+// `visible`. There is room for whole vectors behind both.
+struct LogitRow {
+  float* logits = nullptr;
+  int64_t count = 0;
+  int64_t visible = 0;
+  const float* bias = nullptr;  // of the partition
+};
+
+// The sums of one query so far, see SoftmaxPartials.
+struct SoftmaxSums {
+  float* max_logit = nullptr;
+  float* partition = nullptr;
+  Vector<float> weighted;
+};
+
+}  // namespace subgen::cpu

@@ -1,0 +1,89 @@
+#include "kernels/cpu/thread_pool.h"
+
+#include <hwy/cache_control.h>
+
+#include <chrono>
+
+#include "kernels/base/check.h"
+
+namespace subgen::cpu {
+namespace {
+
+constexpr uint64_t kItems = 0xffffffff;  // low half of a ticket word
+
+// Waits until the value is no longer `old`: spins as long as the gap between
+// two loops of a layer usually is, then sleeps, as other ranks may need the
+// core.
+int WaitWhile(const std::atomic<int>& value, int old) {
+  constexpr auto kSpin = std::chrono::microseconds(10);
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      const int now = value.load(std::memory_order_acquire);
+      if (now != old) return now;
+      hwy::Pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  value.wait(old, std::memory_order_acquire);
+  return value.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  SUBGEN_CHECK(threads >= 1, threads);
+  for (int worker = 1; worker < threads; ++worker) {
+    workers_.emplace_back([this, worker] { WorkerLoop(worker); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true);
+  loop_.fetch_add(1);
+  loop_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::ParallelFor(int64_t count, Work work) {
+  if (workers_.empty() || count <= 1) {
+    for (int64_t item = 0; item < count; ++item) work(item, 0);
+    return;
+  }
+  SUBGEN_CHECK(count < (int64_t{1} << 31), count);
+  work_ = &work;
+  count_ = count;
+  unfinished_.store(static_cast<int>(count), std::memory_order_relaxed);
+  const uint64_t number = (tickets_.load(std::memory_order_relaxed) >> 32) + 1;
+  tickets_.store(number << 32 | count, std::memory_order_release);
+  loop_.fetch_add(1, std::memory_order_release);
+  loop_.notify_all();
+  TakeItems(0);
+  int left = unfinished_.load(std::memory_order_acquire);
+  while (left != 0) left = WaitWhile(unfinished_, left);
+}
+
+void ThreadPool::TakeItems(int worker) {
+  uint64_t ticket = tickets_.load(std::memory_order_acquire);
+  while ((ticket & kItems) != 0) {
+    if (!tickets_.compare_exchange_weak(ticket, ticket - 1,
+                                        std::memory_order_acq_rel)) {
+      continue;
+    }
+    (*work_)(count_ - static_cast<int64_t>(ticket & kItems), worker);
+    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      unfinished_.notify_one();
+    }
+    ticket = tickets_.load(std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::WorkerLoop(int worker) {
+  int seen = 0;
+  while (true) {
+    seen = WaitWhile(loop_, seen);
+    if (stop_.load()) return;
+    TakeItems(worker);
+  }
+}
+
+}  // namespace subgen::cpu

@@ -1,0 +1,47 @@
+// Persistent threads for short parallel loops.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+
+namespace subgen::cpu {
+
+// The calling thread works too: threads = 1 starts none. One caller at a time,
+// no nesting.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Calls work(item, worker) once for each item of [0, count), in any order,
+  // and returns when all are done. 0 <= worker < threads(); one worker does one
+  // item at a time. A worker that wakes late is not waited for.
+  using Work = absl::FunctionRef<void(int64_t item, int worker)>;
+  void ParallelFor(int64_t count, Work work);
+
+ private:
+  void WorkerLoop(int worker);
+  void TakeItems(int worker);
+
+  // What is left of the loop now running: its number above, items not yet
+  // taken below, in one word, so that a late worker cannot take an item of one
+  // loop for an item of the next.
+  std::atomic<uint64_t> tickets_{0};
+  std::atomic<int> unfinished_{0};  // items
+  std::atomic<int> loop_{0};        // workers sleep on it
+  std::atomic<bool> stop_{false};
+  // Of the loop now running; read only by who holds one of its items.
+  const Work* work_ = nullptr;
+  int64_t count_ = 0;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace subgen::cpu

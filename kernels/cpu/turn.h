@@ -1,0 +1,15 @@
+// The angles by which one head turns.
+#pragma once
+
+#include <cstdint>
+
+namespace subgen::cpu {
+
+struct Turn {
+  const float* cosine = nullptr;  // [pairs]
+  const float* sine = nullptr;    // [pairs]
+  int64_t pairs = 0;
+  bool interleaved = false;  // pairs (2i, 2i + 1), else (i, i + pairs)
+};
+
+}  // namespace subgen::cpu

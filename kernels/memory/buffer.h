@@ -1,0 +1,60 @@
+// Owning, move-only, 64-byte aligned host memory.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/memory/view.h"
+
+namespace subgen {
+
+template <class T>
+class Buffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  Buffer() = default;
+  // Zero-filled.
+  explicit Buffer(int64_t size) : size_(size) {
+    SUBGEN_CHECK(size >= 0);
+    if (size == 0) return;
+    const size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
+    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    SUBGEN_CHECK(data_ != nullptr, "out of memory: ", bytes, " bytes");
+    std::memset(static_cast<void*>(data_.get()), 0, bytes);
+  }
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
+
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  int64_t size() const { return size_; }
+  int64_t bytes() const { return size_ * sizeof(T); }
+  T& operator[](int64_t i) { return data_.get()[i]; }
+  const T& operator[](int64_t i) const { return data_.get()[i]; }
+  Vector<T> span() { return {data(), static_cast<size_t>(size_)}; }
+  Vector<const T> span() const { return {data(), static_cast<size_t>(size_)}; }
+
+  // A [rows, cols] view of the front of the buffer.
+  Matrix<T> matrix(int64_t rows, int64_t cols) {
+    SUBGEN_CHECK(rows * cols <= size_);
+    return {data(), rows, cols};
+  }
+
+ private:
+  struct Free {
+    void operator()(T* data) const { std::free(data); }
+  };
+  std::unique_ptr<T, Free> data_;
+  int64_t size_ = 0;
+};
+
+}  // namespace subgen

@@ -1,0 +1,108 @@
+#include "kernels/memory/row_format.h"
+
+#include <bit>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace subgen {
+
+absl::StatusOr<RowFormat> ParseRowFormat(absl::string_view name) {
+  if (name == "f32") return RowFormat::kF32;
+  if (name == "bf16") return RowFormat::kBF16;
+  if (name == "f16") return RowFormat::kF16;
+  return absl::InvalidArgumentError(
+      absl::StrCat("row format '", name, "': legal are f32, bf16, f16"));
+}
+
+absl::string_view RowFormatName(RowFormat format) {
+  switch (format) {
+    case RowFormat::kF32:
+      return "f32";
+    case RowFormat::kBF16:
+      return "bf16";
+    case RowFormat::kF16:
+      return "f16";
+  }
+  Fatal("row format out of range");
+}
+
+int64_t RowBytes(RowFormat format, int64_t dim) {
+  return format == RowFormat::kF32 ? 4 * dim : 2 * dim;
+}
+
+uint16_t FloatToBF16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) {  // NaN: keep the sign, make it quiet
+    return static_cast<uint16_t>(bits >> 16 | 0x40);
+  }
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+float BF16ToFloat(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+
+uint16_t FloatToF16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = bits >> 16 & 0x8000;
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
+  if (magnitude >= 0x477ff000) {  // rounds to 2^16 or is beyond it
+    return static_cast<uint16_t>(sign | 0x7c00);
+  }
+  if (magnitude < 0x38800000) {  // subnormal: adding 0.5 aligns the last bit
+    const float aligned = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<uint16_t>(
+        sign | (std::bit_cast<uint32_t>(aligned) - 0x3f000000));
+  }
+  const uint32_t rounded = magnitude - 0x38000000 + 0xfff + (bits >> 13 & 1);
+  return static_cast<uint16_t>(sign | rounded >> 13);
+}
+
+float F16ToFloat(uint16_t bits) {
+  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16;
+  const uint32_t exponent = bits >> 10 & 31;
+  const uint32_t mantissa = bits & 0x3ff;
+  if (exponent == 31) {
+    return std::bit_cast<float>(sign | 0x7f800000 | mantissa << 13);
+  }
+  if (exponent == 0) {
+    const float subnormal = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign ? -subnormal : subnormal;
+  }
+  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+void EncodeRow(RowFormat format, Vector<const float> row, std::byte* out) {
+  if (format == RowFormat::kF32) {
+    std::memcpy(out, row.data(), row.size_bytes());
+    return;
+  }
+  const auto convert = format == RowFormat::kBF16 ? FloatToBF16 : FloatToF16;
+  for (size_t i = 0; i < row.size(); ++i) {
+    const uint16_t bits = convert(row[i]);
+    std::memcpy(out + 2 * i, &bits, 2);
+  }
+}
+
+void DecodeRow(RowFormat format, const std::byte* row, Vector<float> out) {
+  if (format == RowFormat::kF32) {
+    std::memcpy(out.data(), row, out.size_bytes());
+    return;
+  }
+  const auto convert = format == RowFormat::kBF16 ? BF16ToFloat : F16ToFloat;
+  for (size_t i = 0; i < out.size(); ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, row + 2 * i, 2);
+    out[i] = convert(bits);
+  }
+}
+
+Rows FloatRows(Matrix<const float> matrix) {
+  SUBGEN_CHECK(matrix.stride == matrix.cols);
+  return {RowFormat::kF32, reinterpret_cast<const std::byte*>(matrix.data),
+          matrix.rows, matrix.cols};
+}
+
+}  // namespace subgen

@@ -1,0 +1,38 @@
+// Non-owning views. Sizes are in elements.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/base/check.h"
+
+namespace subgen {
+
+template <class T>
+using Vector = std::span<T>;
+
+// Row-major; rows lie `stride` elements apart, stride >= cols.
+template <class T>
+struct Matrix {
+  T* data = nullptr;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t stride = 0;
+
+  Matrix() = default;
+  Matrix(T* data, int64_t rows, int64_t cols)
+      : Matrix(data, rows, cols, cols) {}
+  Matrix(T* data, int64_t rows, int64_t cols, int64_t stride)
+      : data(data), rows(rows), cols(cols), stride(stride) {}
+  operator Matrix<const T>() const { return {data, rows, cols, stride}; }
+
+  Vector<T> row(int64_t i) const {
+    return {data + i * stride, static_cast<size_t>(cols)};
+  }
+  Matrix Rows(int64_t first, int64_t count) const {
+    SUBGEN_CHECK(first >= 0 && count >= 0 && first + count <= rows);
+    return {data + first * stride, count, cols, stride};
+  }
+};
+
+}  // namespace subgen

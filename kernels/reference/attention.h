@@ -1,0 +1,11 @@
+// Attention over weighted rows, as the equations say it.
+#pragma once
+
+#include "kernels/backend.h"
+
+namespace subgen::reference {
+
+void Attend(const AttentionTask& task);
+void AccumulateMass(const AttentionMassTask& task);
+
+}  // namespace subgen::reference

@@ -1,0 +1,20 @@
+// Dense operations of the specification: plain loops, double sums.
+#pragma once
+
+#include "kernels/backend.h"
+
+namespace subgen::reference {
+
+void Linear(Matrix<const float> input, const WeightMatrix& weight,
+            Matrix<float> output);
+void Embed(const WeightMatrix& table, Vector<const int> ids,
+           Matrix<float> output);
+void RmsNorm(Matrix<const float> input, Vector<const float> gain, float epsilon,
+             Matrix<float> output);
+void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+            int64_t head_dim, Matrix<float> heads);
+void GatedSilu(Matrix<const float> up, Matrix<float> gate);
+void Add(Matrix<const float> x, Matrix<float> accumulator);
+void AddRow(Vector<const float> row, Matrix<float> matrix);
+
+}  // namespace subgen::reference

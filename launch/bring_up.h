@@ -1,0 +1,30 @@
+// Brings ranks up and takes them down again, the same way for every program.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "comm/communicator.h"
+
+namespace subgen {
+
+// What a rank's body is given.
+struct RankContext {
+  std::unique_ptr<Communicator> world;
+  int ranks_on_host = 1;
+};
+using RankMain = std::function<absl::Status(RankContext)>;
+
+// Runs the body on every rank and returns the exit code of this process: 0, or
+// 1 after one line on standard error, from one rank only. comm: none; threads
+// (thread_ranks of them in this process); mpi; auto (mpi where mpirun or srun
+// started the process, else none). A bug or a lost peer ends the whole job.
+int RunRanks(const std::string& comm, int thread_ranks, const RankMain& body);
+
+// Threads of one rank: `configured`, or this host's cores shared out over its
+// ranks, or the cores that the launcher bound this rank to.
+int ThreadsOfRank(int configured, int ranks_on_host);
+
+}  // namespace subgen

@@ -1,0 +1,8 @@
+# shellcheck shell=bash
+# Sourced: lets Open MPI run as root, in containers and on few cores.
+if ((EUID == 0)); then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+export OMPI_MCA_rmaps_base_oversubscribe=1
+# Containers forbid ranks to read one another's memory.
+export OMPI_MCA_btl_vader_single_copy_mechanism=none

@@ -1,0 +1,133 @@
+#include "engine/cache/budget.h"
+
+#include "gmock/gmock.h"
+#include "tests/engine/cache/cache_driver.h"
+
+namespace subgen::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr int64_t kDim = 8, kContext = 1000;
+
+int64_t Rows(const CacheConfig& config) {
+  const auto rows = BudgetRows(config, Shape(kDim, kContext));
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  return rows.value_or(-1);
+}
+
+std::string ErrorOf(const CacheConfig& config, CacheShape shape) {
+  RecordingBackend backend;
+  const auto policy = MakeCachePolicy(config, shape, backend);
+  if (policy.ok()) return "no error";
+  EXPECT_EQ(policy.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(policy.status().message().find('\n'), absl::string_view::npos);
+  return std::string(policy.status().message());
+}
+std::string ErrorOf(const CacheConfig& config) {
+  return ErrorOf(config, Shape(kDim, kContext));
+}
+
+TEST(Budget, RowsFromTokensBytesOrFraction) {
+  CacheConfig config = Config("uniform", 0);
+  EXPECT_EQ(Rows(config), kContext);
+  config.budget_tokens = 100;
+  EXPECT_EQ(Rows(config), 100);
+  config.budget_tokens = 5000;
+  EXPECT_EQ(Rows(config), kContext);
+  config.budget_tokens = 0;
+  config.budget_fraction = 0.25;
+  EXPECT_EQ(Rows(config), 250);
+  config.budget_fraction = 0.0;
+  config.budget_bytes = 100 * 2 * kDim * 4 + 63;  // f32 keys and values
+  EXPECT_EQ(Rows(config), 100);
+  config.policy = "heavy_hitter";  // a score and a position of 4 bytes each
+  config.budget_bytes = 100 * (2 * kDim * 4 + 8);
+  EXPECT_EQ(Rows(config), 100);
+  config.policy = "exact";
+  EXPECT_EQ(Rows(config), kContext);
+}
+
+TEST(Budget, TooSmallABudgetNamesWhatToChange) {
+  CacheConfig config = Config("subgen", 10);  // 2 sinks, 8 recent, one more
+  EXPECT_THAT(ErrorOf(config),
+              AllOf(HasSubstr("cache.budget_tokens = 10"),
+                    HasSubstr("at least 11"), HasSubstr("recent_tokens = 8")));
+  config.budget_tokens = 11;
+  EXPECT_EQ(ErrorOf(config), "no error");
+  config = Config("window", 2);
+  EXPECT_THAT(ErrorOf(config), HasSubstr("at least 3"));
+  config.budget_tokens = 3;
+  EXPECT_EQ(ErrorOf(config), "no error");
+}
+
+TEST(Budget, EveryTokenShardRefusesWhatOneCannotHold) {
+  CacheShape shape = Shape(kDim, kContext);
+  shape.token_shards = 2;
+  shape.token_block = 16;  // a shard may own all 8 recent tokens
+  for (shape.token_shard = 0; shape.token_shard < 2; ++shape.token_shard) {
+    EXPECT_THAT(ErrorOf(Config("uniform", 20), shape),
+                AllOf(HasSubstr("token shard 0"), HasSubstr("token_block")));
+    EXPECT_EQ(ErrorOf(Config("uniform", 22), shape), "no error");
+  }
+}
+
+TEST(Budget, StreamingNeedsAClusterAndASample) {
+  CacheConfig config = Config("subgen", 12);
+  config.subgen.mode = "streaming";
+  config.subgen.samples_per_cluster = 64;
+  EXPECT_THAT(ErrorOf(config),
+              AllOf(HasSubstr("0 clusters"), HasSubstr("samples_per_cluster")));
+}
+
+TEST(Budget, IllegalSettingsAreNamedWithTheLegalOnes) {
+  const CacheConfig good = Config("subgen", 100);
+  EXPECT_EQ(ErrorOf(good), "no error");
+  const auto with = [&](auto change) {
+    CacheConfig config = good;
+    change(config);
+    return ErrorOf(config);
+  };
+  EXPECT_THAT(with([](auto& c) { c.policy = "lru"; }),
+              AllOf(HasSubstr("lru"), HasSubstr("heavy_hitter")));
+  EXPECT_THAT(with([](auto& c) { c.row_format = "q9"; }),
+              AllOf(HasSubstr("q9"), HasSubstr("bf16")));
+  EXPECT_THAT(with([](auto& c) { c.subgen.mode = "best"; }),
+              AllOf(HasSubstr("best"), HasSubstr("streaming")));
+  EXPECT_THAT(with([](auto& c) { c.subgen.when = "never"; }),
+              AllOf(HasSubstr("never"), HasSubstr("once")));
+  EXPECT_THAT(with([](auto& c) { c.subgen.count_exponent = NAN; }),
+              HasSubstr("count_exponent"));
+  EXPECT_THAT(with([](auto& c) { c.budget_bytes = 4096; }),
+              HasSubstr("at most one"));
+  EXPECT_THAT(with([](auto& c) { c.budget_tokens = -1; }),
+              HasSubstr("budget_tokens = -1"));
+  EXPECT_THAT(with([](auto& c) { c.budget_bytes = -1; }),
+              HasSubstr("budget_bytes = -1"));
+  EXPECT_THAT(with([](auto& c) { c.budget_fraction = 1.5; }),
+              HasSubstr("budget_fraction = 1.5"));
+  EXPECT_THAT(with([](auto& c) { c.sink_tokens = -4; }),
+              HasSubstr("sink_tokens = -4"));
+  EXPECT_THAT(with([](auto& c) { c.recent_tokens = 0; }),
+              HasSubstr("recent_tokens = 0"));
+  EXPECT_THAT(with([](auto& c) {
+                c.subgen.mode = "streaming";
+                c.subgen.value_share = 1.0;
+              }),
+              HasSubstr("value_share = 1"));
+  EXPECT_THAT(with([](auto& c) {
+                c.subgen.mode = "streaming";
+                c.subgen.samples_per_cluster = 0;
+              }),
+              HasSubstr("samples_per_cluster = 0"));
+  EXPECT_THAT(with([](auto& c) {
+                c.subgen.mode = "streaming";
+                c.subgen.radius = -1.0;
+              }),
+              HasSubstr("radius = -1"));
+  EXPECT_THAT(ErrorOf(good, Shape(kDim, 0)), HasSubstr("context_tokens = 0"));
+}
+
+}  // namespace
+}  // namespace subgen::testing

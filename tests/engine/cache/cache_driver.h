@@ -1,0 +1,436 @@
+// Streams made-up tokens through cache policies as the transformer does:
+// attend, attend inside the chunk, merge over token shards, observe, append.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/cache/cache_policy.h"
+#include "engine/cache/token_dealing.h"
+#include "gtest/gtest.h"
+#include "kernels/base/random.h"
+
+namespace subgen::testing {
+
+using Floats = std::vector<float>;
+
+// Numbers in [-1, 1) that depend on their place alone.
+inline Floats RandomRow(uint64_t seed, int kind, int head, int64_t position,
+                        int64_t dim) {
+  const CounterRandom random(seed, kind, head, position);
+  Floats row(dim);
+  for (int64_t i = 0; i < dim; ++i) {
+    row[i] = static_cast<float>(2.0 * random.Uniform(i) - 1.0);
+  }
+  return row;
+}
+
+// What is appended: keys and values by (KV head, position), queries by (query
+// head, position).
+struct Stream {
+  using Row = std::function<Floats(int head, int64_t position)>;
+  Row key, value, query;
+};
+
+inline Stream RandomStream(uint64_t seed, int64_t dim, float query_scale = 1) {
+  Stream stream;
+  stream.key = [=](int head, int64_t position) {
+    return RandomRow(seed, 0, head, position, dim);
+  };
+  stream.value = [=](int head, int64_t position) {
+    return RandomRow(seed, 1, head, position, dim);
+  };
+  stream.query = [=](int head, int64_t position) {
+    Floats row = RandomRow(seed, 2, head, position, dim);
+    for (float& x : row) x *= query_scale;
+    return row;
+  };
+  return stream;
+}
+
+// The same with the position as the first number of the value, so that a row
+// found in a cache can be told (in f32).
+inline Stream TaggedStream(uint64_t seed, int64_t dim) {
+  Stream stream = RandomStream(seed, dim);
+  stream.value = [value = stream.value](int head, int64_t position) {
+    Floats row = value(head, position);
+    row[0] = static_cast<float>(position);
+    return row;
+  };
+  return stream;
+}
+
+// A row as a policy shows it to attention.
+struct SeenRow {
+  Floats key, value;  // value empty where there is none
+  float partition_bias = 0.0f;
+  float value_bias = -std::numeric_limits<float>::infinity();
+  const void* queries = nullptr;  // tells heads apart
+
+  bool operator==(const SeenRow& other) const {
+    return key == other.key && value == other.value &&
+           partition_bias == other.partition_bias &&
+           value_bias == other.value_bias;
+  }
+  bool operator<(const SeenRow& other) const {
+    return std::tie(value, key) < std::tie(other.value, other.key);
+  }
+};
+
+// The reference backend, noting the rows that are attended to.
+class RecordingBackend final : public Backend {
+ public:
+  absl::string_view name() const override { return "recording"; }
+  void Linear(Matrix<const float>, const WeightMatrix&,
+              Matrix<float>) override {
+    FAIL();
+  }
+  void Embed(const WeightMatrix&, Vector<const int>, Matrix<float>) override {
+    FAIL();
+  }
+  void RmsNorm(Matrix<const float>, Vector<const float>, float,
+               Matrix<float>) override {
+    FAIL();
+  }
+  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+              int64_t head_dim, Matrix<float> heads) override {
+    reference_->Rotate(rotary, positions, head_dim, heads);
+  }
+  void GatedSilu(Matrix<const float>, Matrix<float>) override { FAIL(); }
+  void Add(Matrix<const float>, Matrix<float>) override { FAIL(); }
+  void AddRow(Vector<const float>, Matrix<float>) override { FAIL(); }
+  void Attend(Vector<const AttentionTask> tasks) override {
+    if (recording) {
+      for (const AttentionTask& task : tasks) Note(task);
+    } else {
+      reference_->Attend(tasks);
+    }
+  }
+  void AccumulateMass(Vector<const AttentionMassTask> tasks) override {
+    reference_->AccumulateMass(tasks);
+  }
+  void Distances(Vector<const DistanceTask> tasks) override {
+    reference_->Distances(tasks);
+    for (const DistanceTask& task : tasks) distances += task.rows.count;
+  }
+
+  bool recording = false;
+  std::vector<SeenRow> seen;
+  int64_t distances = 0;  // computed so far
+
+ private:
+  void Note(const AttentionTask& task) {
+    const WeightedRows& rows = task.rows;
+    for (int64_t i = 0; i < rows.keys.count; ++i) {
+      SeenRow row;
+      row.queries = task.queries.data;
+      row.key.resize(rows.keys.dim);
+      DecodeRow(rows.keys.format, rows.keys.row(i), row.key);
+      if (!rows.partition_bias.empty()) {
+        row.partition_bias = rows.partition_bias[i];
+      }
+      if (rows.values.count > 0) {
+        row.value.resize(rows.values.dim);
+        DecodeRow(rows.values.format, rows.values.row(i), row.value);
+        row.value_bias = rows.value_bias.empty() ? 0.0f : rows.value_bias[i];
+      }
+      seen.push_back(row);
+    }
+  }
+
+  std::unique_ptr<Backend> reference_ = MakeReferenceBackend();
+};
+
+inline CacheConfig Config(const std::string& policy, int64_t budget_tokens) {
+  CacheConfig config;
+  config.policy = policy;
+  config.row_format = "f32";
+  config.budget_tokens = budget_tokens;
+  config.sink_tokens = 2;
+  config.recent_tokens = 8;
+  return config;
+}
+
+// The policies at test, each with a name: subgen in its three ways.
+inline std::vector<CacheConfig> AllPolicies(int64_t budget_tokens) {
+  std::vector<CacheConfig> all;
+  for (const char* policy :
+       {"exact", "window", "heavy_hitter", "uniform", "subgen"}) {
+    all.push_back(Config(policy, budget_tokens));
+  }
+  CacheConfig once = all.back();
+  once.subgen.when = "once";
+  once.subgen.count_exponent = 0.5;
+  all.push_back(once);
+  CacheConfig streaming = Config("subgen", budget_tokens);
+  streaming.subgen.mode = "streaming";
+  streaming.subgen.samples_per_cluster = 2;
+  all.push_back(streaming);
+  return all;
+}
+
+inline std::string Name(const CacheConfig& config) {
+  return absl::StrCat(config.policy, " ", config.subgen.mode, " ",
+                      config.subgen.when);
+}
+
+inline CacheShape Shape(int64_t dim, int64_t context) {
+  CacheShape shape;
+  shape.layer = 3;
+  shape.kv_heads = 2;
+  shape.first_kv_head = 1;
+  shape.head_dim = dim;
+  shape.group = 2;
+  shape.slots = 2;
+  shape.token_block = 4;
+  shape.context_tokens = context;
+  return shape;
+}
+
+// One sequence's part of a step.
+struct Part {
+  int slot = 0;
+  int count = 1;
+  bool ends_prompt = false;
+};
+
+// One layer of one head shard, with all its token shards.
+class CacheDriver {
+ public:
+  CacheDriver(const CacheConfig& config, CacheShape shape, Stream stream)
+      : shape_(shape), stream_(std::move(stream)), next_(shape.slots) {
+    for (int shard = 0; shard < shape.token_shards; ++shard) {
+      shape.token_shard = shard;
+      auto policy = MakeCachePolicy(config, shape, backend_);
+      EXPECT_TRUE(policy.ok()) << policy.status();
+      policies_.push_back(std::move(*policy));
+    }
+  }
+
+  // Attention of each new token: [kv_heads * tokens * group] rows.
+  std::vector<Floats> Step(const std::vector<Part>& parts);
+  // Appends without attending: for policies that do not observe.
+  void Feed(int slot, int count, bool ends_prompt = false);
+  // Streams `total` tokens into slot 0, `chunk` at a time.
+  void FeedAll(int64_t total, int chunk, bool ends_prompt = false) {
+    while (next_[0] < total) {
+      const int count =
+          static_cast<int>(std::min<int64_t>(chunk, total - next_[0]));
+      Feed(0, count, ends_prompt && next_[0] + count == total);
+    }
+  }
+
+  // Rows of a KV head that a token shard would attend to now.
+  std::vector<SeenRow> Seen(int slot, int kv_head, int token_shard = 0);
+  // The first numbers of their values, ascending (TaggedStream).
+  std::vector<int64_t> Kept(int slot, int kv_head, int token_shard = 0);
+
+  CachePolicy& policy(int token_shard = 0) { return *policies_[token_shard]; }
+  RecordingBackend& backend() { return backend_; }
+  int64_t next(int slot) const { return next_[slot]; }
+  void set_next(int slot, int64_t next) { next_[slot] = next; }
+
+ private:
+  struct Data {
+    std::vector<Chunk> chunks;
+    std::vector<int64_t> positions;
+    std::vector<int> tokens;
+    Floats queries, keys, values;
+    LayerStep step;
+  };
+  void FillRows(const std::vector<std::pair<int, int64_t>>& owned, Data* data);
+  void FillQueries(Data* data);
+  Data Arrange(const std::vector<Part>& parts, int token_shard);
+  SoftmaxPartials AttendShard(const Data& data, int token_shard,
+                              PartialsBuffer* buffer);
+
+  CacheShape shape_;
+  Stream stream_;
+  RecordingBackend backend_;
+  std::vector<std::unique_ptr<CachePolicy>> policies_;
+  std::vector<int64_t> next_;
+};
+
+inline CacheDriver::Data CacheDriver::Arrange(const std::vector<Part>& parts,
+                                              int token_shard) {
+  Data data;
+  const TokenDealing dealing = {shape_.token_shards, token_shard,
+                                shape_.token_block};
+  int first = 0;
+  for (const Part& part : parts) {
+    Chunk chunk;
+    chunk.slot = part.slot;
+    chunk.position = next_[part.slot];
+    chunk.first = first;
+    chunk.count = part.count;
+    chunk.first_owned = static_cast<int>(data.positions.size());
+    chunk.ends_prompt = part.ends_prompt;
+    for (int i = 0; i < part.count; ++i) {
+      if (!dealing.Owns(chunk.position + i)) continue;
+      data.positions.push_back(chunk.position + i);
+      data.tokens.push_back(i);
+    }
+    chunk.owned_count =
+        static_cast<int>(data.positions.size()) - chunk.first_owned;
+    data.chunks.push_back(chunk);
+    first += part.count;
+  }
+  data.step.tokens = first;
+  data.step.owned = data.positions.size();
+  data.step.group = shape_.group;
+  for (int head = 0; head < shape_.kv_heads; ++head) {
+    for (const int64_t position : data.positions) {
+      const Floats key = stream_.key(head, position);
+      const Floats value = stream_.value(head, position);
+      data.keys.insert(data.keys.end(), key.begin(), key.end());
+      data.values.insert(data.values.end(), value.begin(), value.end());
+    }
+  }
+  FillQueries(&data);
+  return data;
+}
+
+inline void CacheDriver::FillQueries(Data* data) {
+  for (int head = 0; head < shape_.kv_heads; ++head) {
+    for (const Chunk& chunk : data->chunks) {
+      for (int i = 0; i < chunk.count * shape_.group; ++i) {
+        const Floats query =
+            stream_.query(head * shape_.group + i % shape_.group,
+                          chunk.position + i / shape_.group);
+        data->queries.insert(data->queries.end(), query.begin(), query.end());
+      }
+    }
+  }
+  LayerStep& step = data->step;
+  const int64_t dim = shape_.head_dim, rows = shape_.kv_heads * step.owned;
+  step.queries = {data->queries.data(),
+                  shape_.kv_heads * step.tokens * shape_.group, dim};
+  step.keys = {data->keys.data(), rows, dim};
+  step.values = {data->values.data(), rows, dim};
+  step.chunks = data->chunks;
+  step.owned_positions = data->positions;
+  step.owned_tokens = data->tokens;
+}
+
+inline SoftmaxPartials CacheDriver::AttendShard(const Data& data,
+                                                int token_shard,
+                                                PartialsBuffer* buffer) {
+  const LayerStep& step = data.step;
+  *buffer = PartialsBuffer(step.queries.rows, shape_.head_dim);
+  const SoftmaxPartials out = buffer->Resize(step.queries.rows);
+  SetEmpty(out);
+  policies_[token_shard]->Attend(step, out);
+  std::vector<AttentionTask> tasks;
+  for (const Chunk& chunk : step.chunks) {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      AttentionTask task;
+      task.queries = step.Queries(chunk, head);
+      task.rows.keys = FloatRows(step.Keys(chunk, head));
+      task.rows.values = FloatRows(step.Values(chunk, head));
+      task.row_token = step.Tokens(chunk);
+      task.group = step.group;
+      task.out = step.Partials(out, chunk, head);
+      if (chunk.owned_count > 0) tasks.push_back(task);
+    }
+  }
+  backend_.Attend(tasks);
+  return out;
+}
+
+inline std::vector<Floats> CacheDriver::Step(const std::vector<Part>& parts) {
+  std::vector<Data> data(shape_.token_shards);
+  std::vector<PartialsBuffer> buffers(shape_.token_shards);
+  SoftmaxPartials merged;
+  for (int shard = 0; shard < shape_.token_shards; ++shard) {
+    data[shard] = Arrange(parts, shard);
+    const SoftmaxPartials out =
+        AttendShard(data[shard], shard, &buffers[shard]);
+    if (shard == 0) {
+      merged = out;
+    } else {
+      MergePartials(out, merged);
+    }
+  }
+  Floats log_partition(merged.rows());
+  LogPartition(merged, log_partition);
+  for (int shard = 0; shard < shape_.token_shards; ++shard) {
+    policies_[shard]->Observe(data[shard].step, log_partition);
+    policies_[shard]->Append(data[shard].step);
+  }
+  for (const Part& part : parts) next_[part.slot] += part.count;
+  std::vector<Floats> attention;
+  for (int64_t i = 0; i < merged.rows(); ++i) {
+    Floats row;
+    for (const float w : merged.weighted.row(i)) {
+      row.push_back(w / merged.partition[i]);
+    }
+    attention.push_back(row);
+  }
+  return attention;
+}
+
+inline void CacheDriver::Feed(int slot, int count, bool ends_prompt) {
+  for (int shard = 0; shard < shape_.token_shards; ++shard) {
+    const Data data = Arrange({{slot, count, ends_prompt}}, shard);
+    policies_[shard]->Append(data.step);
+  }
+  next_[slot] += count;
+}
+
+inline std::vector<SeenRow> CacheDriver::Seen(int slot, int kv_head,
+                                              int token_shard) {
+  Data data;
+  data.chunks = {{slot, next_[slot], 0, 1, 0, 0, false}};
+  data.step.tokens = 1;
+  data.step.group = shape_.group;
+  FillQueries(&data);
+  PartialsBuffer buffer(data.step.queries.rows, shape_.head_dim);
+  backend_.recording = true;
+  backend_.seen.clear();
+  policies_[token_shard]->Attend(data.step,
+                                 buffer.Resize(data.step.queries.rows));
+  backend_.recording = false;
+  const void* queries = data.step.Queries(data.chunks[0], kv_head).data;
+  std::vector<SeenRow> rows;
+  for (const SeenRow& row : backend_.seen) {
+    if (row.queries == queries) rows.push_back(row);
+  }
+  return rows;
+}
+
+inline std::vector<int64_t> CacheDriver::Kept(int slot, int kv_head,
+                                              int token_shard) {
+  std::vector<int64_t> kept;
+  for (const SeenRow& row : Seen(slot, kv_head, token_shard)) {
+    if (!row.value.empty()) kept.push_back(std::llround(row.value[0]));
+  }
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+// Attention over given rows in double, by its definition.
+inline std::vector<double> DirectAttention(const Floats& query,
+                                           const std::vector<Floats>& keys,
+                                           const std::vector<Floats>& values) {
+  double partition = 0.0;
+  std::vector<double> sum(query.size());
+  for (size_t j = 0; j < keys.size(); ++j) {
+    double logit = 0.0;
+    for (size_t c = 0; c < query.size(); ++c) {
+      logit += static_cast<double>(query[c]) * keys[j][c];
+    }
+    const double weight = std::exp(logit);
+    partition += weight;
+    for (size_t c = 0; c < sum.size(); ++c) sum[c] += weight * values[j][c];
+  }
+  for (double& x : sum) x /= partition;
+  return sum;
+}
+
+}  // namespace subgen::testing

@@ -1,0 +1,234 @@
+// Algorithm 1: what its two sums are on average, and its theorem's bound.
+#include <set>
+
+#include "tests/engine/cache/cache_driver.h"
+
+namespace subgen::testing {
+namespace {
+
+constexpr double kNone = -std::numeric_limits<double>::infinity();
+
+CacheConfig Streaming(int64_t budget, int samples) {
+  CacheConfig config = Config("subgen", budget);
+  config.subgen.mode = "streaming";
+  config.subgen.samples_per_cluster = samples;
+  return config;
+}
+
+CacheShape OneHead(int64_t dim, int64_t context = 100000) {
+  CacheShape shape = Shape(dim, context);
+  shape.kv_heads = 1;
+  shape.group = 1;
+  return shape;
+}
+
+double Dot(const Floats& a, const Floats& b) {
+  double sum = 0.0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    sum += static_cast<double>(a[i]) * b[i];
+  }
+  return sum;
+}
+
+// tau, then z, of rows as attention reads them.
+std::vector<double> Sums(const std::vector<SeenRow>& rows,
+                         const Floats& query) {
+  std::vector<double> sums(query.size() + 1);
+  for (const SeenRow& row : rows) {
+    const double logit = Dot(query, row.key);
+    sums[0] += std::exp(logit + row.partition_bias);
+    if (row.value.empty()) continue;
+    const double weight =
+        row.value_bias == kNone ? 0.0 : std::exp(logit + row.value_bias);
+    for (size_t c = 0; c < query.size(); ++c) {
+      sums[c + 1] += weight * row.value[c];
+    }
+  }
+  return sums;
+}
+
+std::vector<double> ExactSums(const Stream& stream, int64_t tokens,
+                              const Floats& query) {
+  std::vector<double> sums(query.size() + 1);
+  for (int64_t j = 0; j < tokens; ++j) {
+    const double weight = std::exp(Dot(query, stream.key(0, j)));
+    const Floats value = stream.value(0, j);
+    sums[0] += weight;
+    for (size_t c = 0; c < query.size(); ++c) sums[c + 1] += weight * value[c];
+  }
+  return sums;
+}
+
+// Over 24,000 seeds; 5 clusters of 2 samples for 40 keys, so that they double
+// and merge several times; 5 value slots.
+TEST(Streaming, BothSumsAreUnbiased) {
+  constexpr int kSeeds = 24000, kTokens = 50, kDim = 2;
+  const Stream stream = RandomStream(31, kDim);
+  const Floats query = {1.5f, -0.5f};
+  std::vector<double> sum(kDim + 1), square(kDim + 1);
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    CacheConfig config = Streaming(2 + 8 + 20, 2);
+    config.seed = seed;
+    CacheDriver driver(config, OneHead(kDim), stream);
+    driver.FeedAll(kTokens, 50);
+    const auto rows = driver.Seen(0, 0);
+    ASSERT_EQ(rows.size(), 2 + 8 + 5u * 2 + 5u);
+    const std::vector<double> got = Sums(rows, query);
+    for (int c = 0; c <= kDim; ++c) {
+      sum[c] += got[c];
+      square[c] += got[c] * got[c];
+    }
+  }
+  const std::vector<double> want = ExactSums(stream, kTokens, query);
+  for (int c = 0; c <= kDim; ++c) {
+    const double mean = sum[c] / kSeeds;
+    const double variance = square[c] / kSeeds - mean * mean;
+    EXPECT_GT(variance, 0.0);
+    EXPECT_NEAR(mean, want[c], 5.0 * std::sqrt(variance / kSeeds)) << c;
+  }
+}
+
+TEST(Streaming, PartitionIsExactWhereEveryKeyIsACluster) {
+  constexpr int kDim = 4;
+  const Stream stream = RandomStream(5, kDim);
+  CacheDriver driver(Streaming(200, 1), OneHead(kDim), stream);
+  driver.FeedAll(60, 11);
+  const Floats query = {0.5f, -1.0f, 2.0f, 0.1f};
+  const double got = Sums(driver.Seen(0, 0), query)[0];
+  const double want = ExactSums(stream, 60, query)[0];
+  // One key, one sample, log(1) = 0: the same terms.
+  EXPECT_NEAR(got, want, want * 60 * 0x1p-52);
+}
+
+TEST(Streaming, CountsSumToTheTokensThatLeft) {
+  constexpr int kDim = 4;
+  CacheDriver driver(Streaming(60, 3), OneHead(kDim), RandomStream(5, kDim));
+  for (int i = 0; i < 100; ++i) {
+    driver.Feed(0, 7);
+    double sum = 0.0;
+    int rows = 0;
+    for (const SeenRow& row : driver.Seen(0, 0)) {
+      if (!row.value.empty()) continue;
+      sum += std::exp(row.partition_bias);
+      ++rows;
+    }
+    const int64_t left = std::max<int64_t>(0, driver.next(0) - 10);
+    // A bias is rounded to float: each term is off by at most |bias| 2^-24.
+    ASSERT_NEAR(sum, left, (left + 1) * std::log(left + 2.0) * 0x1p-23);
+    ASSERT_EQ(rows % 3, 0);
+  }
+}
+
+TEST(Streaming, SamplesAreKeysOfTheStreamAndValuesKeepTheirKeys) {
+  constexpr int kDim = 4;
+  const Stream stream = TaggedStream(5, kDim);
+  CacheDriver driver(Streaming(60, 3), OneHead(kDim), stream);
+  driver.FeedAll(500, 50);
+  std::set<Floats> keys;
+  for (int64_t p = 0; p < 500; ++p) keys.insert(stream.key(0, p));
+  for (const SeenRow& row : driver.Seen(0, 0)) {
+    EXPECT_EQ(keys.count(row.key), 1u);
+    if (row.value.empty()) continue;
+    EXPECT_EQ(row.key, stream.key(0, std::llround(row.value[0])));
+  }
+}
+
+TEST(Streaming, ValuesOfNormZeroEnterNoSlot) {
+  constexpr int kDim = 4;
+  Stream stream = RandomStream(5, kDim);
+  stream.value = [](int, int64_t position) {
+    return Floats(kDim, position >= 40 && position % 2 ? 1.0f : 0.0f);
+  };
+  CacheDriver driver(Streaming(60, 3), OneHead(kDim), stream);
+  for (int64_t p = 0; p < 40; ++p) {
+    EXPECT_EQ(driver.Step({{0, 1}})[0], Floats(kDim, 0.0f));
+  }
+  driver.FeedAll(400, 10);
+  for (const SeenRow& row : driver.Seen(0, 0)) {
+    if (row.partition_bias != kNone) continue;  // of the window, or a key
+    EXPECT_EQ(row.value, Floats(kDim, 1.0f));
+    EXPECT_TRUE(std::isfinite(row.value_bias));
+  }
+}
+
+double OperatorNorm(const Stream& stream, int64_t tokens, int64_t dim) {
+  std::vector<double> v(dim, 1.0);
+  double norm = 0.0;
+  for (int round = 0; round < 100; ++round) {
+    std::vector<double> next(dim);
+    for (int64_t j = 0; j < tokens; ++j) {
+      const Floats row = stream.value(0, j);
+      double dot = 0.0;
+      for (int64_t c = 0; c < dim; ++c) dot += row[c] * v[c];
+      for (int64_t c = 0; c < dim; ++c) next[c] += dot * row[c];
+    }
+    norm = 0.0;
+    for (const double x : next) norm += x * x;
+    norm = std::sqrt(norm);
+    for (int64_t c = 0; c < dim; ++c) v[c] = next[c] / norm;
+  }
+  return std::sqrt(norm);
+}
+
+// Theorem 2.4: with t of order e^(2 delta r) log(n) / eps^2 and s of order
+// d / eps^2, |z / tau - attention| <= eps |softmax(K q)|_2 |V|_op. Keys lie in
+// 5 balls of diameter 0.2, |q| <= r = 1.
+TEST(Streaming, ErrorStaysBelowTheTheoremsBoundOnClusteredKeys) {
+  constexpr int kDim = 8, kBalls = 5, kTokens = 300, kSeeds = 100;
+  constexpr double kDelta = 0.2, kEpsilon = 0.5, kConstant = 12.0;
+  Stream stream = RandomStream(77, kDim);
+  stream.key = [](int, int64_t position) {
+    const int64_t ball = position * 7 % kBalls;
+    Floats center = RandomRow(1, 5, 0, ball, kDim);
+    const Floats offset = RandomRow(1, 6, 0, position, kDim);
+    const double norm = std::sqrt(Dot(offset, offset));
+    for (int c = 0; c < kDim; ++c) {
+      center[c] = 2 * center[c] + offset[c] / norm * kDelta / 2 * 0.99;
+    }
+    return center;
+  };
+  Floats query = RandomRow(3, 0, 0, 0, kDim);
+  const double scale = 1.0 / std::sqrt(Dot(query, query));
+  for (float& x : query) x *= scale;
+
+  const double t = std::exp(2 * kDelta) * std::log(kTokens) / 4 /
+                   (kEpsilon * kEpsilon) * kConstant / 4;
+  const int samples = static_cast<int>(std::ceil(t));
+  const int slots = static_cast<int>(kConstant * kDim / kEpsilon / kEpsilon);
+  const int64_t row = 4 * kDim;
+  const int64_t slot_bytes = slots * (2 * row + 12);
+  const int64_t cluster_bytes =
+      kBalls * ((samples + 1) * row + 4 * samples + 4);
+  const int64_t rows = (slot_bytes + cluster_bytes) / (2 * row) + 2;
+  CacheConfig config = Streaming(2 + 8 + rows, samples);
+  config.subgen.radius = kDelta;
+  config.subgen.value_share = (slot_bytes + 1.0) / (rows * 2 * row);
+
+  const std::vector<double> exact = ExactSums(stream, kTokens, query);
+  double softmax = 0.0;
+  for (int64_t j = 0; j < kTokens; ++j) {
+    const double p = std::exp(Dot(query, stream.key(0, j))) / exact[0];
+    softmax += p * p;
+  }
+  const double bound =
+      kEpsilon * std::sqrt(softmax) * OperatorNorm(stream, kTokens, kDim);
+  int within = 0;
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    config.seed = seed;
+    CacheDriver driver(config, OneHead(kDim), stream);
+    driver.FeedAll(kTokens, 100);
+    const auto seen = driver.Seen(0, 0);
+    ASSERT_LE(seen.size(), 10u + slots + kBalls * samples);  // m' <= m
+    const std::vector<double> got = Sums(seen, query);
+    double error = 0.0;
+    for (int c = 1; c <= kDim; ++c) {
+      const double difference = got[c] / got[0] - exact[c] / exact[0];
+      error += difference * difference;
+    }
+    within += std::sqrt(error) <= bound;
+  }
+  EXPECT_GE(within, 0.99 * kSeeds);
+}
+
+}  // namespace
+}  // namespace subgen::testing

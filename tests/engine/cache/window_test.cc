@@ -1,0 +1,92 @@
+#include "kernels/rotary.h"
+#include "tests/engine/cache/cache_driver.h"
+
+namespace subgen::testing {
+namespace {
+
+constexpr int64_t kDim = 8;
+
+Rotary MakeRotary(bool interleaved, int pairs) {
+  Rotary rotary;
+  for (int i = 0; i < pairs; ++i) {
+    rotary.inverse_frequency.push_back(std::pow(100.0, -i / 4.0));
+  }
+  rotary.magnitude = 1.2;
+  rotary.interleaved = interleaved;
+  return rotary;
+}
+
+Floats Turned(const Rotary& rotary, Floats row, int64_t position) {
+  MakeReferenceBackend()->Rotate(rotary, Vector<const int64_t>(&position, 1),
+                                 row.size(),
+                                 {row.data(), 1, int64_t(row.size())});
+  return row;
+}
+
+// The paper's own way: keys are stored unturned; at each step the i-th key of
+// the cache is turned by i and the query by its own place in the cache.
+std::vector<double> CacheIndexed(const Stream& plain, const Rotary& rotary,
+                                 const CacheConfig& config, int64_t budget,
+                                 int64_t at) {
+  std::vector<Floats> keys, values;
+  for (int64_t j = 0; j <= at; ++j) {
+    const bool recent = j >= at - (budget - config.sink_tokens);
+    if (j >= config.sink_tokens && !recent) continue;
+    keys.push_back(Turned(rotary, plain.key(0, j), keys.size()));
+    values.push_back(plain.value(0, j));
+  }
+  const Floats query = Turned(rotary, plain.query(0, at), keys.size() - 1);
+  return DirectAttention(query, keys, values);
+}
+
+void ExpectReindexed(const Rotary& rotary, int token_shards) {
+  const CacheConfig config = Config("window", 12);
+  CacheShape shape = Shape(kDim, 1000);
+  shape.kv_heads = 1;
+  shape.first_kv_head = 0;
+  shape.group = 1;
+  shape.token_shards = token_shards;
+  shape.rotary = rotary;
+  const Stream plain = RandomStream(11, kDim);
+  Stream turned = plain;
+  turned.key = [&](int head, int64_t position) {
+    return Turned(rotary, plain.key(head, position), position);
+  };
+  turned.query = [&](int head, int64_t position) {
+    return Turned(rotary, plain.query(head, position), position);
+  };
+  CacheDriver driver(config, shape, turned);
+  // Keys and queries are rounded three times when turned, each number is at
+  // most 1.2 sqrt(2): a logit is off by 8 * 3 * 2.88 * 2^-24 * 2, a weight by
+  // that share; with the merges' own error as in exactness_test.
+  const double tolerance = 0x1p-23 * (8 * 3 * 2.88 + 4 * token_shards * 20);
+  for (int64_t at = 0; at < 60; ++at) {
+    const Floats got = driver.Step({{0, 1}})[0];
+    const auto want = CacheIndexed(plain, rotary, config, 12, at);
+    for (int64_t c = 0; c < kDim; ++c) {
+      ASSERT_NEAR(got[c], want[c], tolerance) << "position " << at;
+    }
+  }
+}
+
+TEST(Window, PositionsAreThoseInsideTheCache) {
+  for (const bool interleaved : {false, true}) {
+    for (const int pairs : {4, 2}) {  // the whole head, half of it
+      ExpectReindexed(MakeRotary(interleaved, pairs), 1);
+      ExpectReindexed(MakeRotary(interleaved, pairs), 2);
+    }
+  }
+}
+
+TEST(Window, RecentTokensFillTheBudget) {
+  CacheDriver driver(Config("window", 12), Shape(kDim, 1000),
+                     TaggedStream(5, kDim));
+  driver.FeedAll(100, 17);
+  std::vector<int64_t> want = {0, 1};
+  for (int64_t i = 90; i < 100; ++i) want.push_back(i);
+  EXPECT_EQ(driver.Kept(0, 0), want);
+  EXPECT_EQ(driver.policy().Stats(0).rows, 2 * 12);
+}
+
+}  // namespace
+}  // namespace subgen::testing

@@ -1,0 +1,56 @@
+// A settings file that lives as long as a test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "engine/config/config_file.h"
+
+namespace subgen {
+
+class TemporaryYaml {
+ public:
+  explicit TemporaryYaml(const std::string& text)
+      : path_(testing::TempDir() + "subgen_config_" + UniqueName() + ".yaml") {
+    std::ofstream(path_, std::ios::binary) << text;
+  }
+  TemporaryYaml(const TemporaryYaml&) = delete;
+  ~TemporaryYaml() { std::remove(path_.c_str()); }
+  const std::string& path() const { return path_; }
+
+ private:
+  // Tests run as processes beside one another.
+  static std::string UniqueName() {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    std::string name = std::string(info->test_suite_name()) + info->name();
+    for (char& c : name) c = c == '/' ? '_' : c;
+    return name;
+  }
+  std::string path_;
+};
+
+inline absl::StatusOr<EngineConfig> LoadYaml(const std::string& text) {
+  const TemporaryYaml file(text);
+  return LoadConfig({.yaml_path = file.path()});
+}
+
+// What LoadConfig says, with the path of the file as F; empty where it loads.
+inline std::string YamlError(const std::string& text) {
+  const TemporaryYaml file(text);
+  const auto config = LoadConfig({.yaml_path = file.path()});
+  std::string message(config.status().message());
+  for (size_t at; (at = message.find(file.path())) != std::string::npos;) {
+    message.replace(at, file.path().size(), "F");
+  }
+  return message;
+}
+
+inline std::string SetError(const std::string& setting) {
+  const auto config = LoadConfig({.settings = {setting}});
+  return std::string(config.status().message());
+}
+
+}  // namespace subgen

@@ -1,0 +1,163 @@
+// The real model against another implementation: logits, greedy tokens and
+// negative log-likelihoods of Hugging Face transformers on the dequantised
+// weights in float32 (tests/golden/logits.json).
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "comm/thread_ranks.h"
+#include "engine/decode/engine.h"
+#include "kernels/base/status_macros.h"
+#include "tests/support/model_file.h"
+
+namespace subgen {
+namespace {
+
+constexpr char kText[] = "/usr/share/common-licenses/GPL-3";
+
+// Where this implementation may differ from the other: the reference by the
+// other's float32 rounding, cpu by bf16 cache rows as well.
+struct Backed {
+  std::string backend, row_format;
+  int ranks;
+  double logit_bound, nll_bound;
+};
+const Backed kReference = {"reference", "f32", 2, 0.005, 0.001};
+const Backed kCpu = {"cpu", "bf16", 1, 0.45, 0.01};
+
+nlohmann::json Golden() {
+  std::ifstream file(SUBGEN_SOURCE_DIR "/tests/golden/logits.json");
+  return nlohmann::json::parse(file);
+}
+
+// Reads `tokens` in chunks, as a prompt, and calls `each` with the logits after
+// every token.
+void ForEachToken(
+    const Backed& backed, const std::vector<int>& tokens,
+    const std::function<void(int64_t, Vector<const float>)>& each) {
+  EngineConfig config;
+  config.model = SmolModelPath();
+  config.backend = backed.backend;
+  config.prefill_chunk = 128;
+  config.cache.row_format = backed.row_format;
+  const absl::Status status = RunThreadRanks(
+      backed.ranks, [&](std::unique_ptr<Communicator> world) -> absl::Status {
+        ASSIGN_OR_RETURN(const Model model, LoadModel(config));
+        ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, 4096, 2,
+                                                   std::move(world)));
+        if (!engine->leads()) {
+          engine->Follow();
+          return absl::OkStatus();
+        }
+        // Odd chunks, so that both the cache and the chunk are attended to.
+        for (size_t first = 0; first < tokens.size();) {
+          const size_t count =
+              std::min<size_t>(first == 0 ? 19 : 128, tokens.size() - first);
+          BatchRun run{0, static_cast<int64_t>(first), {}, false, true};
+          run.tokens.assign(tokens.begin() + first,
+                            tokens.begin() + first + count);
+          const Matrix<const float> logits = engine->leader().Forward({run});
+          for (size_t i = 0; i < count; ++i) each(first + i, logits.row(i));
+          first += count;
+        }
+        engine->leader().Stop();
+        return absl::OkStatus();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+// One golden prompt: what another implementation says after it.
+void CheckPrompt(const Backed& backed, const nlohmann::json& golden) {
+  const std::vector<int> prompt = golden["prompt_tokens"];
+  const std::vector<int> greedy = golden["greedy_tokens"];
+  const std::vector<double> margins = golden["greedy_margin"];
+  std::vector<int> tokens = prompt;
+  tokens.insert(tokens.end(), greedy.begin(), greedy.end() - 1);
+  const int64_t last = static_cast<int64_t>(prompt.size()) - 1;
+  double nll = 0.0, largest = 0.0;
+  ForEachToken(backed, tokens, [&](int64_t i, Vector<const float> logits) {
+    if (i < last) nll += NegativeLogLikelihood(logits, tokens[i + 1]) / last;
+    if (i == last) {
+      for (const auto& [token, logit] :
+           golden["last_logits_top10"]
+               .get<std::vector<std::pair<int, double>>>()) {
+        EXPECT_NEAR(logits[token], logit, backed.logit_bound) << token;
+        largest = std::max(largest, std::abs(logits[token] - logit));
+      }
+    }
+    if (i >= last && margins[i - last] > 0.5) {
+      EXPECT_EQ(TopLogits(logits, 1)[0].token, greedy[i - last])
+          << "step " << i - last;
+    }
+  });
+  EXPECT_NEAR(nll, golden["mean_prompt_nll"].get<double>(), backed.nll_bound);
+  testing::Test::RecordProperty("largest_logit_difference",
+                                absl::StrCat(largest));
+}
+
+void CheckPrompts(const Backed& backed) {
+  if (!HaveSmolModel()) {
+    GTEST_SKIP() << "no model file at " << SmolModelPath()
+                 << ": run launch/fetch_model.sh";
+  }
+  for (const nlohmann::json& golden : Golden()) {
+    if (golden["kind"] == "perplexity") continue;
+    SCOPED_TRACE(golden["prompt"].get<std::string>());
+    CheckPrompt(backed, golden);
+  }
+}
+
+// Mean negative log-likelihood of the first `count` tokens of a public text.
+void CheckText(const Backed& backed, int count, const std::string& key) {
+  std::ifstream file(kText);
+  if (!HaveSmolModel() || !file) {
+    GTEST_SKIP() << "needs " << SmolModelPath() << " and " << kText;
+  }
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  EngineConfig config;
+  config.model = SmolModelPath();
+  const Model model = *LoadModel(config);
+  std::vector<int> tokens = *model.tokenizer->Encode(text, false);
+  tokens.resize(count);
+  double nll = 0.0;
+  ForEachToken(backed, tokens, [&](int64_t i, Vector<const float> logits) {
+    if (i + 1 == count) return;
+    nll += NegativeLogLikelihood(logits, tokens[i + 1]) / (count - 1);
+  });
+  for (const nlohmann::json& golden : Golden()) {
+    if (golden["kind"] != "perplexity") continue;
+    EXPECT_NEAR(nll, golden[key].get<double>(), backed.nll_bound);
+  }
+}
+
+TEST(GoldenTest, ReferencePrompts) { CheckPrompts(kReference); }
+TEST(GoldenTest, CpuPrompts) { CheckPrompts(kCpu); }
+TEST(GoldenTest, CpuText) { CheckText(kCpu, 2048, "mean_nll"); }
+TEST(GoldenTest, ReferenceText) { CheckText(kReference, 2048, "mean_nll"); }
+
+// Nothing forced: generation step by step gives the other's greedy text.
+TEST(GoldenTest, GreedyTextThroughTheScheduler) {
+  if (!HaveSmolModel()) GTEST_SKIP() << "no model file";
+  const nlohmann::json golden = Golden()[0];
+  EngineConfig config;
+  config.model = SmolModelPath();
+  const Model model = *LoadModel(config);
+  auto engine = *Engine::Make(config, model, 128, 2, MakeSingleRank());
+  GenerationRequest request;
+  request.prompt = golden["prompt_tokens"].get<std::vector<int>>();
+  const int slot = *engine->scheduler().Open();
+  const GenerationResult result =
+      *engine->scheduler().Generate(slot, std::move(request));
+  EXPECT_EQ(result.tokens, golden["greedy_tokens"].get<std::vector<int>>());
+  EXPECT_EQ(result.text + "<|im_end|>", golden["greedy_text"]);
+  EXPECT_EQ(result.finish_reason, "end_of_turn");
+}
+
+}  // namespace
+}  // namespace subgen

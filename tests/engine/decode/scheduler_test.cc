@@ -1,0 +1,218 @@
+// The decode loop on toy models, on one rank and on several.
+#include "engine/decode/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "comm/thread_ranks.h"
+#include "engine/decode/engine.h"
+#include "kernels/base/status_macros.h"
+#include "tests/support/toy_model.h"
+
+namespace subgen {
+namespace {
+
+using testing::HasSubstr;
+
+EngineConfig ToyConfig() {
+  EngineConfig config;
+  config.model = WriteToyModel({}, "scheduler");
+  config.backend = "reference";
+  config.prefill_chunk = 16;
+  config.cache.row_format = "f32";
+  return config;
+}
+
+// Runs `lead` on rank 0 while the other ranks follow.
+absl::Status OnRanks(const EngineConfig& config, int ranks,
+                     const std::function<absl::Status(Engine&)>& lead) {
+  return RunThreadRanks(
+      ranks, [&](std::unique_ptr<Communicator> world) -> absl::Status {
+        ASSIGN_OR_RETURN(const Model model, LoadModel(config));
+        ASSIGN_OR_RETURN(auto engine,
+                         Engine::Make(config, model, 200, 1, std::move(world)));
+        if (!engine->leads()) {
+          engine->Follow();
+          return absl::OkStatus();
+        }
+        const absl::Status status = lead(*engine);
+        engine->leader().Stop();
+        return status;
+      });
+}
+
+std::vector<int> Prompt(int count, int seed = 1) {
+  std::vector<int> tokens;
+  for (int i = 0; i < count; ++i) tokens.push_back((i * i + 5 * seed) % 256);
+  return tokens;
+}
+
+GenerationRequest Request(std::vector<int> prompt, int max_tokens) {
+  GenerationRequest request;
+  request.prompt = std::move(prompt);
+  request.max_tokens = max_tokens;
+  return request;
+}
+
+GenerationResult GenerateOnRanks(const EngineConfig& config, int ranks,
+                                 const GenerationRequest& request) {
+  GenerationResult result;
+  const absl::Status status =
+      OnRanks(config, ranks, [&](Engine& engine) -> absl::Status {
+        ASSIGN_OR_RETURN(const int slot, engine.scheduler().Open());
+        ASSIGN_OR_RETURN(result, engine.scheduler().Generate(slot, request));
+        return absl::OkStatus();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  return result;
+}
+
+TEST(SchedulerTest, SameSeedSameTextForAnyNumberOfRanks) {
+  const EngineConfig config = ToyConfig();
+  GenerationRequest request = Request(Prompt(40), 30);
+  request.sampling.temperature = 0.8;
+  request.sampling.seed = 7;
+  const GenerationResult one = GenerateOnRanks(config, 1, request);
+  EXPECT_FALSE(one.tokens.empty());
+  for (const int ranks : {2, 3, 4, 6}) {
+    EXPECT_EQ(GenerateOnRanks(config, ranks, request).tokens, one.tokens)
+        << ranks;
+  }
+}
+
+TEST(SchedulerTest, SequencesTogetherGiveWhatEachGivesAlone) {
+  EngineConfig config = ToyConfig();
+  const auto first = GenerateOnRanks(config, 1, Request(Prompt(50, 1), 12));
+  const auto second = GenerateOnRanks(config, 1, Request(Prompt(9, 2), 20));
+  config.max_sequences = 2;
+  const absl::Status status =
+      OnRanks(config, 2, [&](Engine& engine) -> absl::Status {
+        Scheduler& scheduler = engine.scheduler();
+        ASSIGN_OR_RETURN(const int a, scheduler.Open());
+        ASSIGN_OR_RETURN(const int b, scheduler.Open());
+        EXPECT_EQ(scheduler.Open().status().code(),
+                  absl::StatusCode::kResourceExhausted);
+        RETURN_IF_ERROR(scheduler.Submit(a, Request(Prompt(50, 1), 12)));
+        RETURN_IF_ERROR(scheduler.Submit(b, Request(Prompt(9, 2), 20)));
+        while (scheduler.Busy(a) || scheduler.Busy(b)) {
+          RETURN_IF_ERROR(scheduler.Step());
+        }
+        EXPECT_EQ(scheduler.Result(a).tokens, first.tokens);
+        EXPECT_EQ(scheduler.Result(b).tokens, second.tokens);
+        scheduler.Close(a);
+        return scheduler.Open().status();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST(SchedulerTest, AConversationReadsOnlyWhatIsNew) {
+  const EngineConfig config = ToyConfig();
+  const absl::Status status =
+      OnRanks(config, 1, [&](Engine& engine) -> absl::Status {
+        Scheduler& scheduler = engine.scheduler();
+        ASSIGN_OR_RETURN(const int slot, scheduler.Open());
+        ASSIGN_OR_RETURN(const auto first,
+                         scheduler.Generate(slot, Request(Prompt(30), 5)));
+        std::vector<int> longer = Prompt(30);
+        longer.insert(longer.end(), first.tokens.begin(), first.tokens.end());
+        longer.insert(longer.end(), {1, 2, 3});
+        ASSIGN_OR_RETURN(const auto second,
+                         scheduler.Generate(slot, Request(longer, 5)));
+        // The last token of the first answer was never read.
+        EXPECT_EQ(second.times.prefill_tokens, 4);
+        EXPECT_EQ(second.tokens,
+                  GenerateOnRanks(config, 1, Request(longer, 5)).tokens);
+        // Another prompt starts from nothing.
+        ASSIGN_OR_RETURN(const auto other,
+                         scheduler.Generate(slot, Request(Prompt(30, 3), 5)));
+        EXPECT_EQ(other.times.prefill_tokens, 30);
+        return absl::OkStatus();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST(SchedulerTest, EndsAtLengthContextStopStringAndEndOfTurn) {
+  const EngineConfig config = ToyConfig();
+  EXPECT_EQ(GenerateOnRanks(config, 1, Request(Prompt(10), 3)).finish_reason,
+            "length");
+  const auto full = GenerateOnRanks(config, 1, Request(Prompt(195), 90));
+  EXPECT_EQ(full.finish_reason, "context");
+  EXPECT_EQ(full.tokens.size(), 5u);  // of a context of 200
+
+  GenerationRequest request = Request(Prompt(10), 40);
+  const auto whole = GenerateOnRanks(config, 1, request);
+  ASSERT_GT(whole.text.size(), 6u);
+  // A stop string of whole characters inside the text.
+  size_t first = 3;
+  while ((whole.text[first] & 0xC0) == 0x80) ++first;
+  const std::string stop = whole.text.substr(first, 2);
+  request.stop = {stop};
+  std::string streamed;
+  request.on_text = [&](absl::string_view text) {
+    streamed.append(text.data(), text.size());
+  };
+  const auto stopped = GenerateOnRanks(config, 1, request);
+  EXPECT_EQ(stopped.finish_reason, "stop");
+  EXPECT_EQ(stopped.text, whole.text.substr(0, whole.text.find(stop)));
+  EXPECT_EQ(streamed, stopped.text);
+}
+
+TEST(SchedulerTest, LogprobsAndPromptScores) {
+  const EngineConfig config = ToyConfig();
+  GenerationRequest request = Request(Prompt(40), 4);
+  request.logprobs = 3;
+  request.score_prompt = true;
+  const auto result = GenerateOnRanks(config, 2, request);
+  ASSERT_EQ(result.top_logits.size(), result.tokens.size());
+  for (size_t i = 0; i < result.tokens.size(); ++i) {
+    ASSERT_EQ(result.top_logits[i].size(), 3u);
+    EXPECT_EQ(result.top_logits[i][0].token, result.tokens[i]);  // greedy
+  }
+  EXPECT_EQ(result.prompt_nll.size(), 39u);
+  for (const double nll : result.prompt_nll) EXPECT_GT(nll, 0.0);
+}
+
+TEST(SchedulerTest, ImpossibleRequestsAreRefusedByName) {
+  const EngineConfig config = ToyConfig();
+  const absl::Status status =
+      OnRanks(config, 2, [&](Engine& engine) -> absl::Status {
+        Scheduler& scheduler = engine.scheduler();
+        ASSIGN_OR_RETURN(const int slot, scheduler.Open());
+        EXPECT_THAT(
+            std::string(scheduler.Submit(slot, Request({}, 5)).message()),
+            HasSubstr("prompt is empty"));
+        EXPECT_THAT(
+            std::string(
+                scheduler.Submit(slot, Request(Prompt(200), 5)).message()),
+            HasSubstr("200 tokens and the context 200"));
+        EXPECT_THAT(
+            std::string(scheduler.Submit(slot, Request({3, 259}, 5)).message()),
+            HasSubstr("token 259"));
+        return absl::OkStatus();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST(LockstepTest, ABatchSurvivesTheWire) {
+  const Batch batch = {{0, 7, {1, 2, 3}, true, false},
+                       {3, int64_t{1} << 40, {9}, false, true}};
+  const Batch back = *DecodeBatch(EncodeBatch(batch));
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[0].tokens, batch[0].tokens);
+  EXPECT_TRUE(back[0].ends_prompt);
+  EXPECT_FALSE(back[0].all_logits);
+  EXPECT_EQ(back[1].slot, 3);
+  EXPECT_EQ(back[1].position, batch[1].position);
+  EXPECT_TRUE(back[1].all_logits);
+}
+
+TEST(LockstepTest, ADamagedBatchIsAnError) {
+  const std::string bytes = EncodeBatch({{0, 7, {1, 2, 3}, true, false}});
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(DecodeBatch(bytes.substr(0, size)).ok()) << size;
+  }
+  EXPECT_FALSE(DecodeBatch(bytes + "12345678").ok());
+}
+
+}  // namespace
+}  // namespace subgen

@@ -1,0 +1,157 @@
+// A pseudo-random attention task, and how near two backends must come on it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "kernels/backend.h"
+#include "tests/kernels/random_rows.h"
+
+namespace subgen {
+
+struct AttentionShape {
+  int64_t tokens = 1;
+  int group = 3;
+  int64_t rows = 1;
+  int64_t dim = 64;
+  RowFormat format = RowFormat::kBF16;
+  bool has_values = true;
+  float query_size = 1.0f;  // about the size of logits
+};
+
+class AttentionCase {
+ public:
+  explicit AttentionCase(const AttentionShape& shape)
+      : shape_(shape),
+        queries_(queries(), shape.dim, 1, 3),
+        key_numbers_(shape.rows, shape.dim, 2),
+        value_numbers_(shape.has_values ? shape.rows : 0, shape.dim, 3),
+        keys_(shape.format, key_numbers_.view()),
+        values_(shape.format, value_numbers_.view()),
+        magnitudes_(shape.format, Absolute(value_numbers_)) {
+    const float scale = shape.query_size / std::sqrt(1.0f * shape.dim);
+    for (float& x : queries_.numbers()) x *= scale;
+  }
+
+  int64_t queries() const { return shape_.tokens * shape_.group; }
+  int64_t rows() const { return shape_.rows; }
+
+  // `share` of the rows are not in the sum.
+  void SetPartitionBias(double share) { partition_bias_ = Bias(share, 4); }
+  void SetValueBias(double share) { value_bias_ = Bias(share, 5); }
+  void ShareBias() { share_bias_ = true; }
+  // Rows of tokens -1 (all see it) to one that no query belongs to.
+  void SetCausal() {
+    std::mt19937 random(6);
+    std::uniform_int_distribution<int> token(-1, shape_.tokens);
+    row_token_.resize(shape_.rows);
+    for (int& t : row_token_) t = token(random);
+    std::sort(row_token_.begin(), row_token_.end());
+  }
+  void TakeQueriesFrom(AttentionCase& other) {
+    queries_.numbers() = other.queries_.numbers();
+  }
+
+  PartialsBuffer EmptyPartials() const {
+    PartialsBuffer buffer(queries(), shape_.dim);
+    SetEmpty(buffer.Resize(queries()));
+    return buffer;
+  }
+
+  AttentionTask Task(const SoftmaxPartials& out) {
+    const Vector<const float> value_bias =
+        share_bias_ ? partition_bias_ : value_bias_;
+    return {queries_.view(),
+            {keys_.rows(), values_.rows(), partition_bias_, value_bias},
+            row_token_,
+            shape_.group,
+            out};
+  }
+  // With |values|: what the rounding of the weighted sums scales with.
+  AttentionTask TaskOfMagnitudes(const SoftmaxPartials& out) {
+    AttentionTask task = Task(out);
+    task.rows.values = magnitudes_.rows();
+    return task;
+  }
+  AttentionMassTask MassTask(Vector<const float> log_partition,
+                             Vector<float> mass) {
+    return {queries_.view(),
+            keys_.rows(),
+            partition_bias_,
+            row_token_,
+            shape_.group,
+            log_partition,
+            mass};
+  }
+
+  // Bound of the relative error of one weight exp(logit + bias - max) and of
+  // sums of them. A logit is off by a unit of |q| |k| for each product and
+  // addition; biases, differences and rescaling add a few units of the largest
+  // logit; the exponential is good to 2 units; sums and merges add one unit of
+  // the sum for each row.
+  double RelativeError() {
+    const double logit =
+        LargestRowNorm(queries_.view()) * LargestRowNorm(key_numbers_.view());
+    constexpr double kLargestBias = 5.0;
+    return kUnit *
+           ((shape_.dim + 8) * logit + 8 * kLargestBias + shape_.rows + 32);
+  }
+
+ private:
+  static Matrix<const float> Absolute(RandomMatrix& matrix) {
+    for (float& x : matrix.numbers()) x = std::abs(x);
+    return matrix.view();
+  }
+  std::vector<float> Bias(double share, int seed) const {
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<float> bias(-5.0f, 5.0f), part(0.0f, 1.0f);
+    std::vector<float> biases(shape_.rows);
+    for (float& b : biases) {
+      b = part(random) < share ? -std::numeric_limits<float>::infinity()
+                               : bias(random);
+    }
+    return biases;
+  }
+
+  AttentionShape shape_;
+  RandomMatrix queries_, key_numbers_, value_numbers_;
+  StoredRows keys_, values_, magnitudes_;
+  std::vector<float> partition_bias_, value_bias_;
+  bool share_bias_ = false;
+  std::vector<int> row_token_;
+};
+
+// Both in the scale of `expected`. `magnitudes`: the same sums of |values|.
+inline void ExpectPartialsNear(const SoftmaxPartials& actual,
+                               const SoftmaxPartials& expected,
+                               const SoftmaxPartials& magnitudes,
+                               double relative_error) {
+  const double tiny = 1e4 * FLT_MIN;  // what underflows in single precision
+  for (int64_t i = 0; i < expected.rows(); ++i) {
+    const double max = expected.max_logit[i];
+    if (std::isinf(max)) {
+      ASSERT_EQ(actual.max_logit[i], max) << "query " << i;
+      ASSERT_EQ(actual.partition[i], 0.0f) << "query " << i;
+      continue;
+    }
+    const double scale = std::exp(actual.max_logit[i] - max);
+    ASSERT_NEAR(scale, 1.0, relative_error) << "query " << i;
+    ASSERT_NEAR(actual.partition[i] * scale, expected.partition[i],
+                relative_error * expected.partition[i] + tiny)
+        << "query " << i;
+    for (int64_t c = 0; c < expected.weighted.cols; ++c) {
+      ASSERT_NEAR(actual.weighted.row(i)[c] * scale,
+                  expected.weighted.row(i)[c],
+                  relative_error * magnitudes.weighted.row(i)[c] + tiny)
+          << "query " << i << " number " << c;
+    }
+  }
+}
+
+}  // namespace subgen

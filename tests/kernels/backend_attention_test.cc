@@ -1,0 +1,197 @@
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "tests/kernels/attention_case.h"
+#include "tests/kernels/cpu_targets.h"
+
+namespace subgen {
+namespace {
+
+constexpr RowFormat kFormats[] = {RowFormat::kF32, RowFormat::kBF16,
+                                  RowFormat::kF16};
+
+class AttentionTest : public CpuTest {
+ protected:
+  void ExpectEqual(AttentionCase& c) {
+    PartialsBuffer actual = c.EmptyPartials(), expected = c.EmptyPartials();
+    PartialsBuffer magnitudes = c.EmptyPartials();
+    cpu_->Attend({{c.Task(actual.view())}});
+    reference_->Attend({{c.Task(expected.view())}});
+    reference_->Attend({{c.TaskOfMagnitudes(magnitudes.view())}});
+    ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
+                       c.RelativeError());
+  }
+};
+
+TEST_P(AttentionTest, EqualsReferenceForAllHeadSizesAndRowFormats) {
+  for (const RowFormat format : kFormats) {
+    for (const int64_t dim : {1, 20, 64, 80, 96, 128, 256}) {
+      for (const int64_t rows : {1, 2, 63, 200}) {
+        SCOPED_TRACE(testing::Message() << RowFormatName(format) << " dim "
+                                        << dim << " rows " << rows);
+        AttentionCase c({.rows = rows, .dim = dim, .format = format});
+        ExpectEqual(c);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, EqualsReferenceForAllGroupsWithBothBiases) {
+  for (int group = 1; group <= 8; ++group) {
+    for (const int64_t rows : {0, 1, 64, 65, 1000}) {
+      SCOPED_TRACE(testing::Message() << "group " << group << " rows " << rows);
+      AttentionCase c({.tokens = 1, .group = group, .rows = rows});
+      c.SetPartitionBias(0.3);
+      c.SetValueBias(0.3);
+      ExpectEqual(c);
+    }
+  }
+}
+
+TEST_P(AttentionTest, EqualsReferenceForAPromptChunk) {
+  for (const int64_t tokens : {5, 43, 64}) {
+    AttentionCase c({.tokens = tokens, .group = 3, .rows = 333});
+    ExpectEqual(c);
+    c.SetCausal();
+    ExpectEqual(c);
+    c.SetPartitionBias(0.1);
+    c.SetValueBias(0.1);
+    ExpectEqual(c);
+  }
+}
+
+TEST_P(AttentionTest, OneBiasForBothSums) {
+  AttentionCase c({.tokens = 3, .group = 2, .rows = 150});
+  c.SetPartitionBias(0.2);
+  c.ShareBias();
+  ExpectEqual(c);
+}
+
+TEST_P(AttentionTest, RowsWithoutValues) {
+  AttentionCase c({.tokens = 3, .group = 3, .rows = 130, .has_values = false});
+  ExpectEqual(c);
+  c.SetPartitionBias(0.5);
+  ExpectEqual(c);
+}
+
+TEST_P(AttentionTest, RowsThatTakePartInNothingLeaveAnEmptySet) {
+  for (const bool has_values : {false, true}) {
+    AttentionCase c({.rows = 100, .has_values = has_values});
+    c.SetPartitionBias(1.0);
+    c.SetValueBias(1.0);
+    PartialsBuffer out = c.EmptyPartials();
+    cpu_->Attend({{c.Task(out.view())}});
+    for (const float max : out.view().max_logit) {
+      EXPECT_EQ(max, -std::numeric_limits<float>::infinity());
+    }
+    for (const float sum : out.sums()) EXPECT_EQ(sum, 0.0f);
+  }
+}
+
+TEST_P(AttentionTest, RowsOfOneSumOnly) {
+  AttentionCase partition_only({.rows = 100});
+  partition_only.SetValueBias(1.0);
+  ExpectEqual(partition_only);
+  AttentionCase values_only({.rows = 100});
+  values_only.SetPartitionBias(1.0);
+  ExpectEqual(values_only);
+}
+
+TEST_P(AttentionTest, LogitsFarApartDoNotOverflow) {
+  AttentionCase c({.tokens = 2, .rows = 300, .query_size = 40.0f});
+  ExpectEqual(c);
+}
+
+TEST_P(AttentionTest, SetsOfOneListMergeIntoTheSameOutput) {
+  AttentionCase many({.tokens = 2, .group = 3, .rows = 900});
+  AttentionCase few({.tokens = 2, .group = 3, .rows = 17});
+  AttentionCase none({.tokens = 2, .group = 3, .rows = 0});
+  AttentionCase other({.tokens = 5, .group = 1, .rows = 250});
+  PartialsBuffer actual = many.EmptyPartials(), expected = many.EmptyPartials();
+  PartialsBuffer magnitudes = many.EmptyPartials();
+  PartialsBuffer apart = other.EmptyPartials();
+  // The sets are disjoint rows of the same queries.
+  few.TakeQueriesFrom(many);
+  none.TakeQueriesFrom(many);
+  cpu_->Attend({{few.Task(actual.view()), other.Task(apart.view()),
+                 none.Task(actual.view()), many.Task(actual.view())}});
+  reference_->Attend({{few.Task(expected.view()), many.Task(expected.view())}});
+  reference_->Attend({{few.TaskOfMagnitudes(magnitudes.view()),
+                       many.TaskOfMagnitudes(magnitudes.view())}});
+  ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
+                     many.RelativeError() + few.RelativeError());
+}
+
+TEST_P(AttentionTest, ResultsDoNotDependOnTiming) {
+  AttentionCase c({.tokens = 2, .group = 3, .rows = 1000});
+  AttentionCase d({.tokens = 2, .group = 3, .rows = 90});
+  std::vector<float> first;
+  for (int i = 0; i < 30; ++i) {
+    PartialsBuffer out = c.EmptyPartials();
+    cpu_->Attend({{d.Task(out.view()), c.Task(out.view())}});
+    const std::vector<float> now(out.packed().begin(), out.packed().end());
+    if (first.empty()) first = now;
+    ASSERT_EQ(now, first);
+  }
+}
+
+class MassTest : public CpuTest {
+ protected:
+  void ExpectEqual(AttentionCase& c) {
+    PartialsBuffer partials = c.EmptyPartials();
+    reference_->Attend({{c.Task(partials.view())}});
+    std::vector<float> log_partition(partials.view().rows());
+    LogPartition(partials.view(), log_partition);
+    double largest = 0.0;
+    for (const float l : log_partition) {
+      if (std::isfinite(l)) largest = std::max<double>(largest, std::abs(l));
+    }
+    std::vector<float> actual(c.rows(), 1.0f), expected(c.rows(), 1.0f);
+    cpu_->AccumulateMass({{c.MassTask(log_partition, actual)}});
+    reference_->AccumulateMass({{c.MassTask(log_partition, expected)}});
+    const double unit = c.RelativeError() + kUnit * (8 * largest + c.queries());
+    for (int64_t j = 0; j < c.rows(); ++j) {
+      ASSERT_NEAR(actual[j], expected[j], unit * expected[j]) << "row " << j;
+    }
+  }
+};
+
+TEST_P(MassTest, EqualsReference) {
+  for (const int64_t rows : {0, 1, 64, 1000}) {
+    for (const int64_t tokens : {1, 50}) {
+      for (const int64_t dim : {20, 64}) {
+        AttentionCase c(
+            {.tokens = tokens, .group = 3, .rows = rows, .dim = dim});
+        ExpectEqual(c);
+        c.SetPartitionBias(0.3);
+        ExpectEqual(c);
+        c.SetCausal();
+        ExpectEqual(c);
+      }
+    }
+  }
+}
+
+TEST_P(MassTest, TasksOfOneListAddUp) {
+  AttentionCase c({.tokens = 2, .group = 3, .rows = 300});
+  std::vector<float> log_partition(6, 4.0f), twice(300), once(300);
+  cpu_->AccumulateMass(
+      {{c.MassTask(log_partition, twice), c.MassTask(log_partition, twice)}});
+  cpu_->AccumulateMass({{c.MassTask(log_partition, once)}});
+  for (int j = 0; j < 300; ++j) {
+    // Cut into other pieces, but the sums of a row are the same.
+    ASSERT_EQ(twice[j], 2 * once[j]);
+    ASSERT_GT(once[j], 0.0f);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, AttentionTest, testing::ValuesIn(CpuCases()),
+                         CpuCaseName);
+INSTANTIATE_TEST_SUITE_P(Cpu, MassTest, testing::ValuesIn(CpuCases()),
+                         CpuCaseName);
+
+}  // namespace
+}  // namespace subgen

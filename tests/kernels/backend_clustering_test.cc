@@ -1,0 +1,57 @@
+#include <vector>
+
+#include "tests/kernels/cpu_targets.h"
+#include "tests/kernels/random_rows.h"
+
+namespace subgen {
+namespace {
+
+class ClusteringTest : public CpuTest {};
+
+TEST_P(ClusteringTest, DistancesEqualReference) {
+  for (const RowFormat format :
+       {RowFormat::kF32, RowFormat::kBF16, RowFormat::kF16}) {
+    for (const int64_t dim : {1, 20, 64, 80, 256}) {
+      for (const int64_t count : {0, 1, 3, 257, 1000}) {
+        RandomMatrix rows(count, dim, 1), point(1, dim, 2);
+        const StoredRows stored(format, rows.view());
+        std::vector<float> actual(count), expected(count);
+        cpu_->Distances({{{point.view().row(0), stored.rows(), actual}}});
+        reference_->Distances(
+            {{{point.view().row(0), stored.rows(), expected}}});
+        for (int64_t j = 0; j < count; ++j) {
+          // A difference, its square and dim additions of positive numbers.
+          ASSERT_NEAR(actual[j], expected[j], kUnit * (dim + 4) * expected[j])
+              << RowFormatName(format) << " dim " << dim << " row " << j;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ClusteringTest, DistanceToItselfIsZero) {
+  RandomMatrix rows(5, 80, 1);
+  const StoredRows stored(RowFormat::kF32, rows.view());
+  std::vector<float> squared(5);
+  cpu_->Distances({{{rows.view().row(3), stored.rows(), squared}}});
+  for (int64_t j = 0; j < 5; ++j) EXPECT_EQ(squared[j] == 0.0f, j == 3);
+}
+
+TEST_P(ClusteringTest, TasksKeepTheirOwnResults) {
+  RandomMatrix few(3, 64, 1), many(900, 64, 2), points(2, 64, 3);
+  const StoredRows a(RowFormat::kBF16, few.view());
+  const StoredRows b(RowFormat::kF16, many.view());
+  std::vector<float> together_a(3), together_b(900), alone_a(3), alone_b(900);
+  cpu_->Distances({{{points.view().row(0), a.rows(), together_a},
+                    {points.view().row(1), b.rows(), together_b}}});
+  cpu_->Distances({{{points.view().row(0), a.rows(), alone_a}}});
+  cpu_->Distances({{{points.view().row(1), b.rows(), alone_b}}});
+  EXPECT_EQ(together_a, alone_a);
+  EXPECT_EQ(together_b, alone_b);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, ClusteringTest, testing::ValuesIn(CpuCases()),
+                         CpuCaseName);
+
+}  // namespace
+}  // namespace subgen

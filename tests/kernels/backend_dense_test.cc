@@ -1,0 +1,237 @@
+#include <cmath>
+#include <vector>
+
+#include "tests/kernels/cpu_targets.h"
+#include "tests/kernels/random_rows.h"
+#include "tests/support/gguf_writer.h"
+
+namespace subgen {
+namespace {
+
+constexpr BlockFormat kAll[] = {
+    BlockFormat::kF32,  BlockFormat::kF16,  BlockFormat::kBF16,
+    BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ5_0,
+    BlockFormat::kQ5_1, BlockFormat::kQ8_0, BlockFormat::kQ4_K,
+    BlockFormat::kQ5_K, BlockFormat::kQ6_K};
+
+struct Weight {
+  Weight(BlockFormat format, int64_t rows, int64_t cols)
+      : blocks(RandomBlocks(format, rows * cols, 7)),
+        matrix{format, blocks.data(), rows, cols, 0} {
+    matrix.row_stride = matrix.row_bytes();
+  }
+  Weight(const Weight&) = delete;
+
+  std::vector<std::byte> blocks;
+  WeightMatrix matrix;
+};
+
+// Sum of |input weight|, what the rounding of a sum of products scales with.
+std::vector<double> SumOfMagnitudes(Matrix<const float> input,
+                                    const WeightMatrix& weight) {
+  std::vector<double> sums;
+  std::vector<float> row(weight.cols);
+  for (int64_t j = 0; j < weight.rows; ++j) {
+    Dequantize(weight.format, weight.row(j), row);
+    for (int64_t i = 0; i < input.rows; ++i) {
+      double sum = 0.0;
+      for (int64_t k = 0; k < weight.cols; ++k) {
+        sum += std::abs(static_cast<double>(row[k]) * input.row(i)[k]);
+      }
+      sums.push_back(sum);
+    }
+  }
+  return sums;
+}
+
+class DenseTest : public CpuTest {
+ protected:
+  void ExpectLinearEqual(const WeightMatrix& weight, int64_t tokens) {
+    RandomMatrix input(tokens, weight.cols, 1, 3);
+    RandomMatrix actual(tokens, weight.rows, 2, 5);
+    RandomMatrix expected(tokens, weight.rows, 3);
+    cpu_->Linear(input.view(), weight, actual.view());
+    reference_->Linear(input.view(), weight, expected.view());
+    const std::vector<double> sums = SumOfMagnitudes(input.view(), weight);
+    // One rounding for each product and each addition, in any order.
+    const double unit = kUnit * (weight.cols + 2);
+    for (int64_t j = 0; j < weight.rows; ++j) {
+      for (int64_t i = 0; i < tokens; ++i) {
+        ASSERT_NEAR(actual.view().row(i)[j], expected.view().row(i)[j],
+                    unit * sums[j * tokens + i])
+            << BlockFormatName(weight.format) << " [" << weight.rows << ", "
+            << weight.cols << "], token " << i << " of " << tokens << ", row "
+            << j;
+      }
+    }
+  }
+};
+
+TEST_P(DenseTest, LinearEqualsReferenceInAllFormats) {
+  for (const BlockFormat format : kAll) {
+    const int64_t block = BlockSize(format);
+    for (const int64_t cols : {int64_t{256}, 512 + std::max<int64_t>(block, 32),
+                               block == 1 ? 7 : block}) {
+      for (const int64_t rows : {1, 5, 70}) {
+        const Weight weight(format, rows, cols);
+        for (const int64_t tokens : {1, 3, 9}) {
+          ExpectLinearEqual(weight.matrix, tokens);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(DenseTest, LinearEqualsReferenceInAllShapes) {
+  for (const int64_t cols : {1, 17, 515, 1100}) {
+    for (const int64_t rows : {0, 2, 8, 31, 100}) {
+      const Weight weight(BlockFormat::kF32, rows, cols);
+      for (const int64_t tokens : {0, 1, 2, 4, 6, 33}) {
+        ExpectLinearEqual(weight.matrix, tokens);
+      }
+    }
+  }
+}
+
+TEST_P(DenseTest, LinearTakesAPartOfAMatrix) {
+  const Weight weight(BlockFormat::kQ4_1, 40, 1536);
+  ExpectLinearEqual(weight.matrix.RowRange(7, 20).ColumnRange(96, 608), 5);
+}
+
+// 0 w + ... + 1 w has no rounding.
+TEST_P(DenseTest, LinearOfUnitVectorsIsDequantizeBitForBit) {
+  constexpr int64_t kCols = 768;
+  for (const BlockFormat format : kAll) {
+    const Weight weight(format, 3, kCols);
+    std::vector<float> unit(kCols * kCols), actual(kCols * 3);
+    for (int64_t i = 0; i < kCols; ++i) unit[i * kCols + i] = 1.0f;
+    cpu_->Linear({unit.data(), kCols, kCols}, weight.matrix,
+                 {actual.data(), kCols, 3});
+    std::vector<float> row(kCols);
+    for (int64_t j = 0; j < 3; ++j) {
+      Dequantize(format, weight.matrix.row(j), row);
+      for (int64_t k = 0; k < kCols; ++k) {
+        ASSERT_EQ(actual[k * 3 + j], row[k]) << BlockFormatName(format);
+      }
+    }
+  }
+}
+
+TEST_P(DenseTest, ATokenDoesNotDependOnItsBatch) {
+  for (const BlockFormat format : {BlockFormat::kF32, BlockFormat::kQ4_1}) {
+    const Weight weight(format, 45, 1056);
+    RandomMatrix input(21, 1056, 1), all(21, 45, 2), one(1, 45, 3);
+    cpu_->Linear(input.view(), weight.matrix, all.view());
+    for (int64_t i = 0; i < 21; ++i) {
+      cpu_->Linear(input.view().Rows(i, 1), weight.matrix, one.view());
+      for (int64_t j = 0; j < 45; ++j) {
+        ASSERT_EQ(one.view().row(0)[j], all.view().row(i)[j]) << i << " " << j;
+      }
+    }
+  }
+}
+
+TEST_P(DenseTest, EmbedIsDequantize) {
+  for (const BlockFormat format : kAll) {
+    const Weight table(format, 9, 512);
+    const std::vector<int> ids{8, 0, 3, 3};
+    RandomMatrix actual(4, 512, 1, 1), expected(4, 512, 2);
+    cpu_->Embed(table.matrix, ids, actual.view());
+    reference_->Embed(table.matrix, ids, expected.view());
+    for (int64_t i = 0; i < 4; ++i) {
+      for (int64_t k = 0; k < 512; ++k) {
+        ASSERT_EQ(actual.view().row(i)[k], expected.view().row(i)[k]);
+      }
+    }
+  }
+}
+
+TEST_P(DenseTest, RmsNormEqualsReference) {
+  for (const int64_t cols : {1, 20, 64, 577, 4096}) {
+    RandomMatrix input(9, cols, 1, 2), gain(1, cols, 2);
+    RandomMatrix actual(9, cols, 3), expected(9, cols, 4);
+    const Vector<const float> gains = gain.view().row(0);
+    reference_->RmsNorm(input.view(), gains, 1e-5f, expected.view());
+    cpu_->RmsNorm(input.view(), gains, 1e-5f, actual.view());
+    cpu_->RmsNorm(input.view(), gains, 1e-5f, input.view());  // in place
+    // Sum of squares: cols roundings, halved by the root; a few more after it.
+    const double unit = kUnit * (cols / 2.0 + 8);
+    for (int64_t i = 0; i < 9; ++i) {
+      for (int64_t k = 0; k < cols; ++k) {
+        const float wanted = expected.view().row(i)[k];
+        ASSERT_NEAR(actual.view().row(i)[k], wanted, unit * std::abs(wanted));
+        ASSERT_EQ(input.view().row(i)[k], actual.view().row(i)[k]);
+      }
+    }
+  }
+}
+
+TEST_P(DenseTest, RmsNormOfZerosIsZero) {
+  std::vector<float> zeros(20), gain(20, 3.0f), out(20, 7.0f);
+  cpu_->RmsNorm({zeros.data(), 1, 20}, gain, 1e-6f, {out.data(), 1, 20});
+  EXPECT_EQ(out, zeros);
+}
+
+TEST_P(DenseTest, RotateEqualsReference) {
+  for (const int64_t pairs : {1, 10, 32, 48}) {
+    for (const bool interleaved : {false, true}) {
+      Rotary rotary;
+      for (int64_t i = 0; i < pairs; ++i) {
+        rotary.inverse_frequency.push_back(std::pow(10000.0, -1.0 * i / pairs));
+      }
+      rotary.magnitude = 1.25;
+      rotary.interleaved = interleaved;
+      const int64_t head_dim = 2 * pairs + 6;  // the last 6 are not turned
+      // Two sets of positions, one twice: the angles are remembered.
+      for (const int64_t first : {0, 100000, 100000}) {
+        const std::vector<int64_t> positions{first, first + 1, 5};
+        RandomMatrix actual(3, 4 * head_dim, 1, 1),
+            expected(3, 4 * head_dim, 1, 1);
+        cpu_->Rotate(rotary, positions, head_dim, actual.view());
+        reference_->Rotate(rotary, positions, head_dim, expected.view());
+        const double size =
+            rotary.magnitude * 2 * LargestRowNorm(actual.view());
+        for (size_t i = 0; i < actual.numbers().size(); ++i) {
+          // Roundings of cosine and sine, two products and their sum.
+          ASSERT_NEAR(actual.numbers()[i], expected.numbers()[i],
+                      4 * kUnit * size);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(DenseTest, GatedSiluEqualsReference) {
+  RandomMatrix up(5, 1001, 1, 2), actual(5, 1001, 2), expected(5, 1001, 2);
+  for (float& x : actual.numbers()) x *= 30.0f;
+  actual.numbers()[0] = 200.0f;
+  actual.numbers()[1] = -200.0f;
+  expected.numbers() = actual.numbers();
+  cpu_->GatedSilu(up.view(), actual.view());
+  reference_->GatedSilu(up.view(), expected.view());
+  for (int64_t i = 0; i < 5; ++i) {
+    for (int64_t k = 0; k < 1001; ++k) {
+      // Exp to 2 units, a sum, a quotient, two products; numbers below the
+      // normal range have no relative accuracy.
+      const float wanted = expected.view().row(i)[k];
+      ASSERT_NEAR(actual.view().row(i)[k], wanted,
+                  8 * kUnit * std::abs(wanted) + 1e-37);
+    }
+  }
+}
+
+TEST_P(DenseTest, AddAndAddRowAreExact) {
+  RandomMatrix x(37, 1001, 1, 2), actual(37, 1001, 2, 1);
+  RandomMatrix expected(37, 1001, 2, 1);
+  cpu_->Add(x.view(), actual.view());
+  cpu_->AddRow(x.view().row(3), actual.view());
+  reference_->Add(x.view(), expected.view());
+  reference_->AddRow(x.view().row(3), expected.view());
+  EXPECT_EQ(actual.numbers(), expected.numbers());
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, DenseTest, testing::ValuesIn(CpuCases()),
+                         CpuCaseName);
+
+}  // namespace
+}  // namespace subgen

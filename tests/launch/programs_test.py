@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""Runs the programs as people do: right, and with the mistakes people make.
+
+usage: programs_test.py BUILD_FOLDER [unittest arguments]
+"""
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BUILD = os.path.abspath(sys.argv.pop(1))
+GENERATE = os.path.join(BUILD, "subgen_generate")
+INSPECT = os.path.join(BUILD, "subgen_inspect")
+TIME_LIMIT = 60.0 if "asan" in BUILD else 20.0
+
+# mpirun as root, in containers and on one core.
+ENVIRONMENT = {name: value for name, value in os.environ.items()
+               if not name.startswith(("SUBGEN_", "OMPI_", "PMIX_"))}
+ENVIRONMENT.update({
+    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"})
+
+
+def run(command, **options):
+    environment = dict(ENVIRONMENT, **options.pop("env", {}))
+    return subprocess.run(command, capture_output=True, timeout=TIME_LIMIT,
+                          env=environment, **options)
+
+
+def mpirun(command, ranks=2):
+    return ["mpirun", "-n", str(ranks)] + command
+
+
+class ProgramsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.model = os.path.join(cls.folder.name, "toy.gguf")
+        subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
+                        cls.model], check=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+        return self.path(name)
+
+    def generate(self, *arguments):
+        return [GENERATE, "--model", self.model, "--max_tokens", "12",
+                *arguments]
+
+    def report(self, command):
+        """Runs the command and returns its report and standard output."""
+        path = self.path("report.json")
+        result = run(command + ["--report", path])
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        with open(path) as file:
+            return json.load(file), result
+
+    def assert_refused(self, command, *words, **options):
+        """One line from us, naming the words; non-zero; no crash."""
+        result = run(command, **options)
+        error = result.stderr.decode(errors="replace")
+        ours = [line for line in error.splitlines()
+                if line.startswith("subgen: ")]
+        self.assertEqual(len(ours), 1, error)
+        self.assertEqual(result.returncode, 1, error)
+        self.assertNotIn("Sanitizer", error)
+        for word in words:
+            self.assertIn(word, ours[0])
+        return ours[0]
+
+    def assert_refused_everywhere(self, command, *words, **options):
+        self.assert_refused(command, *words, **options)
+        self.assert_refused(mpirun(command), *words, **options)
+
+    # --- what works ---------------------------------------------------------
+
+    def test_report_holds_what_was_promised(self):
+        report, result = self.report(
+            self.generate("--prompt", "abc", "--logprobs", "3"))
+        self.assertEqual(result.stdout.decode(), report["text"] + "\n")
+        self.assertEqual(len(report["top_logits"]), len(report["tokens"]))
+        for token, best in zip(report["tokens"], report["top_logits"]):
+            self.assertEqual(len(best), 3)
+            self.assertEqual(best[0][0], token)
+        error = result.stderr.decode()
+        for word in ("prefill", "decode", "tokens/s", "communication",
+                     "exact would hold"):
+            self.assertIn(word, error)
+
+    def test_two_processes_say_what_one_says(self):
+        for policy in ("exact", "subgen"):
+            arguments = self.generate(
+                "--prompt", "the same text for any number of ranks",
+                "--set", "cache.policy=" + policy,
+                "--set", "sampling.temperature=0.9")
+            one, _ = self.report(arguments)
+            for grid in ("ranks.head_shards=2", "ranks.token_shards=2"):
+                if policy == "subgen" and "token" in grid:
+                    continue  # each token shard has a sketch of its own
+                two, result = self.report(
+                    mpirun(arguments + ["--set", grid]))
+                self.assertEqual(two["tokens"], one["tokens"])
+                self.assertEqual(two["ranks"]["world"], 2)
+                self.assertEqual(result.stdout.decode(), one["text"] + "\n")
+
+    def test_ranks_as_threads(self):
+        arguments = self.generate("--prompt", "ranks", "--raw")
+        one, _ = self.report(arguments)
+        four, _ = self.report(arguments + ["--set", "comm=threads", "--set",
+                                           "ranks.count=4"])
+        self.assertEqual(four["tokens"], one["tokens"])
+        self.assertEqual(four["ranks"]["head_shards"], 2)
+
+    def test_every_policy_runs(self):
+        for policy in ("exact", "window", "heavy_hitter", "uniform",
+                       "subgen", "streaming"):
+            settings = ["--set", "cache.budget_tokens=48",
+                        "--set", "cache.recent_tokens=16"]
+            if policy == "streaming":
+                settings += ["--set", "cache.subgen.mode=streaming"]
+                policy = "subgen"
+            report, _ = self.report(self.generate(
+                "--prompt", "word " * 40, "--set", "cache.policy=" + policy,
+                *settings))
+            held = report["cache"]["bytes"] / report["cache"]["exact_bytes"]
+            if policy != "exact":
+                self.assertLess(held, 0.5)
+
+    def test_prompt_from_file_and_standard_input(self):
+        path = self.write("prompt.txt", "a prompt in a file")
+        first, _ = self.report(self.generate("--prompt_file", path))
+        with open(path) as file:
+            result = run(mpirun(self.generate("--prompt_file", "-")),
+                         stdin=file)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.decode(), first["text"] + "\n")
+
+    def test_chat_reads_lines_until_the_end(self):
+        result = run(self.generate("--chat"), input=b"hello\n\nagain\n")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr.decode().count("decode "), 2)
+
+    def test_settings_in_order_of_precedence(self):
+        config = self.write("settings.yaml", "max_tokens: 3\nthreads: 3\n"
+                            "sampling:\n  top_k: 3\n")
+        result = run([GENERATE, "--config", config, "--set", "threads=5",
+                      "--dump_config"], env={"SUBGEN_THREADS": "4",
+                                             "SUBGEN_SAMPLING_TOP_K": "4"})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        dumped = result.stdout.decode()
+        for line in ("max_tokens: 3", "threads: 5", "top_k: 4"):
+            self.assertIn(line, dumped)
+        again = run([GENERATE, "--config", self.write("dump.yaml", dumped),
+                     "--dump_config"])
+        self.assertEqual(again.stdout.decode(), dumped)
+
+    def test_inspect(self):
+        result = run([INSPECT, self.model, "--ranks", "2"])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        text = result.stdout.decode()
+        for word in ("general.architecture", "blk.1.ffn_down.weight",
+                     "2 head shards x 1 token shards", "rank 1:"):
+            self.assertIn(word, text)
+        result = run([INSPECT, self.model, "--tokenize"],
+                     input=b'"ab"\n"b<|im_end|>"\n""\n')
+        self.assertEqual(result.stdout, b"[258]\n[98,257]\n[]\n")
+
+    # --- mistakes -----------------------------------------------------------
+
+    def test_prompts(self):
+        self.assert_refused_everywhere(self.generate("--prompt", ""), "prompt")
+        self.assert_refused_everywhere(
+            self.generate("--prompt", "x" * 600), "512")
+        self.assert_refused_everywhere(
+            self.generate("--prompt_file", "/nowhere"), "/nowhere")
+        self.assert_refused(self.generate("--prompt_file",
+                                          self.folder.name))
+        path = self.write("latin1.txt", b"caf\xe9 au lait")
+        self.assert_refused_everywhere(
+            self.generate("--prompt_file", path), "UTF-8", "3")
+        self.assert_refused(self.generate(), "prompt")
+        self.assert_refused(self.generate("--prompt", "a", "--chat"))
+
+    def test_arguments(self):
+        self.assert_refused_everywhere(self.generate("--promt", "a"),
+                                       "--promt")
+        self.assert_refused(self.generate("--prompt", "a", "--max_tokens",
+                                          "-1"), "max_tokens")
+        self.assert_refused(self.generate("--prompt", "a", "--set", "x"), "x")
+        self.assert_refused_everywhere(
+            self.generate("--prompt", "a", "--set", "cache.polcy=exact"),
+            "cache.polcy", "cache.policy")
+        self.assert_refused(self.generate("--prompt", "a", "--report",
+                                          "/nowhere/report.json"), "/nowhere")
+        self.assert_refused_everywhere(
+            [GENERATE, "--model", "/nowhere.gguf", "--prompt", "a"],
+            "/nowhere.gguf")
+        self.assert_refused([GENERATE, "--prompt", "a"], "model")
+
+    def test_settings(self):
+        for text, words in (
+                ("cache:\n  polcy: exact\n", ("polcy", ":2:")),
+                ("threads: many\n", ("threads", "many")),
+                ("threads: [1]\n", ("threads",)),
+                ("sampling:\n  top_p: 1.5\n", ("top_p", "1.5")),
+                ("cache: {policy: exat}\n", ("exat", "window")),
+                ("a: b: c\n", ()),
+                ("[" * 100000, ()),
+                (b"\xff\xfe\x00", ())):
+            path = self.write("bad.yaml", text)
+            self.assert_refused(
+                self.generate("--prompt", "a", "--config", path), *words)
+        self.assert_refused_everywhere(
+            self.generate("--prompt", "a", "--config", "/nowhere.yaml"),
+            "/nowhere.yaml")
+        self.assert_refused_everywhere(
+            self.generate("--prompt", "a"), "SUBGEN_THREAD",
+            env={"SUBGEN_THREAD": "1"})
+
+    def test_impossible_grids(self):
+        for setting in ("ranks.head_shards=4", "ranks.head_shards=-1",
+                        "ranks.token_shards=3", "ranks.token_block=0"):
+            self.assert_refused_everywhere(
+                self.generate("--prompt", "a", "--set", setting),
+                setting.split("=")[0])
+
+    def test_budgets_that_hold_nothing(self):
+        self.assert_refused_everywhere(
+            self.generate("--prompt", "a" * 100, "--set",
+                          "cache.policy=subgen", "--set",
+                          "cache.budget_tokens=3"), "budget")
+        self.assert_refused(
+            self.generate("--prompt", "a", "--set", "cache.budget_tokens=90",
+                          "--set", "cache.budget_fraction=0.5"), "budget")
+
+    def test_damaged_models(self):
+        with open(self.model, "rb") as file:
+            model = file.read()
+        draw = random.Random(1)
+        for cut in sorted(draw.randrange(len(model)) for _ in range(20)):
+            path = self.write("cut.gguf", model[:cut])
+            start = time.monotonic()
+            self.assert_refused([GENERATE, "--model", path, "--prompt", "a"],
+                                "cut.gguf")
+            self.assertLess(time.monotonic() - start, TIME_LIMIT / 10)
+        path = self.write("cut.gguf", model[:len(model) // 2])
+        self.assert_refused(
+            mpirun([GENERATE, "--model", path, "--prompt", "a"]), "cut.gguf")
+
+    def test_flipped_bytes_never_crash(self):
+        with open(self.model, "rb") as file:
+            model = file.read()
+        draw = random.Random(2)
+        for _ in range(40):
+            damaged = bytearray(model)
+            for _ in range(draw.randrange(1, 9)):
+                damaged[draw.randrange(len(damaged))] ^= 1 << draw.randrange(8)
+            path = self.write("flipped.gguf", bytes(damaged))
+            result = run([GENERATE, "--model", path, "--prompt", "a"])
+            self.assertIn(result.returncode, (0, 1), result.stderr)
+            self.assertNotIn(b"Sanitizer", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
