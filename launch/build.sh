@@ -23,10 +23,10 @@ jobs() {
   echo $((cores < most ? cores : most))
 }
 
-mkdir -p "$build" 2> /dev/null && [[ -w $build ]] || {
+if ! mkdir -p "$build" 2> /dev/null || [[ ! -w $build ]]; then
   echo "build: cannot write to $build; is it another user's?" >&2
   exit 1
-}
+fi
 arguments=("$@")
 cache=$build/CMakeCache.txt
 if [[ -f $cache ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"

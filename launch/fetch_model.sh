@@ -35,8 +35,9 @@ if is_model "$model"; then
   exit 0
 fi
 
-mkdir -p "$cache" 2> /dev/null && [[ -w $cache ]] ||
-  fail "cannot write to $cache; set XDG_CACHE_HOME to a folder that you can"
+if ! mkdir -p "$cache" 2> /dev/null || [[ ! -w $cache ]]; then
+  fail "cannot write to $cache; set XDG_CACHE_HOME to a folder where you can"
+fi
 python=$(python_with_pip) || fail "no pip; install the package python3-pip"
 folder=$(mktemp -d "$cache/fetch.XXXXXX") || fail "cannot write to $cache"
 trap 'rm -rf "$folder"' EXIT

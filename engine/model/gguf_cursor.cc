@@ -7,6 +7,7 @@
 #include "kernels/base/utf8.h"
 
 namespace subgen {
+
 absl::StatusOr<Vector<const std::byte>> GgufCursor::Bytes(
     uint64_t count, absl::string_view what) {
   if (count > remaining()) {

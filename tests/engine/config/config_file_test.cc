@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <random>
 #include <set>
 
@@ -185,6 +186,20 @@ TEST(Fields, DefaultsAreLegalAndNamesDiffer) {
   }
   EXPECT_EQ(names.count("SUBGEN_CACHE_SUBGEN_RADIUS"), 1u);
   EXPECT_TRUE(LoadYaml(DumpConfig(EngineConfig())).ok());
+}
+
+TEST(Configs, EveryFileOfTheFolderLoads) {
+  const char* const home[] = {"HOME=/h", nullptr};
+  int files = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(SUBGEN_SOURCE_DIR "/configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const auto config =
+        LoadConfig({.yaml_path = entry.path().string(), .environment = home});
+    EXPECT_TRUE(config.ok()) << config.status();
+    ++files;
+  }
+  EXPECT_GE(files, 6);
 }
 
 TEST(Environment, UnknownAndWrongVariablesAreNamed) {

@@ -1,20 +1,19 @@
 // A settings file that lives as long as a test.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstdio>
 #include <fstream>
 #include <string>
 
 #include "engine/config/config_file.h"
+#include "tests/support/model_file.h"
 
 namespace subgen {
 
 class TemporaryYaml {
  public:
   explicit TemporaryYaml(const std::string& text)
-      : path_(testing::TempDir() + "subgen_config_" + UniqueName() + ".yaml") {
+      : path_(TestPath("settings.yaml")) {
     std::ofstream(path_, std::ios::binary) << text;
   }
   TemporaryYaml(const TemporaryYaml&) = delete;
@@ -22,13 +21,6 @@ class TemporaryYaml {
   const std::string& path() const { return path_; }
 
  private:
-  // Tests run as processes beside one another.
-  static std::string UniqueName() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(info->test_suite_name()) + info->name();
-    for (char& c : name) c = c == '/' ? '_' : c;
-    return name;
-  }
   std::string path_;
 };
 

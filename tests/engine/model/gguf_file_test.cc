@@ -7,7 +7,8 @@
 #include <cstring>
 #include <limits>
 
-#include "engine/model/gguf_cursor.h"
+#include "kernels/base/quoted.h"
+#include "kernels/base/utf8.h"
 #include "tests/support/gguf_writer.h"
 #include "tests/support/model_file.h"
 
@@ -182,25 +183,6 @@ TEST(GgufFileTest, ReadsTheRealModel) {
   ASSERT_NE(table, nullptr);
   EXPECT_EQ(table->format, BlockFormat::kQ8_0);
   EXPECT_THAT(table->shape, ElementsAre(576, 49152));
-}
-
-// Every class of the table "Well-Formed UTF-8 Byte Sequences" of the Unicode
-// standard: its first and last member, and their neighbours outside.
-TEST(GgufCursorTest, KnowsUtf8) {
-  for (const char* valid :
-       {"", "a\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xec\xbf\xbf",
-        "\xed\x80\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
-        "\xf0\x90\x80\x80", "\xf3\xbf\xbf\xbf", "\xf4\x80\x80\x80",
-        "\xf4\x8f\xbf\xbf"}) {
-    EXPECT_EQ(ValidUtf8Prefix(valid), valid.size()) << Quoted(valid);
-  }
-  for (const char* invalid :
-       {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x7f", "\xc2\xc0",
-        "\xe0\x9f\xbf", "\xe1\x80", "\xed\xa0\x80", "\xed\xbf\xbf",
-        "\xf0\x8f\xbf\xbf", "\xf1\x80\x80", "\xf4\x90\x80\x80",
-        "\xf5\x80\x80\x80", "\xff", "a\xfe"}) {
-    EXPECT_LT(ValidUtf8Prefix(invalid), invalid.size()) << Quoted(invalid);
-  }
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace {
 
 using Logits = std::vector<std::vector<float>>;
 
-struct Setup {
+struct Experiment {
   ToyModel toy;
   int ranks = 1;
   GridOptions grid;
@@ -34,18 +34,18 @@ CacheConfig FloatCache() {
   return cache;
 }
 
-absl::StatusOr<Logits> ForwardOnRank(const Setup& setup,
+absl::StatusOr<Logits> ForwardOnRank(const Experiment& experiment,
                                      const std::string& path,
                                      const std::vector<Batch>& steps,
                                      std::unique_ptr<Communicator> world) {
   ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
   ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*file, {}));
   ASSIGN_OR_RETURN(const GridShape shape,
-                   PlanGrid(setup.grid, world->size(), config.kv_heads));
+                   PlanGrid(experiment.grid, world->size(), config.kv_heads));
   RankGrid grid = MakeGrid(shape, std::move(world));
   const auto backend = MakeReferenceBackend();
-  const TransformerOptions options{setup.cache, setup.merge, 256, 64,
-                                   setup.slots};
+  const TransformerOptions options{experiment.cache, experiment.merge, 256, 64,
+                                   experiment.slots};
   ASSIGN_OR_RETURN(const auto transformer,
                    Transformer::Make(*file, config, options, grid, *backend));
   Logits all;
@@ -59,17 +59,18 @@ absl::StatusOr<Logits> ForwardOnRank(const Setup& setup,
 }
 
 // The logits of every step, the same on every rank.
-Logits Forward(const Setup& setup, const std::vector<Batch>& steps) {
+Logits Forward(const Experiment& experiment, const std::vector<Batch>& steps) {
   const std::string path = WriteToyModel(
-      setup.toy, absl::StrCat("transformer_", setup.toy.architecture, "_",
-                              setup.toy.kv_heads));
+      experiment.toy, absl::StrCat("transformer_", experiment.toy.architecture,
+                                   "_", experiment.toy.kv_heads));
   std::mutex mutex;
-  std::vector<Logits> of_rank(setup.ranks);
+  std::vector<Logits> of_rank(experiment.ranks);
   const absl::Status status = RunThreadRanks(
-      setup.ranks, [&](std::unique_ptr<Communicator> world) -> absl::Status {
+      experiment.ranks,
+      [&](std::unique_ptr<Communicator> world) -> absl::Status {
         const int rank = world->rank();
-        ASSIGN_OR_RETURN(Logits logits,
-                         ForwardOnRank(setup, path, steps, std::move(world)));
+        ASSIGN_OR_RETURN(Logits logits, ForwardOnRank(experiment, path, steps,
+                                                      std::move(world)));
         const std::lock_guard lock(mutex);
         of_rank[rank] = std::move(logits);
         return absl::OkStatus();
@@ -106,7 +107,7 @@ double LargestDifference(const Logits& a, const Logits& b) {
   double largest = 0.0;
   for (size_t i = 0; i < a.size(); ++i) {
     for (size_t j = 0; j < a[i].size(); ++j) {
-      largest = std::max(largest, std::abs<double>(a[i][j] - b[i][j]));
+      largest = std::max(largest, std::abs(double{a[i][j]} - double{b[i][j]}));
     }
   }
   return largest;
@@ -135,23 +136,23 @@ class RanksTest : public testing::TestWithParam<RanksCase> {};
 
 TEST_P(RanksTest, EqualOneRank) {
   const RanksCase& param = GetParam();
-  Setup setup;
-  setup.toy.architecture = param.architecture;
-  setup.toy.kv_heads = param.kv_heads;
+  Experiment experiment;
+  experiment.toy.architecture = param.architecture;
+  experiment.toy.kv_heads = param.kv_heads;
   // Four KV heads of three query heads: 48 features, which straddle blocks.
-  if (param.kv_heads == 4) setup.toy.query_heads = 12;
-  setup.cache = FloatCache();
+  if (param.kv_heads == 4) experiment.toy.query_heads = 12;
+  experiment.cache = FloatCache();
   const std::vector<Batch> steps = Steps(0, 37, 16, 5);
-  const Logits expected = Forward(setup, steps);
+  const Logits expected = Forward(experiment, steps);
 
-  setup.ranks = param.ranks;
-  setup.grid = {param.head_shards, param.token_shards, param.token_block};
-  setup.merge = param.merge;
-  const Logits actual = Forward(setup, steps);
+  experiment.ranks = param.ranks;
+  experiment.grid = {param.head_shards, param.token_shards, param.token_block};
+  experiment.merge = param.merge;
+  const Logits actual = Forward(experiment, steps);
 
   const double difference = LargestDifference(expected, actual);
   RecordProperty("largest_logit_difference", absl::StrCat(difference));
-  EXPECT_LE(difference, RoundingBound(setup.toy));
+  EXPECT_LE(difference, RoundingBound(experiment.toy));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -174,29 +175,30 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(TransformerTest, ChunksDoNotChangeTheLogits) {
-  Setup setup;
-  setup.cache = FloatCache();
-  const Logits expected = Forward(setup, Steps(0, 40, 40, 4));
+  Experiment experiment;
+  experiment.cache = FloatCache();
+  const Logits expected = Forward(experiment, Steps(0, 40, 40, 4));
   for (const int chunk : {1, 7, 16}) {
-    const Logits actual = Forward(setup, Steps(0, 40, chunk, 4));
-    EXPECT_LE(LargestDifference(expected, actual), RoundingBound(setup.toy))
+    const Logits actual = Forward(experiment, Steps(0, 40, chunk, 4));
+    EXPECT_LE(LargestDifference(expected, actual),
+              RoundingBound(experiment.toy))
         << "chunk " << chunk;
   }
 }
 
 TEST(TransformerTest, SequencesInOneBatchDoNotMix) {
-  Setup setup;
-  setup.cache = FloatCache();
-  setup.slots = 2;
+  Experiment experiment;
+  experiment.cache = FloatCache();
+  experiment.slots = 2;
   const std::vector<Batch> first = Steps(0, 20, 10, 6);
   const std::vector<Batch> second = Steps(1, 20, 10, 6);
-  const Logits alone = Forward(setup, second);
+  const Logits alone = Forward(experiment, second);
 
   std::vector<Batch> together;
   for (size_t i = 0; i < first.size(); ++i) {
     together.push_back({first[i][0], second[i][0]});
   }
-  const Logits both = Forward(setup, together);
+  const Logits both = Forward(experiment, together);
   Logits of_second;
   size_t row = 0;
   for (size_t i = 0; i < first.size(); ++i) {
@@ -210,15 +212,16 @@ TEST(TransformerTest, SequencesInOneBatchDoNotMix) {
 }
 
 TEST(TransformerTest, ASequenceAfterAnotherInTheSameSlotStartsEmpty) {
-  Setup setup;
-  setup.cache = FloatCache();
-  const std::string path = WriteToyModel(setup.toy, "transformer_forget");
+  Experiment experiment;
+  experiment.cache = FloatCache();
+  const std::string path = WriteToyModel(experiment.toy, "transformer_forget");
   const auto file = *GgufFile::Open(path);
   const ModelConfig config = *ReadModelConfig(*file, {});
   RankGrid grid = MakeGrid(*PlanGrid({}, 1, 3), MakeSingleRank());
   const auto backend = MakeReferenceBackend();
   const auto transformer = *Transformer::Make(
-      *file, config, {setup.cache, setup.merge, 256, 64, 1}, grid, *backend);
+      *file, config, {experiment.cache, experiment.merge, 256, 64, 1}, grid,
+      *backend);
   const Batch prompt = Steps(0, 12, 12, 0)[0];
   const Matrix<const float> first = transformer->Forward(prompt);
   const std::vector<float> expected(first.data, first.data + kToyVocabulary);
@@ -234,12 +237,12 @@ TEST(TransformerTest, ASequenceAfterAnotherInTheSameSlotStartsEmpty) {
 }
 
 TEST(TransformerTest, LogitsOnlyOfTheRowsAskedFor) {
-  Setup setup;
-  setup.cache = FloatCache();
+  Experiment experiment;
+  experiment.cache = FloatCache();
   std::vector<Batch> steps = Steps(0, 10, 10, 0);
-  const Logits all = Forward(setup, steps);
+  const Logits all = Forward(experiment, steps);
   steps[0][0].all_logits = false;
-  const Logits last = Forward(setup, steps);
+  const Logits last = Forward(experiment, steps);
   ASSERT_EQ(all.size(), 10u);
   ASSERT_EQ(last.size(), 1u);
   EXPECT_EQ(last[0], all[9]);
