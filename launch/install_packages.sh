@@ -22,12 +22,14 @@ if ! command -v dpkg-query > /dev/null; then
   exit 0
 fi
 
+is_installed() {
+  # shellcheck disable=SC2016  # a format of dpkg-query, not of the shell
+  dpkg-query -W -f '${db:Status-Status}\n' "$1" 2> /dev/null |
+    grep -qx installed
+}
 missing=()
 for package in "${packages[@]}"; do
-  # shellcheck disable=SC2016  # a format of dpkg-query, not of the shell
-  status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null) ||
-    status=
-  [[ $status == *installed* ]] || missing+=("$package")
+  is_installed "$package" || missing+=("$package")
 done
 if ((${#missing[@]} == 0)); then exit 0; fi
 

@@ -15,7 +15,7 @@ void Offer(NearestTwo* two, Neighbor other) {
   if (other.squared < two->first.squared) {
     two->second = two->first;
     two->first = other;
-  } else if (two->first.known() && other.squared < two->second.squared) {
+  } else if (other.squared < two->second.squared) {
     two->second = other;
   }
 }

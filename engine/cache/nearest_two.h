@@ -22,7 +22,8 @@ struct Neighbor {
 };
 
 struct NearestTwo {
-  Neighbor first, second;  // second.squared >= first.squared
+  // second.squared >= first.squared; equal where first is unknown.
+  Neighbor first, second;
 };
 
 class NeighborTable {

@@ -11,7 +11,9 @@
 #include "engine/config/config_checks.h"
 #include "engine/config/fields.h"
 #include "engine/config/yaml_reader.h"
+#include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/base/utf8.h"
 
 namespace subgen {
 namespace {
@@ -46,11 +48,11 @@ absl::Status Loader::Apply(const Setting& setting) {
 
 absl::Status Loader::ApplyText(const Field& field, const std::string& place,
                                const std::string& text) {
-  const size_t invalid = FirstInvalidUtf8(text);
+  const size_t invalid = ValidUtf8Prefix(text);
   if (invalid < text.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(place, ": ", field.key, " is not UTF-8 at byte ", invalid,
-                     " of ", Excerpt(text)));
+                     " of ", Quoted(text)));
   }
   const std::string key(field.key);
   const bool quoted = !text.empty() && (text[0] == '"' || text[0] == '\'');
@@ -81,7 +83,7 @@ absl::Status Loader::AddEnvironment(const char* const* environment) {
     if (field == fields.end()) {
       std::string key = absl::AsciiStrToLower(name.substr(kPrefix.size()));
       return absl::InvalidArgumentError(absl::StrCat(
-          "environment: unknown variable ", Excerpt(name), "; did you mean ",
+          "environment: unknown variable ", Quoted(name), "; did you mean ",
           EnvironmentName(NearestKey(key)), "?"));
     }
     RETURN_IF_ERROR(
@@ -95,13 +97,13 @@ absl::Status Loader::AddSettings(const std::vector<std::string>& settings) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "--set ", Excerpt(setting), " must be key=value, as threads=4"));
+          "--set ", Quoted(setting), " must be key=value, as threads=4"));
     }
     const std::string key = setting.substr(0, equals);
     const Field* field = FindField(key);
     if (field == nullptr) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--set: unknown key ", Excerpt(key), "; did you mean ",
+          absl::StrCat("--set: unknown key ", Quoted(key), "; did you mean ",
                        NearestKey(key), "?"));
     }
     RETURN_IF_ERROR(ApplyText(*field, "--set", setting.substr(equals + 1)));
@@ -114,7 +116,7 @@ absl::Status Loader::ExpandHome() {
   if (!absl::ConsumePrefix(&rest, "~/")) return absl::OkStatus();
   if (home_.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(places_["model"], ": model ", Excerpt(config_.model),
+        absl::StrCat(places_["model"], ": model ", Quoted(config_.model),
                      " begins with ~ but HOME is not set; give a full path"));
   }
   config_.model = absl::StrCat(home_, "/", rest);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "engine/config/text.h"
+#include "kernels/base/quoted.h"
 
 namespace subgen {
 namespace {
@@ -95,12 +96,12 @@ std::string Written(const Setting& setting) {
     case Setting::Kind::kNull:
       return "nothing";
     case Setting::Kind::kList:
-      return absl::StrCat("[", Excerpt(absl::StrJoin(setting.values, ", ")),
+      return absl::StrCat("[", Quoted(absl::StrJoin(setting.values, ", ")),
                           "]");
     case Setting::Kind::kQuoted:
-      return absl::StrCat("the string ", Excerpt(setting.values[0]));
+      return absl::StrCat("the string ", Quoted(setting.values[0]));
     default:
-      return Excerpt(setting.values[0]);
+      return Quoted(setting.values[0]);
   }
 }
 

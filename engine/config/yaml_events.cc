@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/config/text.h"
+#include "kernels/base/quoted.h"
 
 namespace subgen {
 
@@ -26,7 +26,7 @@ bool YamlEvents::Accept(const YAML::Mark& mark, const std::string& tag,
   if (anchor != YAML::NullAnchor) {
     Fail(mark, "anchors and aliases are not supported; write the value out");
   } else if (!tag.empty() && tag != "?" && tag != "!") {
-    Fail(mark, absl::StrCat("the tag ", Excerpt(tag), " is not supported"));
+    Fail(mark, absl::StrCat("the tag ", Quoted(tag), " is not supported"));
   }
   return status_.ok();
 }
@@ -35,7 +35,7 @@ void YamlEvents::TakeKey(const YAML::Mark& mark, const std::string& name) {
   const std::string& section = sections_.back();
   std::string key = section.empty() ? name : absl::StrCat(section, ".", name);
   if (FindField(key) == nullptr && !IsSection(key)) {
-    return Fail(mark, absl::StrCat("unknown key ", Excerpt(key),
+    return Fail(mark, absl::StrCat("unknown key ", Quoted(key),
                                    "; did you mean ", NearestKey(key), "?"));
   }
   if (!seen_.insert(key).second) {
@@ -55,14 +55,14 @@ void YamlEvents::TakeValue(const YAML::Mark& mark, Setting::Kind kind,
     if (kind == Setting::Kind::kNull) return;  // an empty file
     return Fail(mark, absl::StrCat("needs settings, one \"key: value\" a line,"
                                    " not ",
-                                   Excerpt(value)));
+                                   Quoted(value)));
   }
   if (key_.empty()) return TakeKey(mark, value);
   if (FindField(key_) != nullptr) {
     settings_.push_back({key_, Place(mark), kind, {value}});
   } else if (kind != Setting::Kind::kNull) {  // an empty section is fine
     Fail(mark, absl::StrCat(key_, " is a section, whose keys stand below it, ",
-                            "and cannot be ", Excerpt(value)));
+                            "and cannot be ", Quoted(value)));
   }
   key_.clear();
 }

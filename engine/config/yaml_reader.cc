@@ -10,9 +10,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/config/text.h"
 #include "engine/config/yaml_events.h"
+#include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/base/utf8.h"
 
 namespace subgen {
 namespace {
@@ -31,7 +32,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
                        kMostBytes, " bytes"));
     }
     return absl::NotFoundError(
-        absl::StrCat("cannot read the settings file ", Excerpt(path), ": ",
+        absl::StrCat("cannot read the settings file ", Quoted(path), ": ",
                      errno != 0 ? std::strerror(errno) : "not a file"));
   }
   text.resize(static_cast<size_t>(file.gcount()));
@@ -41,7 +42,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 // Bytes that the parser would take for something else: those that are not
 // UTF-8 become U+FFFD there, and a control character can end the file.
 absl::Status CheckBytes(const std::string& text, const std::string& path) {
-  const size_t valid = FirstInvalidUtf8(text);
+  const size_t valid = ValidUtf8Prefix(text);
   int line = 1;
   int column = 1;
   for (size_t i = 0; i < text.size(); ++i) {

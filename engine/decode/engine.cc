@@ -37,7 +37,12 @@ absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
   ASSIGN_OR_RETURN(model.file, GgufFile::Open(config.model));
   ASSIGN_OR_RETURN(model.config, ReadModelConfig(*model.file, config.rope));
   ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(*model.file));
-  ASSIGN_OR_RETURN(model.tokenizer, MakeTokenizer(std::move(vocabulary)));
+  auto tokenizer = MakeTokenizer(std::move(vocabulary));
+  if (!tokenizer.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(config.model, ": ", tokenizer.status().message()));
+  }
+  model.tokenizer = *std::move(tokenizer);
   if (model.tokenizer->size() != model.config.vocabulary) {
     return absl::InvalidArgumentError(absl::StrCat(
         config.model, ": the vocabulary has ", model.tokenizer->size(),
@@ -86,13 +91,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
 absl::StatusOr<std::vector<int>> EncodeChat(
     const Tokenizer& tokenizer, const ChatTemplate& chat,
     const std::vector<ChatMessage>& messages) {
-  std::vector<int> tokens;
-  for (const PromptPiece& piece : chat.Render(messages)) {
-    ASSIGN_OR_RETURN(const std::vector<int> more,
-                     tokenizer.Encode(piece.text, piece.special));
-    tokens.insert(tokens.end(), more.begin(), more.end());
-  }
-  return tokens;
+  return tokenizer.EncodePrompt(chat.Render(messages));
 }
 
 absl::StatusOr<std::vector<int>> EncodeRaw(const Tokenizer& tokenizer,

@@ -179,11 +179,12 @@ TEST_P(DenseTest, RotateEqualsReference) {
       for (int64_t i = 0; i < pairs; ++i) {
         rotary.inverse_frequency.push_back(std::pow(10000.0, -1.0 * i / pairs));
       }
-      rotary.magnitude = 1.25;
+      rotary.magnitude = interleaved ? 1.25 : 1.0;
       rotary.interleaved = interleaved;
       const int64_t head_dim = 2 * pairs + 6;  // the last 6 are not turned
-      // Two sets of positions, one twice: the angles are remembered.
-      for (const int64_t first : {0, 100000, 100000}) {
+      // Angles are remembered: the same positions again, also as the first of
+      // another rotation.
+      for (const int64_t first : {100000, 0, 100000, 100000}) {
         const std::vector<int64_t> positions{first, first + 1, 5};
         RandomMatrix actual(3, 4 * head_dim, 1, 1),
             expected(3, 4 * head_dim, 1, 1);

@@ -91,6 +91,22 @@ TEST(HeavyHitter, KeepsWhatWholeMatricesKeepInChunks) {
   ExpectSameAsDirect({50, 1, 1, 30, 3, 70, 1});
 }
 
+// The first key draws all attention; the other scores are 0 in float.
+TEST(HeavyHitter, OfEqualScoresTheOlderGoes) {
+  Stream stream = TaggedStream(1, kDim);
+  stream.key = [](int, int64_t position) {
+    return Floats(kDim, position == 0 ? 100.0f : 0.0f);
+  };
+  stream.query = [](int, int64_t) { return Floats(kDim, 1.0f); };
+  std::vector<int64_t> want = {0, 1};
+  for (int64_t i = 48; i < 60; ++i) want.push_back(i);
+  for (const int chunk : {1, 20}) {
+    CacheDriver driver(Config("heavy_hitter", 14), Shape(kDim, 1000), stream);
+    while (driver.next(0) < 60) driver.Step({{0, chunk}});
+    EXPECT_EQ(driver.Kept(0, 0), want) << chunk;
+  }
+}
+
 TEST(HeavyHitter, ScoresAreSumsSoThatOldTokensLead) {
   Stream stream = TaggedStream(1, kDim);
   stream.query = [](int, int64_t) { return Floats(kDim, 0.0f); };

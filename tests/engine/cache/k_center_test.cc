@@ -194,6 +194,22 @@ std::vector<int64_t> DirectFarthestFirst(const std::vector<Floats>& keys,
   return chosen;
 }
 
+// How many keys are nearest to each of the chosen ones.
+std::vector<int64_t> DirectCounts(const std::vector<Floats>& keys,
+                                  const std::vector<int64_t>& chosen) {
+  std::vector<int64_t> counts(chosen.size());
+  for (const Floats& key : keys) {
+    size_t nearest = 0;
+    for (size_t c = 1; c < chosen.size(); ++c) {
+      if (Squared(key, keys[chosen[c]]) < Squared(key, keys[chosen[nearest]])) {
+        nearest = c;
+      }
+    }
+    ++counts[nearest];
+  }
+  return counts;
+}
+
 TEST(KCenter, OnceKeepsAllOfThePromptAndThenItsFarthestFirstCenters) {
   const Stream stream = TaggedStream(12, kDim);
   CacheDriver driver(Weighted(30, "once"), Shape(kDim, 100000), stream);
@@ -202,11 +218,13 @@ TEST(KCenter, OnceKeepsAllOfThePromptAndThenItsFarthestFirstCenters) {
   driver.Feed(0, 50, true);
   std::vector<Floats> keys;
   for (int64_t p = 2; p < 192; ++p) keys.push_back(stream.key(1, p));
-  std::vector<int64_t> got;
+  std::vector<int64_t> centers, counts;
   for (const auto& [position, count] : Counts(driver, 1, 8)) {
-    got.push_back(position - 2);
+    centers.push_back(position - 2);
+    counts.push_back(count);
   }
-  EXPECT_EQ(got, DirectFarthestFirst(keys, 20));
+  EXPECT_EQ(centers, DirectFarthestFirst(keys, 20));
+  EXPECT_EQ(counts, DirectCounts(keys, centers));
   driver.FeedAll(300, 1);  // from here in the stream
   EXPECT_EQ(driver.Kept(0, 1).size(), 30u);
 }

@@ -19,24 +19,24 @@ struct BadYaml {
 
 constexpr BadYaml kBadYaml[] = {
     {"threads: 1\ncache:\n  polcy: exact\n",
-     "F:3:3: unknown key \"cache.polcy\"; did you mean cache.policy?"},
+     "F:3:3: unknown key 'cache.polcy'; did you mean cache.policy?"},
     {"budget_tokens: 5\n",
-     "F:1:1: unknown key \"budget_tokens\"; did you mean cache.budget_tokens?"},
-    {"cash: {policy: exact}\n", "F:1:1: unknown key \"cash\"; did you mean "},
+     "F:1:1: unknown key 'budget_tokens'; did you mean cache.budget_tokens?"},
+    {"cash: {policy: exact}\n", "F:1:1: unknown key 'cash'; did you mean "},
     {"threads: two\n",
-     "F:1:10: threads must be an integer from 0 to 4096, not \"two\""},
+     "F:1:10: threads must be an integer from 0 to 4096, not 'two'"},
     {"threads: -1\n",
-     "F:1:10: threads must be an integer from 0 to 4096, not \"-1\""},
+     "F:1:10: threads must be an integer from 0 to 4096, not '-1'"},
     {"threads: 4097\n",
-     "F:1:10: threads must be an integer from 0 to 4096, not \"4097\""},
+     "F:1:10: threads must be an integer from 0 to 4096, not '4097'"},
     {"threads: 99999999999999999999\n",
      "F:1:10: threads must be an integer from 0 to 4096, not "
-     "\"99999999999999999999\""},
+     "'99999999999999999999'"},
     {"threads: 1.5\n",
-     "F:1:10: threads must be an integer from 0 to 4096, not \"1.5\""},
+     "F:1:10: threads must be an integer from 0 to 4096, not '1.5'"},
     {"threads: \"1\"\n",
      "F:1:10: threads must be an integer from 0 to 4096, not the string "
-     "\"1\""},
+     "'1'"},
     {"threads:\n",
      "F:1:1: threads must be an integer from 0 to 4096, not nothing"},
     {"threads: [1]\n",
@@ -44,29 +44,29 @@ constexpr BadYaml kBadYaml[] = {
     {"threads: {a: 1}\n",
      "F:1:10: threads must be an integer from 0 to 4096, not keys and values"},
     {"prefill_chunk: 0\n",
-     "F:1:16: prefill_chunk must be an integer from 1 to 65536, not \"0\""},
+     "F:1:16: prefill_chunk must be an integer from 1 to 65536, not '0'"},
     {"sampling:\n  top_p: 0\n",
-     "F:2:10: sampling.top_p must be a number above 0 to 1, not \"0\""},
+     "F:2:10: sampling.top_p must be a number above 0 to 1, not '0'"},
     {"sampling: {top_p: nan}\n",
-     "F:1:19: sampling.top_p must be a number above 0 to 1, not \"nan\""},
+     "F:1:19: sampling.top_p must be a number above 0 to 1, not 'nan'"},
     {"cache.subgen.radius: 1e999\n",
      "F:1:22: cache.subgen.radius must be a number from 0 to 1000000, not "
-     "\"1e999\""},
+     "'1e999'"},
     {"cache.subgen.value_share: 1\n",
      "F:1:27: cache.subgen.value_share must be a number above 0 to below 1, "
-     "not \"1\""},
+     "not '1'"},
     {"cache.seed: -1\n",
      "F:1:13: cache.seed must be an integer from 0 to 18446744073709551615, "
-     "not \"-1\""},
+     "not '-1'"},
     {"backend: gpu\n",
-     "F:1:10: backend must be one of cpu, reference, not \"gpu\""},
+     "F:1:10: backend must be one of cpu, reference, not 'gpu'"},
     {"rope: {scaling: ntk}\n",
      "F:1:17: rope.scaling must be one of \"\", none, linear, llama3, yarn, "
-     "not \"ntk\""},
+     "not 'ntk'"},
     {"model: ~\n", "F:1:1: model must be a string, not nothing"},
     {"stop: a\n",
      "F:1:7: stop must be a list of strings such as [\"a\", \"b\"], none empty,"
-     " not \"a\""},
+     " not 'a'"},
     {"stop: [a, \"\"]\n",
      "F:1:7: stop must be a list of strings such as [\"a\", \"b\"], none empty,"
      " not ["},
@@ -84,15 +84,15 @@ constexpr BadYaml kBadYaml[] = {
     {"cache: {}\ncache: {}\n", "F:2:1: the key cache stands here twice"},
     {"cache: 5\n",
      "F:1:8: cache is a section, whose keys stand below it, and cannot be "
-     "\"5\""},
+     "'5'"},
     {"cache: [5]\n", "F:1:8: cache is a section and cannot be a list"},
     {"- a\n", "F:1:1: a list cannot stand here; needs \"key: value\""},
     {"hello\n",
-     "F:1:1: needs settings, one \"key: value\" a line, not \"hello\""},
+     "F:1:1: needs settings, one \"key: value\" a line, not 'hello'"},
     {"{a: 1}: 2\n", "F:1:1: a key must be a name"},
     {"model: &a x\n",
      "F:1:8: anchors and aliases are not supported; write the value out"},
-    {"model: !!str x\n", "F:1:8: the tag \"tag:yaml.org,2002:str\" is not "},
+    {"model: !!str x\n", "F:1:8: the tag 'tag:yaml.org,2002:str' is not "},
     {"threads: 1\n---\nthreads: 2\n",
      "F:2:1: a second YAML document is not supported"},
     {"threads: 1\n  bad: [\n", "F:2:"},
@@ -119,11 +119,11 @@ TEST(ConfigErrors, NameThePlaceTheValueAndWhatIsLegal) {
 
 TEST(ConfigErrors, OfSettings) {
   EXPECT_EQ(SetError("threads"),
-            "--set \"threads\" must be key=value, as threads=4");
+            "--set 'threads' must be key=value, as threads=4");
   EXPECT_EQ(SetError("thread=1"),
-            "--set: unknown key \"thread\"; did you mean threads?");
+            "--set: unknown key 'thread'; did you mean threads?");
   EXPECT_EQ(SetError("threads="),
-            "--set: threads must be an integer from 0 to 4096, not \"\"");
+            "--set: threads must be an integer from 0 to 4096, not ''");
   EXPECT_THAT(SetError("stop=[a, \"b"), StartsWith("--set: not YAML: "));
   EXPECT_THAT(SetError("stop=a"), StartsWith("--set: stop must be a list"));
   EXPECT_THAT(SetError("stop=[a]\n---\n[b]"),
@@ -137,11 +137,10 @@ TEST(ConfigErrors, OfFiles) {
   const auto error = [](const std::string& path) {
     return std::string(LoadConfig({.yaml_path = path}).status().message());
   };
-  EXPECT_EQ(
-      error("/nowhere/a.yaml"),
-      "cannot read the settings file \"/nowhere/a.yaml\": No such file or "
-      "directory");
-  EXPECT_THAT(error("/"), StartsWith("cannot read the settings file \"/\""));
+  EXPECT_EQ(error("/nowhere/a.yaml"),
+            "cannot read the settings file '/nowhere/a.yaml': No such file or "
+            "directory");
+  EXPECT_THAT(error("/"), StartsWith("cannot read the settings file '/'"));
   EXPECT_EQ(error("/dev/zero"),
             "/dev/zero: larger than a settings file may be, 1048576 bytes");
   EXPECT_EQ(YamlError(std::string(10 << 20, '#')),

@@ -90,7 +90,7 @@ TEST(LoadConfig, HomeIsExpandedInTheModel) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->model, "/h/m.gguf");
   EXPECT_EQ(SetError("model=~/m.gguf"),
-            "--set: model \"~/m.gguf\" begins with ~ but HOME is not set; give "
+            "--set: model '~/m.gguf' begins with ~ but HOME is not set; give "
             "a full path");
 }
 
@@ -209,14 +209,14 @@ TEST(Environment, UnknownAndWrongVariablesAreNamed) {
         LoadConfig({.environment = environment}).status().message());
   };
   EXPECT_EQ(error("SUBGEN_CACHE_POLICI=exact"),
-            "environment: unknown variable \"SUBGEN_CACHE_POLICI\"; did you "
+            "environment: unknown variable 'SUBGEN_CACHE_POLICI'; did you "
             "mean SUBGEN_CACHE_POLICY?");
   EXPECT_EQ(error("SUBGEN_THREADS=many"),
             "environment: SUBGEN_THREADS: threads must be an integer from 0 to "
-            "4096, not \"many\"");
+            "4096, not 'many'");
   EXPECT_EQ(error("SUBGEN_MODEL=a\xFF"),
             "environment: SUBGEN_MODEL: model is not UTF-8 at byte 1 of "
-            "\"a?\"");
+            "'a\\xff'");
   EXPECT_EQ(error("SUBGENERATOR=1"), "");
 }
 
