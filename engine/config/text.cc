@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 
 namespace subgen {
+
 std::string YamlQuoted(absl::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {
