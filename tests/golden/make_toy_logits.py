@@ -117,8 +117,8 @@ class Exact:
 
 class Rounded:
     """Random float32 rounding: of what is stored, of the sums of two ranks and, if sums are floats, of each of their
-    terms: sqrt(terms) * UNIT * (sum of magnitudes) is how far they drift (Higham and Mary, SIAM J. Sci. Comput. 2019,
-    theorem 3.1)."""
+    terms: sqrt(terms) * UNIT * (sum of magnitudes) is how far they drift (Higham and Mary, SIAM J. Sci. Comput. 41,
+    2019)."""
 
     def __init__(self, random, float_sums):
         self.random, self.float_sums = random, float_sums

@@ -3,9 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,138 +11,10 @@
 #include "engine/cache/cache_policy.h"
 #include "engine/cache/token_dealing.h"
 #include "gtest/gtest.h"
-#include "kernels/base/random.h"
+#include "tests/engine/cache/recording_backend.h"
+#include "tests/engine/cache/token_stream.h"
 
 namespace subgen::testing {
-
-using Floats = std::vector<float>;
-
-// Numbers in [-1, 1) that depend on their place alone.
-inline Floats RandomRow(uint64_t seed, int kind, int head, int64_t position,
-                        int64_t dim) {
-  const CounterRandom random(seed, kind, head, position);
-  Floats row(dim);
-  for (int64_t i = 0; i < dim; ++i) {
-    row[i] = static_cast<float>(2.0 * random.Uniform(i) - 1.0);
-  }
-  return row;
-}
-
-// What is appended: keys and values by (KV head, position), queries by (query
-// head, position).
-struct Stream {
-  using Row = std::function<Floats(int head, int64_t position)>;
-  Row key, value, query;
-};
-
-inline Stream RandomStream(uint64_t seed, int64_t dim, float query_scale = 1) {
-  Stream stream;
-  stream.key = [=](int head, int64_t position) {
-    return RandomRow(seed, 0, head, position, dim);
-  };
-  stream.value = [=](int head, int64_t position) {
-    return RandomRow(seed, 1, head, position, dim);
-  };
-  stream.query = [=](int head, int64_t position) {
-    Floats row = RandomRow(seed, 2, head, position, dim);
-    for (float& x : row) x *= query_scale;
-    return row;
-  };
-  return stream;
-}
-
-// The same with the position as the first number of the value, so that a row
-// found in a cache can be told (in f32).
-inline Stream TaggedStream(uint64_t seed, int64_t dim) {
-  Stream stream = RandomStream(seed, dim);
-  stream.value = [value = stream.value](int head, int64_t position) {
-    Floats row = value(head, position);
-    row[0] = static_cast<float>(position);
-    return row;
-  };
-  return stream;
-}
-
-// A row as a policy shows it to attention.
-struct SeenRow {
-  Floats key, value;  // value empty where there is none
-  float partition_bias = 0.0f;
-  float value_bias = -std::numeric_limits<float>::infinity();
-  const void* queries = nullptr;  // tells heads apart
-
-  bool operator==(const SeenRow& other) const {
-    return key == other.key && value == other.value &&
-           partition_bias == other.partition_bias &&
-           value_bias == other.value_bias;
-  }
-  bool operator<(const SeenRow& other) const {
-    return std::tie(value, key) < std::tie(other.value, other.key);
-  }
-};
-
-// The reference backend, noting the rows that are attended to.
-class RecordingBackend final : public Backend {
- public:
-  absl::string_view name() const override { return "recording"; }
-  void Linear(Matrix<const float>, const WeightMatrix&,
-              Matrix<float>) override {
-    FAIL();
-  }
-  void Embed(const WeightMatrix&, Vector<const int>, Matrix<float>) override {
-    FAIL();
-  }
-  void RmsNorm(Matrix<const float>, Vector<const float>, float,
-               Matrix<float>) override {
-    FAIL();
-  }
-  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
-              int64_t head_dim, Matrix<float> heads) override {
-    reference_->Rotate(rotary, positions, head_dim, heads);
-  }
-  void GatedSilu(Matrix<const float>, Matrix<float>) override { FAIL(); }
-  void Add(Matrix<const float>, Matrix<float>) override { FAIL(); }
-  void AddRow(Vector<const float>, Matrix<float>) override { FAIL(); }
-  void Attend(Vector<const AttentionTask> tasks) override {
-    if (recording) {
-      for (const AttentionTask& task : tasks) Note(task);
-    } else {
-      reference_->Attend(tasks);
-    }
-  }
-  void AccumulateMass(Vector<const AttentionMassTask> tasks) override {
-    reference_->AccumulateMass(tasks);
-  }
-  void Distances(Vector<const DistanceTask> tasks) override {
-    reference_->Distances(tasks);
-    for (const DistanceTask& task : tasks) distances += task.rows.count;
-  }
-
-  bool recording = false;
-  std::vector<SeenRow> seen;
-  int64_t distances = 0;  // computed so far
-
- private:
-  void Note(const AttentionTask& task) {
-    const WeightedRows& rows = task.rows;
-    for (int64_t i = 0; i < rows.keys.count; ++i) {
-      SeenRow row;
-      row.queries = task.queries.data;
-      row.key.resize(rows.keys.dim);
-      DecodeRow(rows.keys.format, rows.keys.row(i), row.key);
-      if (!rows.partition_bias.empty()) {
-        row.partition_bias = rows.partition_bias[i];
-      }
-      if (rows.values.count > 0) {
-        row.value.resize(rows.values.dim);
-        DecodeRow(rows.values.format, rows.values.row(i), row.value);
-        row.value_bias = rows.value_bias.empty() ? 0.0f : rows.value_bias[i];
-      }
-      seen.push_back(row);
-    }
-  }
-
-  std::unique_ptr<Backend> reference_ = MakeReferenceBackend();
-};
 
 inline CacheConfig Config(const std::string& policy, int64_t budget_tokens) {
   CacheConfig config;
@@ -244,7 +113,6 @@ class CacheDriver {
     Floats queries, keys, values;
     LayerStep step;
   };
-  void FillRows(const std::vector<std::pair<int, int64_t>>& owned, Data* data);
   void FillQueries(Data* data);
   Data Arrange(const std::vector<Part>& parts, int token_shard);
   SoftmaxPartials AttendShard(const Data& data, int token_shard,
@@ -412,25 +280,6 @@ inline std::vector<int64_t> CacheDriver::Kept(int slot, int kv_head,
   }
   std::sort(kept.begin(), kept.end());
   return kept;
-}
-
-// Attention over given rows in double, by its definition.
-inline std::vector<double> DirectAttention(const Floats& query,
-                                           const std::vector<Floats>& keys,
-                                           const std::vector<Floats>& values) {
-  double partition = 0.0;
-  std::vector<double> sum(query.size());
-  for (size_t j = 0; j < keys.size(); ++j) {
-    double logit = 0.0;
-    for (size_t c = 0; c < query.size(); ++c) {
-      logit += static_cast<double>(query[c]) * keys[j][c];
-    }
-    const double weight = std::exp(logit);
-    partition += weight;
-    for (size_t c = 0; c < sum.size(); ++c) sum[c] += weight * values[j][c];
-  }
-  for (double& x : sum) x /= partition;
-  return sum;
 }
 
 }  // namespace subgen::testing

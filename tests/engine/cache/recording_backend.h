@@ -1,0 +1,95 @@
+// The reference backend, noting what a policy shows to attention.
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/backend.h"
+#include "tests/engine/cache/token_stream.h"
+
+namespace subgen::testing {
+
+// A row as a policy shows it to attention.
+struct SeenRow {
+  Floats key, value;  // value empty where there is none
+  float partition_bias = 0.0f;
+  float value_bias = -std::numeric_limits<float>::infinity();
+  const void* queries = nullptr;  // tells heads apart
+
+  bool operator==(const SeenRow& other) const {
+    return key == other.key && value == other.value &&
+           partition_bias == other.partition_bias &&
+           value_bias == other.value_bias;
+  }
+  bool operator<(const SeenRow& other) const {
+    return std::tie(value, key) < std::tie(other.value, other.key);
+  }
+};
+
+class RecordingBackend final : public Backend {
+ public:
+  absl::string_view name() const override { return "recording"; }
+  void Linear(Matrix<const float>, const WeightMatrix&,
+              Matrix<float>) override {
+    FAIL();
+  }
+  void Embed(const WeightMatrix&, Vector<const int>, Matrix<float>) override {
+    FAIL();
+  }
+  void RmsNorm(Matrix<const float>, Vector<const float>, float,
+               Matrix<float>) override {
+    FAIL();
+  }
+  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+              int64_t head_dim, Matrix<float> heads) override {
+    reference_->Rotate(rotary, positions, head_dim, heads);
+  }
+  void GatedSilu(Matrix<const float>, Matrix<float>) override { FAIL(); }
+  void Add(Matrix<const float>, Matrix<float>) override { FAIL(); }
+  void AddRow(Vector<const float>, Matrix<float>) override { FAIL(); }
+  void Attend(Vector<const AttentionTask> tasks) override {
+    if (recording) {
+      for (const AttentionTask& task : tasks) Note(task);
+    } else {
+      reference_->Attend(tasks);
+    }
+  }
+  void AccumulateMass(Vector<const AttentionMassTask> tasks) override {
+    reference_->AccumulateMass(tasks);
+  }
+  void Distances(Vector<const DistanceTask> tasks) override {
+    reference_->Distances(tasks);
+    for (const DistanceTask& task : tasks) distances += task.rows.count;
+  }
+
+  bool recording = false;
+  std::vector<SeenRow> seen;
+  int64_t distances = 0;  // computed so far
+
+ private:
+  void Note(const AttentionTask& task) {
+    const WeightedRows& rows = task.rows;
+    for (int64_t i = 0; i < rows.keys.count; ++i) {
+      SeenRow row;
+      row.queries = task.queries.data;
+      row.key.resize(rows.keys.dim);
+      DecodeRow(rows.keys.format, rows.keys.row(i), row.key);
+      if (!rows.partition_bias.empty()) {
+        row.partition_bias = rows.partition_bias[i];
+      }
+      if (rows.values.count > 0) {
+        row.value.resize(rows.values.dim);
+        DecodeRow(rows.values.format, rows.values.row(i), row.value);
+        row.value_bias = rows.value_bias.empty() ? 0.0f : rows.value_bias[i];
+      }
+      seen.push_back(row);
+    }
+  }
+
+  std::unique_ptr<Backend> reference_ = MakeReferenceBackend();
+};
+
+}  // namespace subgen::testing
