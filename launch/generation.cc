@@ -14,6 +14,7 @@
 #include "comm/agreement.h"
 #include "engine/decode/engine.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/base/utf8.h"
 #include "launch/report.h"
 
 namespace subgen {
@@ -42,6 +43,11 @@ absl::StatusOr<std::string> ReadPrompt(const GenerationOptions& options) {
   if (prompt.empty()) {
     return absl::InvalidArgumentError(
         "the prompt is empty: give text by --prompt or --prompt_file");
+  }
+  const size_t valid = ValidUtf8Prefix(prompt);
+  if (valid < prompt.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the prompt is not UTF-8 at byte ", valid, " of ", prompt.size()));
   }
   if (static_cast<int64_t>(prompt.size()) > kMaxPromptBytes) {
     return absl::InvalidArgumentError(

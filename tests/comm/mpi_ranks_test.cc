@@ -37,8 +37,8 @@ constexpr char kEnvironment[] =
 
 Ended RunTwoRanks(const std::string& what) {
   const auto start = std::chrono::steady_clock::now();
-  FILE* pipe = popen(absl::StrCat(kEnvironment, "timeout 60 mpirun -n 2 ",
-                                  SUBGEN_MPI_RANKS, " ", what, " 2>&1")
+  FILE* pipe = popen(absl::StrCat(kEnvironment, "timeout 60 mpirun -n 2 '",
+                                  SUBGEN_MPI_RANKS, "' ", what, " 2>&1")
                          .c_str(),
                      "r");
   Ended ended;
