@@ -47,15 +47,13 @@ RankTotals GatherTotals(const Transformer& transformer, RankGrid& grid,
                         int slot) {
   const CacheUse use = transformer.Use(slot);
   const RankTotals mine{use.bytes, use.exact_bytes, use.rows,
-                        transformer.weight_bytes(), CommunicationSeconds(grid)};
+                        transformer.weight_bytes()};
   RankTotals sum;
   for (const RankTotals& rank : GatherFromRanks(*grid.world, mine)) {
     sum.cache_bytes += rank.cache_bytes;
     sum.exact_cache_bytes += rank.exact_cache_bytes;
     sum.cache_rows += rank.cache_rows;
     sum.weight_bytes += rank.weight_bytes;
-    sum.communication_seconds +=
-        rank.communication_seconds / grid.world->size();
   }
   return sum;
 }

@@ -11,13 +11,12 @@
 
 namespace subgen {
 
-// What the ranks hold and spent, over all of them.
+// What the ranks hold, over all of them.
 struct RankTotals {
   int64_t cache_bytes = 0;
   int64_t exact_cache_bytes = 0;
   int64_t cache_rows = 0;
   int64_t weight_bytes = 0;
-  double communication_seconds = 0.0;  // the mean over ranks, since the start
 };
 
 // Rank 0's side.
