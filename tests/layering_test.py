@@ -25,6 +25,7 @@ LEVELS = [
     ["engine/cache"],
     ["engine/model", "engine/text"],
     ["engine/decode"],
+    ["launch/evaluation"],
     ["launch"],
     ["tests"],
 ]

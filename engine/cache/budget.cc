@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/cache/nearest_two.h"
+#include "engine/cache/query_ring.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
@@ -39,7 +40,24 @@ absl::Status CheckBudget(const CacheConfig& config) {
   return absl::OkStatus();
 }
 
+// Of the row format and the turn.
+absl::Status CheckRows(const CacheConfig& config, const CacheShape& shape) {
+  ASSIGN_OR_RETURN(const RowFormat format, ParseRowFormat(config.row_format));
+  const int64_t block = RowBlock(format, shape.head_dim);
+  if (shape.head_dim % block != 0) {
+    return Illegal("row_format", config.row_format,
+                   absl::StrCat("f32, bf16 or f16: a head of ", shape.head_dim,
+                                " numbers is not a multiple of ", block));
+  }
+  if (config.rotate != "auto" && config.rotate != "true" &&
+      config.rotate != "false") {
+    return Illegal("rotate", config.rotate, "auto, true or false");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckShared(const CacheConfig& config, const CacheShape& shape) {
+  RETURN_IF_ERROR(CheckRows(config, shape));
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   if (shape.context_tokens < 1 || shape.context_tokens > kMost) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -52,6 +70,12 @@ absl::Status CheckShared(const CacheConfig& config, const CacheShape& shape) {
   if (config.recent_tokens < 1 || config.recent_tokens > kMost) {
     return Illegal("recent_tokens", config.recent_tokens,
                    absl::StrCat("1 to ", kMost));
+  }
+  if (config.when != "stream" && config.when != "once") {
+    return Illegal("when", config.when, "stream or once");
+  }
+  if (config.kivi.exact_tokens < 1) {
+    return Illegal("kivi.exact_tokens", config.kivi.exact_tokens, "1 or more");
   }
   return CheckBudget(config);
 }
@@ -68,12 +92,41 @@ std::string BudgetName(const CacheConfig& config, int64_t rows) {
   return absl::StrCat("cache.budget_fraction = ", config.budget_fraction, is);
 }
 
+// Of settings that were checked.
+RowLayout LayoutOf(const CacheConfig& config, const CacheShape& shape) {
+  return {*ParseRowFormat(config.row_format), shape.head_dim};
+}
+
+// Rows of which the first `exact` are in layout.Exact().
+int64_t RowsIn(int64_t bytes, int64_t exact, const CacheConfig& config,
+               RowLayout layout) {
+  const int64_t exact_cost = RowCost(config, layout.Exact());
+  if (bytes <= exact * exact_cost) return bytes / exact_cost;
+  return exact + (bytes - exact * exact_cost) / RowCost(config, layout);
+}
+
+// The part of a token shard in a whole.
+int64_t Share(int64_t whole, const CacheShape& shape, int token_shard) {
+  const int64_t shards = shape.token_shards, rest = whole % shards;
+  return whole / shards + rest * (token_shard + 1) / shards -
+         rest * token_shard / shards;
+}
+
 }  // namespace
+
+bool TurnsRows(const CacheConfig& config) {
+  if (config.rotate != "auto") return config.rotate == "true";
+  if (config.policy == "kivi") return false;  // groups numbers of a channel
+  return config.row_format == "q4" || config.row_format == "q3";
+}
 
 int64_t RowCost(const CacheConfig& config, RowLayout layout) {
   const int64_t row = 2 * layout.row_bytes();
   if (config.policy == "heavy_hitter") {
     return row + sizeof(float) + sizeof(int32_t);  // score, position
+  }
+  if (config.policy == "key_diff") {
+    return row + sizeof(float) + sizeof(double);  // norm, alignment
   }
   if (config.policy == "subgen" && config.subgen.mode == "k_center") {
     const int64_t bias =
@@ -83,19 +136,30 @@ int64_t RowCost(const CacheConfig& config, RowLayout layout) {
   return row;
 }
 
+int64_t FixedCost(const CacheConfig& config, const CacheShape& shape) {
+  if (config.policy == "key_diff") return shape.head_dim * sizeof(double);
+  if (config.policy == "snap_kv") {
+    return QueryRing::Bytes(QueryRing::Tokens(config.recent_tokens),
+                            shape.group, shape.head_dim);
+  }
+  return 0;
+}
+
 absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
                                    const CacheShape& shape) {
   RETURN_IF_ERROR(CheckShared(config, shape));
-  ASSIGN_OR_RETURN(const RowFormat format, ParseRowFormat(config.row_format));
   const int64_t context = shape.context_tokens;
   int64_t rows = context;
-  if (config.policy == "exact") return rows;
+  if (config.policy == "exact" || config.policy == "kivi") return rows;
   if (config.budget_tokens > 0) rows = config.budget_tokens;
   if (config.budget_fraction > 0.0) {
     rows = static_cast<int64_t>(std::floor(config.budget_fraction * context));
   }
   if (config.budget_bytes > 0) {
-    rows = config.budget_bytes / RowCost(config, {format, shape.head_dim});
+    rows = RowsIn(
+        config.budget_bytes - shape.token_shards * FixedCost(config, shape),
+        config.sink_tokens + config.recent_tokens, config,
+        LayoutOf(config, shape));
   }
   if (rows >= context) return context;
   // The recent tokens of `window` are what the sinks leave of the budget.
@@ -113,24 +177,38 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
 
 int64_t SketchRows(const CacheConfig& config, const CacheShape& shape,
                    int64_t budget_rows, int token_shard) {
-  const int64_t shards = shape.token_shards;
-  const int64_t share = budget_rows * (token_shard + 1) / shards -
-                        budget_rows * token_shard / shards;
-  const TokenDealing dealing = {shards, token_shard, shape.token_block};
-  return share - dealing.Before(config.sink_tokens) -
-         dealing.MostOf(config.recent_tokens);
+  const TokenDealing dealing = {shape.token_shards, token_shard,
+                                shape.token_block};
+  const int64_t window =
+      dealing.Before(config.sink_tokens) + dealing.MostOf(config.recent_tokens);
+  const int64_t rows =
+      config.budget_bytes > 0
+          ? RowsIn(Share(config.budget_bytes, shape, token_shard) -
+                       FixedCost(config, shape),
+                   window, config, LayoutOf(config, shape))
+          : Share(budget_rows, shape, token_shard);
+  return rows - window;
 }
 
 absl::StatusOr<CachePlan> PlanCache(const CacheConfig& config,
                                     const CacheShape& shape) {
   ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(config, shape));
-  ASSIGN_OR_RETURN(const RowFormat format, ParseRowFormat(config.row_format));
   CachePlan plan;
-  plan.layout = {format, shape.head_dim};
+  plan.layout = LayoutOf(config, shape);
   plan.window.dealing = {shape.token_shards, shape.token_shard,
                          shape.token_block};
   plan.window.sink_tokens = config.sink_tokens;
   plan.window.recent_tokens = config.recent_tokens;
+  if (IsQuantized(plan.layout.format)) {
+    plan.window.exact_tokens = config.recent_tokens;
+  }
+  if (config.policy == "kivi") {  // quantises by itself
+    plan.layout = plan.layout.Exact();
+    plan.window.exact_tokens = WindowShape::kEveryToken;
+    plan.window.recent_tokens = config.kivi.exact_tokens;
+    plan.sketch_rows = plan.window.dealing.Before(shape.context_tokens);
+    return plan;
+  }
   if (rows >= shape.context_tokens) {
     plan.window.recent_tokens = WindowShape::kEveryToken;
     return plan;

@@ -24,7 +24,11 @@ absl::StatusOr<CachePlan> PlanCache(const CacheConfig& config,
 int64_t SketchRows(const CacheConfig& config, const CacheShape& shape,
                    int64_t budget_rows, int token_shard);
 
-// Bytes of a row with all that the policy keeps of it, at most.
+// Bytes of a row with all that the policy keeps of it, at most. In the window
+// rows are in layout.Exact().
 int64_t RowCost(const CacheConfig& config, RowLayout layout);
+
+// Bytes that a policy keeps of a KV head besides its rows, on each token shard.
+int64_t FixedCost(const CacheConfig& config, const CacheShape& shape);
 
 }  // namespace subgen

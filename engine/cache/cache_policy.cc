@@ -17,6 +17,9 @@ constexpr NamedPolicy kPolicies[] = {
     {"window", MakeWindow},
     {"heavy_hitter", MakeHeavyHitter},
     {"uniform", MakeUniform},
+    {"key_diff", MakeKeyDiff},
+    {"snap_kv", MakeSnapKv},
+    {"kivi", MakeKivi},
     {"subgen", MakeSubgen},
 };
 
@@ -70,6 +73,26 @@ Vector<const float> LayerStep::PerQuery(Vector<const float> all,
                      static_cast<int64_t>(chunk.count) * group);
 }
 
+std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
+                                             const SoftmaxPartials& out) {
+  const int64_t kv_heads = step.queries.rows / (step.tokens * step.group);
+  std::vector<AttentionTask> tasks;
+  for (const Chunk& chunk : step.chunks) {
+    if (chunk.owned_count == 0) continue;
+    for (int head = 0; head < kv_heads; ++head) {
+      AttentionTask task;
+      task.queries = step.Queries(chunk, head);
+      task.rows.keys = FloatRows(step.Keys(chunk, head));
+      task.rows.values = FloatRows(step.Values(chunk, head));
+      task.row_token = step.Tokens(chunk);
+      task.group = step.group;
+      task.out = step.Partials(out, chunk, head);
+      tasks.push_back(task);
+    }
+  }
+  return tasks;
+}
+
 void CachePolicy::Observe(const LayerStep&, Vector<const float>) {}
 
 SketchPolicyOptions PolicySetup::Options(absl::string_view fingerprint) const {
@@ -82,10 +105,16 @@ SketchPolicyOptions PolicySetup::Options(absl::string_view fingerprint) const {
       shape.token_shard, "/", shape.token_shards, " block ", shape.token_block,
       ", sinks ", window.sink_tokens, " recent ", window.recent_tokens,
       " sketch ", plan.sketch_rows);
-  absl::StrAppend(&options.fingerprint, " seed ", config.seed);
+  absl::StrAppend(&options.fingerprint, " exact ", window.exact_tokens,
+                  " seed ", config.seed, " ", config.when);
   options.shape = shape;
   options.plan = plan;
   options.seed = config.seed;
+  options.once = config.when == "once";
+  if (TurnsRows(config)) {
+    options.turn.emplace(shape.head_dim);
+    options.fingerprint += " turned";
+  }
   return options;
 }
 

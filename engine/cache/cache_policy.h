@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/config/engine_config.h"
@@ -95,15 +96,28 @@ class CachePolicy {
   virtual absl::Status Load(int slot, absl::string_view saved) = 0;
 };
 
+// Whether queries, keys and values come turned (kernels/memory/hadamard.h), so
+// that attention must be turned back.
+bool TurnsRows(const CacheConfig& config);
+
 // Rows of a KV head over all token shards: the budget in rows, whichever way it
 // is given, at most context_tokens. An error where sinks, recent tokens and one
 // more row do not fit; recent tokens of `window` are what sinks leave of it.
 absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
                                    const CacheShape& shape);
 
-// By config.policy: exact, window, heavy_hitter, uniform, subgen. The backend
-// outlives the policy.
+// Tasks for the attention of each token to its own chunk, merged into `out`.
+std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
+                                             const SoftmaxPartials& out);
+
+// By config.policy: exact, window, heavy_hitter, uniform, key_diff, snap_kv,
+// kivi, subgen. The backend outlives the policy.
 absl::StatusOr<std::unique_ptr<CachePolicy>> MakeCachePolicy(
     const CacheConfig& config, const CacheShape& shape, Backend& backend);
+
+// MakeCachePolicy, or what measures the policies that it makes.
+using PolicyFactory =
+    std::function<absl::StatusOr<std::unique_ptr<CachePolicy>>(
+        const CacheConfig&, const CacheShape&, Backend&)>;
 
 }  // namespace subgen

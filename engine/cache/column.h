@@ -1,6 +1,7 @@
 // One array of a cache, a fixed number of elements for each row. It grows by
-// an eighth at a time, so that memory stays near what is used, and never over
-// its limit, so that a full cache is exactly as large as planned.
+// an eighth at a time, to a multiple of `step`, so that memory stays near what
+// is used, and never over its limit, so that a full cache is exactly as large
+// as planned.
 #pragma once
 
 #include <algorithm>
@@ -17,8 +18,8 @@ template <class T>
 class Column {
  public:
   Column() = default;
-  explicit Column(int64_t limit, int64_t width = 1)
-      : limit_(limit), width_(width) {}
+  explicit Column(int64_t limit, int64_t width = 1, int64_t step = 64)
+      : limit_(limit), width_(width), step_(step) {}
 
   int64_t size() const { return size_; }  // rows
   int64_t bytes() const { return data_.bytes(); }
@@ -58,8 +59,7 @@ class Column {
 
  private:
   int64_t Grown(int64_t capacity, int64_t size) const {
-    constexpr int64_t kStep = 64;
-    const int64_t next = (capacity + capacity / 8 + kStep) / kStep * kStep;
+    const int64_t next = (capacity + capacity / 8 + step_) / step_ * step_;
     return std::min(limit_, std::max(size, next));
   }
   void Reallocate(int64_t rows) {
@@ -72,6 +72,7 @@ class Column {
   int64_t size_ = 0;
   int64_t limit_ = 0;
   int64_t width_ = 1;
+  int64_t step_ = 64;
 };
 
 }  // namespace subgen

@@ -1,11 +1,9 @@
 // SubGen as its paper's experiments run it (arXiv 2402.06082, section 4.1): the
 // budget holds centres of clusters of keys, each with its own key and value.
-//   once:   everything is kept until the prompt ends; then the centres are
-//           chosen by greedy k-center, farthest first. From there as `stream`.
-//   stream: memory is bounded from the start. Where all rows are taken, a token
-//           that leaves the window joins the centres and the two closest of
-//           them merge: the one nearer to the rest goes, the other takes its
-//           count. O(k d) a token.
+//   once:   of the whole prompt, by greedy k-center, farthest first.
+//   stream: where all rows are taken, a token that leaves the window joins the
+//           centres and the two closest of them merge: the one nearer to the
+//           rest goes, the other takes its count. O(k d) a token.
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -19,15 +17,17 @@ namespace {
 struct KCenterOptions {
   int64_t limit = 0;  // centres
   double count_exponent = 0.0;
-  bool once = false;
 };
 
 class KCenterSketch final : public Sketch {
  public:
   KCenterSketch(const SketchPlace& place, const KCenterOptions& options)
-      : place_(place), options_(options) {
-    Bound(!options.once);
-  }
+      : place_(place),
+        options_(options),
+        store_(place.layout, options.limit),
+        counts_(options.limit),
+        bias_(weighted() ? options.limit : 0),
+        table_(options.limit + 1) {}  // with the token at hand
 
   int64_t DistanceColumns() const override {
     return Overflows(kMostTokens) ? options_.limit + kMostTokens : 0;
@@ -39,7 +39,7 @@ class KCenterSketch final : public Sketch {
   }
   void Insert(const LeavingTokens& tokens,
               Matrix<const float> squared) override;
-  void EndPrompt() override;
+  void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override;
 
   void AddRows(std::vector<WeightedRows>* out) const override;
   int64_t rows() const override { return store_.size(); }
@@ -52,10 +52,8 @@ class KCenterSketch final : public Sketch {
  private:
   bool weighted() const { return options_.count_exponent != 0.0; }
   bool Overflows(int64_t tokens) const {
-    return bounded_ && store_.size() + tokens > options_.limit;
+    return store_.size() + tokens > options_.limit;
   }
-  // Empties the arrays and sets their limit.
-  void Bound(bool bounded);
   void SetRow(int64_t i, EncodedRow row, int32_t count);
   void Link();
   // Puts a token among the centres, at squared distances [limit] from them, and
@@ -65,21 +63,11 @@ class KCenterSketch final : public Sketch {
 
   SketchPlace place_;
   KCenterOptions options_;
-  bool bounded_ = false;
   RowStore store_;
   Column<int32_t> counts_;  // tokens that a centre stands for
   Column<float> bias_;      // count_exponent * log(count), where weighted
   NeighborTable table_;     // empty until the centres first overflow
 };
-
-void KCenterSketch::Bound(bool bounded) {
-  bounded_ = bounded;
-  const int64_t limit = bounded ? options_.limit : WindowShape::kEveryToken;
-  store_ = RowStore(place_.layout, limit);
-  counts_ = Column<int32_t>(limit);
-  bias_ = Column<float>(weighted() ? limit : 0);
-  table_ = NeighborTable(bounded ? limit + 1 : 0);  // with the token at hand
-}
 
 void KCenterSketch::SetRow(int64_t i, EncodedRow row, int32_t count) {
   if (i == store_.size()) {
@@ -168,18 +156,15 @@ void KCenterSketch::Link() {
   }
 }
 
-void KCenterSketch::EndPrompt() {
-  if (bounded_) return;
-  const RowStore all = std::move(store_);
-  Bound(true);
-  if (all.size() <= options_.limit) {
-    for (int64_t i = 0; i < all.size(); ++i) SetRow(i, all.row(i), 1);
+void KCenterSketch::InsertPrompt(const LeavingTokens& tokens,
+                                 Backend& backend) {
+  if (tokens.count() <= options_.limit) {
+    for (int64_t i = 0; i < tokens.count(); ++i) SetRow(i, tokens.row(i), 1);
     return;
   }
-  const Centers centers =
-      FarthestFirst(all.View().keys, options_.limit, *place_.backend);
+  const Centers centers = FarthestFirst(tokens.keys, options_.limit, backend);
   for (size_t i = 0; i < centers.rows.size(); ++i) {
-    SetRow(i, all.row(centers.rows[i]), centers.counts[i]);
+    SetRow(i, tokens.row(centers.rows[i]), centers.counts[i]);
   }
 }
 
@@ -190,18 +175,12 @@ void KCenterSketch::AddRows(std::vector<WeightedRows>* out) const {
 }
 
 void KCenterSketch::Save(ByteWriter* out) const {
-  out->Put(static_cast<uint8_t>(bounded_));
   store_.Save(out);
   counts_.Save(out);
   table_.Save(out);
 }
 
 absl::Status KCenterSketch::Load(ByteReader* in, int64_t entered) {
-  uint8_t bounded = 0;
-  RETURN_IF_ERROR(in->Get(&bounded));
-  RETURN_IF_ERROR(CheckSaved(bounded == 1 || (bounded == 0 && options_.once),
-                             "the state of the prompt"));
-  Bound(bounded == 1);
   RETURN_IF_ERROR(store_.Load(in));
   RETURN_IF_ERROR(counts_.Load(in));
   RETURN_IF_ERROR(table_.Load(in));
@@ -221,10 +200,6 @@ absl::Status KCenterSketch::Load(ByteReader* in, int64_t entered) {
 }
 
 absl::Status CheckKCenter(const SubgenConfig& config) {
-  if (config.when != "stream" && config.when != "once") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cache.subgen.when = ", config.when, ": legal is stream or once"));
-  }
   if (!(config.count_exponent >= 0.0 && config.count_exponent <= 1.0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("cache.subgen.count_exponent = ", config.count_exponent,
@@ -238,10 +213,10 @@ absl::Status CheckKCenter(const SubgenConfig& config) {
 MadePolicy MakeKCenter(const PolicySetup& setup) {
   const SubgenConfig& config = setup.config.subgen;
   RETURN_IF_ERROR(CheckKCenter(config));
-  SketchPolicyOptions options = setup.Options(absl::StrCat(
-      "subgen k_center ", config.when, " exponent ", config.count_exponent));
-  const KCenterOptions k_center = {
-      setup.plan.sketch_rows, config.count_exponent, config.when == "once"};
+  SketchPolicyOptions options = setup.Options(
+      absl::StrCat("subgen k_center exponent ", config.count_exponent));
+  const KCenterOptions k_center = {setup.plan.sketch_rows,
+                                   config.count_exponent};
   options.make_sketch = [k_center](const SketchPlace& place) {
     return std::make_unique<KCenterSketch>(place, k_center);
   };

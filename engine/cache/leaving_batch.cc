@@ -2,11 +2,15 @@
 
 namespace subgen {
 
-void LeavingBatch::Add(const LeavingToken& token, RowLayout layout) {
-  const int64_t bytes = layout.row_bytes();
+void LeavingBatch::Add(const WindowToken& token, RowLayout layout) {
+  const auto append = [&](const std::byte* row, std::vector<std::byte>* rows) {
+    rows->resize(rows->size() + layout.row_bytes());
+    ConvertRow(layout.Exact().format, row, layout.head_dim, layout.format,
+               rows->data() + rows->size() - layout.row_bytes());
+  };
   positions_.push_back(token.position);
-  keys_.insert(keys_.end(), token.row.key, token.row.key + bytes);
-  values_.insert(values_.end(), token.row.value, token.row.value + bytes);
+  append(token.row.key, &keys_);
+  append(token.row.value, &values_);
   scores_.push_back(token.score);
 }
 

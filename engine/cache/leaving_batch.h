@@ -1,4 +1,5 @@
-// Tokens on their way from the window of a KV head to its sketch.
+// Tokens on their way from the window of a KV head to its sketch. Here their
+// rows are quantised, once and for all.
 #pragma once
 
 #include <vector>
@@ -10,7 +11,8 @@ namespace subgen {
 
 class LeavingBatch {
  public:
-  void Add(const LeavingToken& token, RowLayout layout);
+  // From a row in layout.Exact() to one in `layout`.
+  void Add(const WindowToken& token, RowLayout layout);
   void Clear();
   int64_t size() const { return static_cast<int64_t>(positions_.size()); }
   // Valid until the batch changes. Points only where asked for.

@@ -27,6 +27,9 @@ MadePolicy MakeExact(const PolicySetup& setup);
 MadePolicy MakeWindow(const PolicySetup& setup);
 MadePolicy MakeHeavyHitter(const PolicySetup& setup);
 MadePolicy MakeUniform(const PolicySetup& setup);
+MadePolicy MakeKeyDiff(const PolicySetup& setup);
+MadePolicy MakeSnapKv(const PolicySetup& setup);
+MadePolicy MakeKivi(const PolicySetup& setup);
 MadePolicy MakeSubgen(const PolicySetup& setup);  // by config.subgen.mode
 MadePolicy MakeKCenter(const PolicySetup& setup);
 MadePolicy MakeStreaming(const PolicySetup& setup);

@@ -2,30 +2,70 @@
 
 namespace subgen {
 
+std::vector<RowRing::Segment> RowRing::Segments(int64_t begin,
+                                                int64_t end) const {
+  if (begin >= end) return {};
+  const int64_t row = Row(begin), count = end - begin;
+  const int64_t before_wrap = std::min(count, first + rows - row);
+  if (before_wrap == count) return {{row, count}};
+  // A full ring is one piece, whatever its oldest row.
+  if (count == rows) return {{first, count}};
+  return {{first, count - before_wrap}, {row, before_wrap}};
+}
+
 RecentWindow::RecentWindow(const WindowShape& shape, RowLayout layout)
     : shape_(shape),
       sink_rows_(shape.sink_rows()),
-      ring_rows_(shape.ring_rows()),
-      store_(layout, sink_rows_ + ring_rows_),
-      scores_(shape.scored ? sink_rows_ + ring_rows_ : 0),
-      begin_(sink_rows_) {}
+      exact_ring_{sink_rows_, shape.exact_rows(), sink_rows_},
+      quantized_ring_{0, shape.quantized_rows(), sink_rows_},
+      store_(layout.Exact(), sink_rows_ + exact_ring_.rows),
+      quantized_(layout, quantized_ring_.rows),
+      scores_(shape.scored ? sink_rows_ + exact_ring_.rows : 0),
+      begin_(sink_rows_),
+      exact_begin_(sink_rows_) {}
 
-int64_t RecentWindow::Row(int64_t number) const {
-  if (number < sink_rows_) return number;
-  return sink_rows_ + (number - sink_rows_) % ring_rows_;
+int64_t RecentWindow::ExactBegin(int64_t end) const {
+  if (end <= sink_rows_) return sink_rows_;
+  const TokenDealing& dealing = shape_.dealing;
+  return std::max(begin_, dealing.Before(dealing.Position(end - 1) + 1 -
+                                         shape_.exact_tokens));
+}
+
+int64_t RecentWindow::NextRow(int64_t position, float score) {
+  SUBGEN_CHECK(
+      shape_.dealing.Owns(position) && shape_.dealing.Before(position) == end_,
+      "position ", position, " is not the next one of its token shard");
+  for (const int64_t begin = ExactBegin(end_ + 1); exact_begin_ < begin;
+       ++exact_begin_) {
+    quantized_.Quantize(quantized_ring_.Row(exact_begin_),
+                        store_.row(exact_ring_.Row(exact_begin_)));
+  }
+  SUBGEN_CHECK(end_ - exact_begin_ < exact_ring_.rows);
+  const int64_t row = Row(end_++);
+  if (!shape_.scored) return row;
+  if (row == scores_.size()) scores_.Resize(row + 1);
+  scores_[row] = score;
+  return row;
 }
 
 void RecentWindow::Push(int64_t position, Vector<const float> key,
                         Vector<const float> value, float score) {
-  SUBGEN_CHECK(
-      shape_.dealing.Owns(position) && shape_.dealing.Before(position) == end_,
-      "position ", position, " is not the next one of its token shard");
-  SUBGEN_CHECK(end_ - begin_ < ring_rows_);
-  const int64_t row = Row(end_++);
-  store_.Encode(row, key, value);
-  if (!shape_.scored) return;
-  if (row == scores_.size()) scores_.Resize(row + 1);
-  scores_[row] = score;
+  store_.Encode(NextRow(position, score), key, value);
+}
+
+void RecentWindow::Push(const WindowToken& token) {
+  store_.Set(NextRow(token.position, token.score), token.row);
+}
+
+std::vector<WindowToken> RecentWindow::Tokens() const {
+  SUBGEN_CHECK(left() == 0 && exact_begin_ == begin_);
+  std::vector<WindowToken> tokens;
+  for (int64_t number = 0; number < end_; ++number) {
+    const int64_t row = Row(number);
+    tokens.push_back({shape_.dealing.Position(number), store_.row(row),
+                      shape_.scored ? scores_[row] : 0.0f});
+  }
+  return tokens;
 }
 
 bool RecentWindow::HasLeaving(int64_t next_position) const {
@@ -33,24 +73,24 @@ bool RecentWindow::HasLeaving(int64_t next_position) const {
          shape_.dealing.Position(begin_) < next_position - shape_.recent_tokens;
 }
 
-LeavingToken RecentWindow::Front() const {
+WindowToken RecentWindow::Front() const {
+  SUBGEN_CHECK(begin_ == exact_begin_);  // a sketch quantises what leaves
   const int64_t row = Row(begin_);
   return {shape_.dealing.Position(begin_), store_.row(row),
           shape_.scored ? scores_[row] : 0.0f};
 }
 
-std::vector<RecentWindow::Segment> RecentWindow::RecentSegments() const {
-  if (begin_ >= end_) return {};
-  const int64_t first = Row(begin_), count = end_ - begin_;
-  const int64_t before_wrap = std::min(count, sink_rows_ + ring_rows_ - first);
-  if (before_wrap == count) return {{first, count}};
-  // A full ring is one piece, whatever its oldest row.
-  if (count == ring_rows_) return {{sink_rows_, count}};
-  return {{sink_rows_, count - before_wrap}, {first, before_wrap}};
+void RecentWindow::Pop() {
+  ++begin_;
+  exact_begin_ = std::max(exact_begin_, begin_);
 }
 
-std::vector<RecentWindow::Segment> RecentWindow::Segments() const {
-  std::vector<Segment> all = RecentSegments();
+std::vector<RowRing::Segment> RecentWindow::ExactSegments() const {
+  return exact_ring_.Segments(exact_begin_, end_);
+}
+
+std::vector<RowRing::Segment> RecentWindow::Segments() const {
+  std::vector<RowRing::Segment> all = ExactSegments();
   if (sinks_held() == 0) return all;
   // Sinks and what lies right behind them are one piece.
   if (!all.empty() && all.front().first == sink_rows_) {
@@ -62,14 +102,23 @@ std::vector<RecentWindow::Segment> RecentWindow::Segments() const {
 }
 
 void RecentWindow::AddRows(std::vector<WeightedRows>* out) const {
-  for (const Segment& s : Segments()) {
+  for (const RowRing::Segment& s : Segments()) {
     out->push_back(store_.View(s.first, s.count));
   }
+  AddQuantizedRows(out);
 }
 
 void RecentWindow::AddRecentRows(std::vector<WeightedRows>* out) const {
-  for (const Segment& s : RecentSegments()) {
+  for (const RowRing::Segment& s : ExactSegments()) {
     out->push_back(store_.View(s.first, s.count));
+  }
+  AddQuantizedRows(out);
+}
+
+void RecentWindow::AddQuantizedRows(std::vector<WeightedRows>* out) const {
+  for (const RowRing::Segment& s :
+       quantized_ring_.Segments(begin_, exact_begin_)) {
+    out->push_back(quantized_.View(s.first, s.count));
   }
 }
 
@@ -79,7 +128,7 @@ WeightedRows RecentWindow::SinkRows() const {
 
 std::vector<Vector<float>> RecentWindow::Scores() {
   std::vector<Vector<float>> out;
-  for (const Segment& s : Segments()) {
+  for (const RowRing::Segment& s : Segments()) {
     out.push_back(scores_.span().subspan(s.first, s.count));
   }
   return out;
@@ -91,17 +140,25 @@ int64_t RecentWindow::rows() const {
 
 void RecentWindow::Save(ByteWriter* out) const {
   store_.Save(out);
+  quantized_.Save(out);
   scores_.Save(out);
 }
 
 absl::Status RecentWindow::Load(ByteReader* in, int64_t next_position) {
   RETURN_IF_ERROR(store_.Load(in));
+  RETURN_IF_ERROR(quantized_.Load(in));
   RETURN_IF_ERROR(scores_.Load(in));
   end_ = shape_.dealing.Before(next_position);
   begin_ = std::max(
       sink_rows_, shape_.dealing.Before(next_position - shape_.recent_tokens));
-  const int64_t held = std::min(end_, sink_rows_ + ring_rows_);
+  exact_begin_ = ExactBegin(end_);
+  const int64_t held = std::min(end_, sink_rows_ + exact_ring_.rows);
   RETURN_IF_ERROR(CheckSaved(store_.size() == held, "the window"));
+  for (const RowRing::Segment& s :
+       quantized_ring_.Segments(begin_, exact_begin_)) {
+    RETURN_IF_ERROR(CheckSaved(s.first + s.count <= quantized_.size(),
+                               "the quantised window"));
+  }
   return CheckSaved(!shape_.scored || scores_.size() == held, "the scores");
 }
 

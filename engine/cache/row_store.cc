@@ -34,6 +34,14 @@ void RowStore::Encode(int64_t i, Vector<const float> key,
   if (has_values_) EncodeRow(layout_.format, value, values_.row(i));
 }
 
+void RowStore::Quantize(int64_t i, EncodedRow exact) {
+  if (i >= size()) Resize(i + 1);
+  const auto& [format, dim] = layout_;
+  const RowFormat from = layout_.Exact().format;
+  ConvertRow(from, exact.key, dim, format, keys_.row(i));
+  if (has_values_) ConvertRow(from, exact.value, dim, format, values_.row(i));
+}
+
 EncodedRow RowStore::row(int64_t i) const {
   return {keys_.row(i), has_values_ ? values_.row(i) : nullptr};
 }

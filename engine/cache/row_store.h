@@ -13,6 +13,10 @@ struct RowLayout {
   int64_t head_dim = 0;
 
   int64_t row_bytes() const { return RowBytes(format, head_dim); }
+  // Of sinks and recent rows, which are not quantised.
+  RowLayout Exact() const {
+    return {IsQuantized(format) ? RowFormat::kBF16 : format, head_dim};
+  }
 };
 
 // A key and its value in some store; value may be null where none is kept.
@@ -36,6 +40,9 @@ class RowStore {
   // Row i <= size(); i == size() appends. `row` may be of this store.
   void Set(int64_t i, EncodedRow row);
   void Encode(int64_t i, Vector<const float> key, Vector<const float> value);
+  // From a row in layout.Exact(), of another store. Any i: rows between are
+  // zero.
+  void Quantize(int64_t i, EncodedRow exact);
 
   EncodedRow row(int64_t i) const;
   void DecodeKey(int64_t i, Vector<float> out) const;

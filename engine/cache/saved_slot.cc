@@ -34,6 +34,7 @@ std::string SketchPolicy::Save(int slot) const {
   out.Put(uint64_t{fingerprint.size()});
   out.PutAll(Vector<const char>(fingerprint));
   out.Put(state.next_position);
+  out.Put(static_cast<uint8_t>(state.whole));
   for (const Head& head : state.heads) {
     head.window.Save(&out);
     if (head.sketch != nullptr) head.sketch->Save(&out);
@@ -48,7 +49,11 @@ absl::Status SketchPolicy::LoadSlot(absl::string_view saved, Slot* slot) const {
   RETURN_IF_ERROR(in.Get(&next));
   RETURN_IF_ERROR(CheckSaved(next >= 0 && next <= options_.shape.context_tokens,
                              "the number of tokens"));
-  if (next > 0) *slot = NewSlot();
+  uint8_t whole = 0;
+  RETURN_IF_ERROR(in.Get(&whole));
+  RETURN_IF_ERROR(CheckSaved(whole == 0 || (whole == 1 && options_.once),
+                             "the state of the prompt"));
+  if (next > 0) *slot = NewSlot(whole == 1);
   slot->next_position = next;
   for (Head& head : slot->heads) {
     RETURN_IF_ERROR(head.window.Load(&in, next));

@@ -1,11 +1,13 @@
 #include "engine/cache/sink_rotation.h"
 
 #include <cmath>
+#include <utility>
 
 namespace subgen {
 
-SinkRotation::SinkRotation(const Rotary& rotary, int64_t delta)
-    : interleaved_(rotary.interleaved) {
+SinkRotation::SinkRotation(const Rotary& rotary, int64_t delta,
+                           std::optional<HadamardTurn> turn)
+    : interleaved_(rotary.interleaved), turn_(std::move(turn)) {
   for (const double frequency : rotary.inverse_frequency) {
     cosine_.push_back(std::cos(delta * frequency));
     sine_.push_back(std::sin(delta * frequency));
@@ -17,6 +19,8 @@ void SinkRotation::Turn(const Rows& keys, Vector<float> out) const {
   for (int64_t i = 0; i < keys.count; ++i) {
     const Vector<float> key = out.subspan(i * keys.dim, keys.dim);
     DecodeRow(keys.format, keys.row(i), key);
+    const Matrix<float> row(key.data(), 1, keys.dim);
+    if (turn_) turn_->Undo(row);
     for (size_t pair = 0; pair < pairs; ++pair) {
       float& x = key[interleaved_ ? 2 * pair : pair];
       float& y = key[interleaved_ ? 2 * pair + 1 : pair + pairs];
@@ -25,6 +29,7 @@ void SinkRotation::Turn(const Rows& keys, Vector<float> out) const {
       x = static_cast<float>(turned_x);
       y = static_cast<float>(turned_y);
     }
+    if (turn_) turn_->Apply(row);
   }
 }
 

@@ -20,6 +20,8 @@ struct LeavingTokens {
 
   int64_t count() const { return keys.count; }
   EncodedRow row(int64_t i) const { return {keys.row(i), values.row(i)}; }
+  // Without points.
+  LeavingTokens Part(int64_t first, int64_t count) const;
 };
 
 // What a sketch must know of where it stands.
@@ -44,10 +46,22 @@ class Sketch {
   // One token after another; how they are split over calls changes nothing.
   virtual void Insert(const LeavingTokens& tokens,
                       Matrix<const float> squared) = 0;
-  // The last token of the prompt was appended.
-  virtual void EndPrompt() {}
+  // The queries of the next tokens, before these leave the window or even enter
+  // it: [tokens * group, head_dim] and [tokens * group].
+  virtual void Observe(Matrix<const float>, Vector<const float>) {}
+  // Takes in, at once, what left the window of a prompt that was kept whole
+  // (cache.when: once); nothing was inserted before. Default: as a stream.
+  virtual void InsertPrompt(const LeavingTokens& tokens, Backend& backend);
 
   virtual void AddRows(std::vector<WeightedRows>* out) const = 0;
+  // Rows in a packing of the sketch's own, beside those of AddRows; the same
+  // number in every head.
+  virtual int64_t packed_rows() const { return 0; }
+  // Packed rows [first, first + keys.rows) as floats; `first` is a multiple of
+  // kMostUnpacked, keys.rows that or what is left.
+  static constexpr int64_t kMostUnpacked = 256;
+  virtual void Unpack(int64_t /*first*/, Matrix<float> /*keys*/,
+                      Matrix<float> /*values*/) const {}
   // Of sketches that learn from attention: one for each row.
   virtual Vector<float> Scores() { return {}; }
   virtual int64_t rows() const = 0;

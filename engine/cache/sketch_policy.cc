@@ -19,19 +19,26 @@ SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
     : options_(std::move(options)),
       backend_(backend),
       slots_(options_.shape.slots) {
+  if (options_.plan.window.recent_tokens == WindowShape::kEveryToken) {
+    options_.once = false;
+  }
   if (options_.plan.sketch_rows > 0) return;
   options_.make_sketch = nullptr;
   options_.plan.window.scored = false;
 }
 
-SketchPolicy::Slot SketchPolicy::NewSlot() const {
+SketchPolicy::Slot SketchPolicy::NewSlot(bool whole) const {
   const CacheShape& shape = options_.shape;
+  WindowShape window = options_.plan.window;
+  if (whole)
+    window.recent_tokens = window.exact_tokens = WindowShape::kEveryToken;
   Slot slot;
+  slot.whole = whole;
   for (int head = 0; head < shape.kv_heads; ++head) {
     const SketchPlace place = {options_.plan.layout, options_.seed, shape.layer,
                                shape.first_kv_head + head, &backend_};
     slot.heads.push_back(
-        {RecentWindow(options_.plan.window, options_.plan.layout),
+        {RecentWindow(window, options_.plan.layout),
          options_.make_sketch ? options_.make_sketch(place) : nullptr});
   }
   return slot;
@@ -67,6 +74,7 @@ std::vector<WeightedRows> SketchPolicy::ReindexedRows(
 }
 
 int64_t SketchPolicy::Dropped(const Slot& slot) const {
+  if (slot.whole) return 0;
   const WindowShape& window = options_.plan.window;
   return std::max<int64_t>(
       0, slot.next_position - window.sink_tokens - window.recent_tokens);
@@ -82,7 +90,9 @@ void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
     const Slot& slot = SlotOf(chunk);
     const bool reindex = options_.reindex_sinks && Dropped(slot) > 0;
     std::optional<SinkRotation> rotation;
-    if (reindex) rotation.emplace(options_.shape.rotary, Dropped(slot));
+    if (reindex) {
+      rotation.emplace(options_.shape.rotary, Dropped(slot), options_.turn);
+    }
     for (size_t head = 0; head < slot.heads.size(); ++head) {
       const Head& state = slot.heads[head];
       for (const WeightedRows& rows :
@@ -98,10 +108,62 @@ void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
     }
   }
   backend_.Attend(tasks);
+  AttendPacked(step, out);
+}
+
+void SketchPolicy::AttendPacked(const LayerStep& step,
+                                const SoftmaxPartials& out) const {
+  if (!options_.make_sketch) return;
+  for (const Chunk& chunk : step.chunks) {
+    const Slot& slot = slots_[chunk.slot];
+    if (slot.heads.empty()) continue;
+    const int64_t rows = slot.heads[0].sketch->packed_rows();
+    for (int64_t first = 0; first < rows; first += Sketch::kMostUnpacked) {
+      AttendPiece(step, chunk, first, out);
+    }
+  }
+}
+
+void SketchPolicy::AttendPiece(const LayerStep& step, const Chunk& chunk,
+                               int64_t first,
+                               const SoftmaxPartials& out) const {
+  const std::vector<Head>& heads = slots_[chunk.slot].heads;
+  const int64_t dim = options_.shape.head_dim;
+  const int64_t rows =
+      std::min(Sketch::kMostUnpacked, heads[0].sketch->packed_rows() - first);
+  std::vector<float> unpacked(2 * heads.size() * rows * dim);
+  std::vector<AttentionTask> tasks;
+  for (size_t head = 0; head < heads.size(); ++head) {
+    const Matrix<float> keys(&unpacked[2 * head * rows * dim], rows, dim);
+    const Matrix<float> values(keys.data + rows * dim, rows, dim);
+    heads[head].sketch->Unpack(first, keys, values);
+    AttentionTask task;
+    task.queries = step.Queries(chunk, head);
+    task.rows.keys = FloatRows(keys);
+    task.rows.values = FloatRows(values);
+    task.group = step.group;
+    task.out = step.Partials(out, chunk, head);
+    tasks.push_back(task);
+  }
+  backend_.Attend(tasks);
+}
+
+void SketchPolicy::ShowQueries(const LayerStep& step,
+                               Vector<const float> log_partition) {
+  if (!options_.make_sketch) return;
+  for (const Chunk& chunk : step.chunks) {
+    Slot& slot = SlotOf(chunk);
+    if (slot.heads.empty()) slot = NewSlot(options_.once);
+    for (size_t head = 0; head < slot.heads.size(); ++head) {
+      slot.heads[head].sketch->Observe(
+          step.Queries(chunk, head), step.PerQuery(log_partition, chunk, head));
+    }
+  }
 }
 
 void SketchPolicy::Observe(const LayerStep& step,
                            Vector<const float> log_partition) {
+  ShowQueries(step, log_partition);
   if (!options_.plan.window.scored) return;
   step_scores_.assign(options_.shape.kv_heads * step.owned, 0.0f);
   std::vector<AttentionMassTask> tasks;
@@ -150,7 +212,7 @@ void SketchPolicy::Append(const LayerStep& step) {
 
 void SketchPolicy::AppendChunk(const LayerStep& step, const Chunk& chunk,
                                Slot* slot) {
-  if (slot->heads.empty()) *slot = NewSlot();
+  if (slot->heads.empty()) *slot = NewSlot(options_.once);
   Leaving leaving;
   leaving.heads.resize(slot->heads.size());
   const Vector<const int64_t> positions = step.Positions(chunk);
@@ -166,10 +228,30 @@ void SketchPolicy::AppendChunk(const LayerStep& step, const Chunk& chunk,
   slot->next_position = chunk.position + chunk.count;
   Evict(slot->next_position, slot, &leaving);
   Flush(slot, &leaving);
-  if (!chunk.ends_prompt) return;
+  if (chunk.ends_prompt && slot->whole) Compress(slot);
+}
+
+void SketchPolicy::Compress(Slot* slot) {
+  const CachePlan& plan = options_.plan;
   for (Head& head : slot->heads) {
-    if (head.sketch != nullptr) head.sketch->EndPrompt();
+    const RecentWindow whole = std::move(head.window);
+    head.window = RecentWindow(plan.window, plan.layout);
+    LeavingBatch leaving;
+    const auto evict = [&](int64_t next_position) {
+      while (head.window.HasLeaving(next_position)) {
+        if (head.sketch) leaving.Add(head.window.Front(), plan.layout);
+        head.window.Pop();
+      }
+    };
+    for (const WindowToken& token : whole.Tokens()) {
+      evict(token.position + 1);
+      head.window.Push(token);
+    }
+    evict(slot->next_position);
+    if (leaving.size() == 0) continue;
+    head.sketch->InsertPrompt(leaving.View(plan.layout, false), backend_);
   }
+  slot->whole = false;
 }
 
 void SketchPolicy::Evict(int64_t next_position, Slot* slot, Leaving* leaving) {

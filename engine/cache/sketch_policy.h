@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "engine/cache/cache_policy.h"
 #include "engine/cache/sink_rotation.h"
 #include "engine/cache/sketch.h"
+#include "kernels/memory/hadamard.h"
 
 namespace subgen {
 
@@ -19,7 +21,9 @@ struct SketchPolicyOptions {
   CacheShape shape;
   CachePlan plan;
   uint64_t seed = 0;
-  bool reindex_sinks = false;  // sink_rotation.h
+  bool once = false;                 // the prompt is kept whole until it ends
+  bool reindex_sinks = false;        // sink_rotation.h
+  std::optional<HadamardTurn> turn;  // of keys, before they came here
   // Where empty, what leaves the window is dropped. With plan.window.scored,
   // sketches learn from attention.
   std::function<std::unique_ptr<Sketch>(const SketchPlace&)> make_sketch;
@@ -45,18 +49,25 @@ class SketchPolicy final : public CachePolicy {
   };
   struct Slot {
     int64_t next_position = 0;
+    bool whole = false;       // windows hold every token, sketches none
     std::vector<Head> heads;  // empty before the first token
   };
   struct Leaving;  // tokens on their way from the windows to the sketches
 
-  Slot NewSlot() const;
+  Slot NewSlot(bool whole) const;
   Slot& SlotOf(const Chunk& chunk);
   std::vector<WeightedRows> RowsOf(const Head& head) const;
   // The same rows with the sinks turned; `turned` is where their keys lie.
   std::vector<WeightedRows> ReindexedRows(const Head& head,
                                           const SinkRotation& rotation,
                                           std::vector<float>* turned) const;
+  // Attention over the packed rows of sketches, a piece at a time.
+  void AttendPacked(const LayerStep& step, const SoftmaxPartials& out) const;
+  void AttendPiece(const LayerStep& step, const Chunk& chunk, int64_t first,
+                   const SoftmaxPartials& out) const;
   int64_t Dropped(const Slot& slot) const;  // tokens, where there is no sketch
+  // Lets every sketch see the queries of its head.
+  void ShowQueries(const LayerStep& step, Vector<const float> log_partition);
   // Adds tasks for the past rows of a head; `task` has its queries.
   void AddPastMass(AttentionMassTask task, Head* head,
                    std::vector<AttentionMassTask>* tasks) const;
@@ -64,6 +75,8 @@ class SketchPolicy final : public CachePolicy {
   // Moves what is not recent before `next_position` on to the sketches.
   void Evict(int64_t next_position, Slot* slot, Leaving* leaving);
   void Flush(Slot* slot, Leaving* leaving);
+  // Brings a slot that is whole down to the budget.
+  void Compress(Slot* slot);
   absl::Status LoadSlot(absl::string_view saved, Slot* slot) const;
 
   SketchPolicyOptions options_;

@@ -13,12 +13,11 @@ struct RanksConfig {
   int head_shards = 0;   // 0: as many as KV heads allow
   int token_shards = 0;  // 0: the rest
   int64_t token_block = 16;
-  std::string merge = "all_reduce";  // or all_gather
+  std::string merge = "all_gather";  // or all_reduce; comm/README.md
 };
 
 struct SubgenConfig {
   std::string mode = "k_center";  // or streaming
-  std::string when = "stream";    // or once: compress after the prompt
   // k_center: the part of its cluster's size that a centre's weight has:
   // log-weight = count_exponent * log(n). 0 as in the paper's experiments.
   double count_exponent = 0.0;
@@ -28,9 +27,17 @@ struct SubgenConfig {
   double value_share = 0.5;     // of the budget's bytes for value samples (s)
 };
 
+// Keeps every token, whatever the budget; recent_tokens is exact_tokens.
+struct KiviConfig {
+  int bits = 4;                // or 2
+  int64_t exact_tokens = 128;  // last tokens, not quantised
+};
+
 struct CacheConfig {
   std::string policy = "exact";
   std::string row_format = "bf16";
+  std::string rotate = "auto";  // rows by a Hadamard matrix: true, false
+  std::string when = "stream";  // or once: compress after the prompt
   // The budget of a KV head over all its token shards, one of the three at
   // most; all 0: the whole context.
   int64_t budget_tokens = 0;     // rows
@@ -39,6 +46,7 @@ struct CacheConfig {
   int64_t sink_tokens = 4;       // first tokens, always exact
   int64_t recent_tokens = 64;    // last tokens, always exact
   uint64_t seed = 1;
+  KiviConfig kivi;
   SubgenConfig subgen;
 };
 

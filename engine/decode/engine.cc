@@ -61,31 +61,33 @@ Engine::Engine(const EngineConfig& config, const Model& model,
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
-    const EngineConfig& config, const Model& model, int64_t context_tokens,
-    int threads, std::unique_ptr<Communicator> world) {
+    const EngineConfig& config, const Model& model,
+    const EngineOptions& options, std::unique_ptr<Communicator> world) {
   const RanksConfig& ranks = config.ranks;
   ASSIGN_OR_RETURN(
       const GridShape shape,
       PlanGrid({ranks.head_shards, ranks.token_shards, ranks.token_block},
                world->size(), model.config.kv_heads));
   ASSIGN_OR_RETURN(const MergeMethod merge, ParseMergeMethod(ranks.merge));
-  ASSIGN_OR_RETURN(auto backend, MakeBackend(config.backend, threads));
+  ASSIGN_OR_RETURN(auto backend, MakeBackend(config.backend, options.threads));
   auto parts = std::make_unique<Parts>();
   parts->grid = MakeGrid(shape, std::move(world));
   parts->backend = std::move(backend);
 
-  TransformerOptions options;
-  options.cache = config.cache;
-  options.merge = merge;
-  options.context_tokens = context_tokens;
-  options.max_batch = config.prefill_chunk;
-  options.slots = config.max_sequences;
-  auto transformer = Transformer::Make(*model.file, model.config, options,
-                                       parts->grid, *parts->backend);
+  TransformerOptions transformer_options;
+  transformer_options.cache = config.cache;
+  transformer_options.merge = merge;
+  transformer_options.context_tokens = options.context_tokens;
+  transformer_options.max_batch = config.prefill_chunk;
+  transformer_options.slots = config.max_sequences;
+  transformer_options.make_policy = options.make_policy;
+  auto transformer =
+      Transformer::Make(*model.file, model.config, transformer_options,
+                        parts->grid, *parts->backend);
   RETURN_IF_ERROR(AgreeOnStatus(*parts->grid.world, transformer.status()));
   parts->transformer = *std::move(transformer);
   return std::unique_ptr<Engine>(
-      new Engine(config, model, context_tokens, std::move(parts)));
+      new Engine(config, model, options.context_tokens, std::move(parts)));
 }
 
 absl::StatusOr<std::vector<int>> EncodeChat(

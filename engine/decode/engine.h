@@ -24,15 +24,21 @@ struct Model {
 
 absl::StatusOr<Model> LoadModel(const EngineConfig& config);
 
+// What a run needs beyond its configuration.
+struct EngineOptions {
+  int64_t context_tokens = 0;  // longest sequence
+  int threads = 1;             // of this rank
+  PolicyFactory make_policy = MakeCachePolicy;
+};
+
 // One rank of the engine. Rank 0 generates, the others follow.
 class Engine {
  public:
-  // Config and model outlive the engine. `context_tokens` is the longest
-  // sequence, `threads` those of this rank. Collective; all ranks get the same
+  // Config and model outlive the engine. Collective; all ranks get the same
   // status.
   static absl::StatusOr<std::unique_ptr<Engine>> Make(
-      const EngineConfig& config, const Model& model, int64_t context_tokens,
-      int threads, std::unique_ptr<Communicator> world);
+      const EngineConfig& config, const Model& model,
+      const EngineOptions& options, std::unique_ptr<Communicator> world);
 
   Communicator& world() { return *parts_->grid.world; }
   bool leads() const { return parts_->grid.world->rank() == 0; }

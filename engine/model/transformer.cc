@@ -4,16 +4,27 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/cache/row_store.h"
 #include "engine/model/heads.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
+
+namespace {
+
+std::optional<HadamardTurn> Turn(const CacheConfig& cache, int64_t head_dim) {
+  if (!TurnsRows(cache)) return std::nullopt;
+  return HadamardTurn(head_dim);
+}
+
+}  // namespace
 
 Transformer::Transformer(const GgufFile& file, const ModelConfig& config,
                          const TransformerOptions& options, RankGrid& grid,
                          Backend& backend)
     : config_(config),
       options_(options),
+      turn_(Turn(options.cache, config.head_dim)),
       grid_(grid),
       backend_(backend),
       plan_(PlanShard(config, file, grid.shape, grid.world->rank())),
@@ -64,7 +75,7 @@ absl::Status Transformer::MakePolicies() {
   shape.rotary = config_.rotary;
   for (shape.layer = 0; shape.layer < config_.layers; ++shape.layer) {
     ASSIGN_OR_RETURN(auto policy,
-                     MakeCachePolicy(options_.cache, shape, backend_));
+                     options_.make_policy(options_.cache, shape, backend_));
     policies_.push_back(std::move(policy));
   }
   return absl::OkStatus();
@@ -127,7 +138,7 @@ void Transformer::Attention(int layer) {
   const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
   SetEmpty(partials);
   policies_[layer]->Attend(step_, partials);
-  AttendInsideChunks();
+  backend_.Attend(TasksInsideChunks(step_, partials));
   merger_.Merge(partials_);
   const Vector<float> log_partition =
       log_partition_.span().first(step_.queries.rows);
@@ -155,6 +166,7 @@ void Transformer::ProjectQueries(const LayerWeights& weights) {
   Matrix<float> head_major = queries_.matrix(layout.rows(), head_dim);
   SplitHeads(layout, queries, 1.0f / std::sqrt(static_cast<float>(head_dim)),
              head_major);
+  if (turn_) turn_->Apply(head_major);
   step_.queries = head_major;
 }
 
@@ -187,26 +199,12 @@ void Transformer::ProjectKeysAndValues(const LayerWeights& weights) {
   }
   backend_.Rotate(config_.rotary, owned_positions_, head_dim, projected);
   SplitHeads(layout, projected, 1.0f, keys);
+  if (turn_) {
+    turn_->Apply(keys);
+    turn_->Apply(values);
+  }
   step_.keys = keys;
   step_.values = values;
-}
-
-void Transformer::AttendInsideChunks() {
-  std::vector<AttentionTask> tasks;
-  for (const Chunk& chunk : chunks_) {
-    if (chunk.owned_count == 0) continue;
-    for (int head = 0; head < plan_.kv_heads.count; ++head) {
-      AttentionTask task;
-      task.queries = step_.Queries(chunk, head);
-      task.rows.keys = FloatRows(step_.Keys(chunk, head));
-      task.rows.values = FloatRows(step_.Values(chunk, head));
-      task.row_token = step_.Tokens(chunk);
-      task.group = step_.group;
-      task.out = step_.Partials(partials_.view(), chunk, head);
-      tasks.push_back(task);
-    }
-  }
-  backend_.Attend(tasks);
 }
 
 void Transformer::ProjectOutput(const LayerWeights& weights) {
@@ -218,6 +216,7 @@ void Transformer::ProjectOutput(const LayerWeights& weights) {
   if (columns.count > features.count) {  // zeros for other ranks' features
     std::fill_n(attention.data, step_.tokens * columns.count, 0.0f);
   }
+  if (turn_) turn_->Undo(partials_.view().weighted);
   const int64_t first_feature = plan_.query_heads.first * config_.head_dim;
   JoinHeads(layout, partials_.view(),
             {features.first - first_feature, features.count},
@@ -298,14 +297,15 @@ void Transformer::Forget(int slot) {
 
 CacheUse Transformer::Use(int slot) const {
   CacheUse use;
-  const RowFormat format = *ParseRowFormat(options_.cache.row_format);
+  const RowLayout layout = {*ParseRowFormat(options_.cache.row_format),
+                            config_.head_dim};
   for (const auto& policy : policies_) {
     const CacheStats stats = policy->Stats(slot);
     use.bytes += stats.bytes;
     use.rows += stats.rows;
     if (grid_.token_shard() != 0) continue;  // counted once a head group
     use.exact_bytes += stats.tokens_seen * plan_.kv_heads.count * 2 *
-                       RowBytes(format, config_.head_dim);
+                       layout.Exact().row_bytes();
   }
   return use;
 }

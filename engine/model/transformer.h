@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,7 @@
 #include "engine/cache/cache_policy.h"
 #include "engine/model/weights.h"
 #include "kernels/backend.h"
+#include "kernels/memory/hadamard.h"
 
 namespace subgen {
 
@@ -31,13 +33,14 @@ struct TransformerOptions {
   int64_t context_tokens = 0;  // longest sequence
   int64_t max_batch = 0;       // tokens in a step
   int slots = 1;
+  PolicyFactory make_policy = MakeCachePolicy;
 };
 
 // What the cache of this rank holds, over all layers. Sums over ranks are the
 // whole: exact_bytes is counted by the first token shard of a head group.
 struct CacheUse {
   int64_t bytes = 0;
-  int64_t exact_bytes = 0;  // of an exact cache in the same row format
+  int64_t exact_bytes = 0;  // of an exact cache, not quantised
   int64_t rows = 0;
 };
 
@@ -68,7 +71,6 @@ class Transformer {
   void Attention(int layer);
   void ProjectQueries(const LayerWeights& weights);
   void ProjectKeysAndValues(const LayerWeights& weights);
-  void AttendInsideChunks();
   void ProjectOutput(const LayerWeights& weights);
   void FeedForward(const LayerWeights& weights);
   Matrix<const float> Logits();
@@ -76,6 +78,7 @@ class Transformer {
 
   const ModelConfig& config_;
   const TransformerOptions options_;
+  const std::optional<HadamardTurn> turn_;  // of queries, keys and values
   RankGrid& grid_;
   Backend& backend_;
   const ShardPlan plan_;

@@ -32,10 +32,10 @@ HWY_INLINE float BlockScale(const std::byte* block) {
       d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(block))));
 }
 
-// 16 bytes: low nibbles are numbers 0 to 15, high nibbles 16 to 31. The product
-// is exact (4 + 11 bits), so this rounds as Dequantize does.
+// 16 bytes: low nibbles are 16 numbers at `low`, high nibbles those at `high`.
+// The product is exact (4 + 11 bits), so this rounds as Dequantize does.
 HWY_INLINE void ExpandNibbles(const std::byte* bytes, float scale, float offset,
-                              float* out) {
+                              float* low_out, float* high_out) {
   const hn::RebindToSigned<D> integer;
   const hn::Rebind<uint8_t, D> byte;
   const V scales = hn::Set(kFloat, scale), offsets = hn::Set(kFloat, offset);
@@ -44,22 +44,22 @@ HWY_INLINE void ExpandNibbles(const std::byte* bytes, float scale, float offset,
         integer, hn::LoadU(byte, reinterpret_cast<const uint8_t*>(bytes) + i));
     const V low = hn::ConvertTo(kFloat, hn::And(both, hn::Set(integer, 15)));
     const V high = hn::ConvertTo(kFloat, hn::ShiftRight<4>(both));
-    hn::StoreU(hn::MulAdd(low, scales, offsets), kFloat, out + i);
-    hn::StoreU(hn::MulAdd(high, scales, offsets), kFloat, out + 16 + i);
+    hn::StoreU(hn::MulAdd(low, scales, offsets), kFloat, low_out + i);
+    hn::StoreU(hn::MulAdd(high, scales, offsets), kFloat, high_out + i);
   }
 }
 
 HWY_INLINE void ExpandQ4_0(const std::byte* blocks, int64_t count, float* out) {
   for (int64_t i = 0; i < count; i += 32, blocks += 18) {
     const float scale = BlockScale(blocks);
-    ExpandNibbles(blocks + 2, scale, -8.0f * scale, out + i);
+    ExpandNibbles(blocks + 2, scale, -8.0f * scale, out + i, out + i + 16);
   }
 }
 
 HWY_INLINE void ExpandQ4_1(const std::byte* blocks, int64_t count, float* out) {
   for (int64_t i = 0; i < count; i += 32, blocks += 20) {
     ExpandNibbles(blocks + 4, BlockScale(blocks), BlockScale(blocks + 2),
-                  out + i);
+                  out + i, out + i + 16);
   }
 }
 
@@ -124,10 +124,49 @@ HWY_INLINE void Expand(BlockFormat format, const std::byte* blocks,
   }
 }
 
+// Blocks of 64 numbers; those of 32 are Q4_1.
+HWY_INLINE void ExpandWideQ4(const std::byte* blocks, int64_t count,
+                             float* out) {
+  for (int64_t i = 0; i < count; i += 64, blocks += 36, out += 64) {
+    const float scale = BlockScale(blocks), minimum = BlockScale(blocks + 2);
+    ExpandNibbles(blocks + 4, scale, minimum, out, out + 32);
+    ExpandNibbles(blocks + 20, scale, minimum, out + 16, out + 48);
+  }
+}
+
+// At most 8 lanes: eight numbers are three bytes. They are read as a word with
+// the byte before them, which is there, and shifted lane by lane.
+HWY_INLINE void ExpandQ3(const std::byte* blocks, int64_t count, int64_t size,
+                         float* out) {
+  const hn::CappedTag<float, 8> d;
+  const hn::RebindToUnsigned<decltype(d)> word;
+  const hn::RebindToSigned<decltype(d)> integer;
+  constexpr int64_t kStep = hn::MaxLanes(d);
+  for (int64_t i = 0; i < count; i += size) {
+    const auto scale = hn::Set(d, BlockScale(blocks));
+    const auto minimum = hn::Set(d, BlockScale(blocks + 2));
+    const std::byte* bytes = blocks + 3;
+    for (int64_t j = 0; j < size; j += 8, bytes += 3) {
+      uint32_t bits;
+      std::memcpy(&bits, bytes, 4);
+      for (int64_t k = 0; k < 8; k += kStep) {
+        const auto shift = hn::Iota(word, static_cast<uint32_t>(k));
+        const auto shifted = hn::Shr(hn::Set(word, bits >> 8),
+                                     hn::Add(shift, hn::Add(shift, shift)));
+        const auto quant = hn::ConvertTo(
+            d, hn::BitCast(integer, hn::And(shifted, hn::Set(word, 7))));
+        hn::StoreU(hn::MulAdd(quant, scale, minimum), d, out + i + j + k);
+      }
+    }
+    blocks += 4 + size / 8 * 3;
+  }
+}
+
 // Rows [first, first + count) of a cache, `width` floats apart, zeros behind
 // each row's numbers.
 HWY_INLINE void ExpandRows(const Rows& rows, int64_t first, int64_t count,
                            int64_t width, float* out) {
+  const int64_t block = RowBlock(rows.format, rows.dim);
   for (int64_t i = 0; i < count; ++i, out += width) {
     const std::byte* row = rows.row(first + i);
     switch (rows.format) {
@@ -139,6 +178,19 @@ HWY_INLINE void ExpandRows(const Rows& rows, int64_t first, int64_t count,
         break;
       case RowFormat::kF16:
         ExpandF16(row, rows.dim, out);
+        break;
+      case RowFormat::kQ8:
+        ExpandQ8_0(row, rows.dim, out);
+        break;
+      case RowFormat::kQ4:
+        if (block == 64) {
+          ExpandWideQ4(row, rows.dim, out);
+        } else {
+          ExpandQ4_1(row, rows.dim, out);
+        }
+        break;
+      case RowFormat::kQ3:
+        ExpandQ3(row, rows.dim, block, out);
         break;
     }
     std::fill(out + rows.dim, out + width, 0.0f);

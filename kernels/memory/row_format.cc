@@ -1,34 +1,57 @@
 #include "kernels/memory/row_format.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "kernels/memory/row_blocks.h"
 
 namespace subgen {
 
+namespace {
+
+constexpr absl::string_view kNames[] = {"f32", "bf16", "f16", "q8", "q4", "q3"};
+
+}  // namespace
+
 absl::StatusOr<RowFormat> ParseRowFormat(absl::string_view name) {
-  if (name == "f32") return RowFormat::kF32;
-  if (name == "bf16") return RowFormat::kBF16;
-  if (name == "f16") return RowFormat::kF16;
-  return absl::InvalidArgumentError(
-      absl::StrCat("row format '", name, "': legal are f32, bf16, f16"));
+  const auto found = std::find(std::begin(kNames), std::end(kNames), name);
+  if (found != std::end(kNames)) {
+    return static_cast<RowFormat>(found - std::begin(kNames));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "row format '", name, "': legal are ", absl::StrJoin(kNames, ", ")));
 }
 
 absl::string_view RowFormatName(RowFormat format) {
-  switch (format) {
-    case RowFormat::kF32:
-      return "f32";
-    case RowFormat::kBF16:
-      return "bf16";
-    case RowFormat::kF16:
-      return "f16";
-  }
-  Fatal("row format out of range");
+  return kNames[static_cast<int>(format)];
+}
+
+int64_t RowBlock(RowFormat format, int64_t dim) {
+  if (!IsQuantized(format)) return 1;
+  return format == RowFormat::kQ8 || dim % 64 != 0 ? 32 : 64;
 }
 
 int64_t RowBytes(RowFormat format, int64_t dim) {
-  return format == RowFormat::kF32 ? 4 * dim : 2 * dim;
+  const int64_t blocks = dim / RowBlock(format, dim);
+  switch (format) {
+    case RowFormat::kF32:
+      return 4 * dim;
+    case RowFormat::kBF16:
+    case RowFormat::kF16:
+      return 2 * dim;
+    case RowFormat::kQ8:
+      return 2 * blocks + dim;
+    case RowFormat::kQ4:
+      return 4 * blocks + dim / 2;
+    case RowFormat::kQ3:
+      return 4 * blocks + dim / 8 * 3;
+  }
+  Fatal("row format out of range");
 }
 
 uint16_t FloatToBF16(float value) {
@@ -79,6 +102,7 @@ void EncodeRow(RowFormat format, Vector<const float> row, std::byte* out) {
     std::memcpy(out, row.data(), row.size_bytes());
     return;
   }
+  if (IsQuantized(format)) return EncodeBlocks(format, row, out);
   const auto convert = format == RowFormat::kBF16 ? FloatToBF16 : FloatToF16;
   for (size_t i = 0; i < row.size(); ++i) {
     const uint16_t bits = convert(row[i]);
@@ -91,12 +115,24 @@ void DecodeRow(RowFormat format, const std::byte* row, Vector<float> out) {
     std::memcpy(out.data(), row, out.size_bytes());
     return;
   }
+  if (IsQuantized(format)) return DecodeBlocks(format, row, out);
   const auto convert = format == RowFormat::kBF16 ? BF16ToFloat : F16ToFloat;
   for (size_t i = 0; i < out.size(); ++i) {
     uint16_t bits;
     std::memcpy(&bits, row + 2 * i, 2);
     out[i] = convert(bits);
   }
+}
+
+void ConvertRow(RowFormat from, const std::byte* row, int64_t dim, RowFormat to,
+                std::byte* out) {
+  if (from == to) {
+    std::memcpy(out, row, RowBytes(to, dim));
+    return;
+  }
+  std::vector<float> numbers(dim);
+  DecodeRow(from, row, numbers);
+  EncodeRow(to, numbers, out);
 }
 
 Rows FloatRows(Matrix<const float> matrix) {

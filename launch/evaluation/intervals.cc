@@ -1,6 +1,5 @@
 #include "launch/evaluation/intervals.h"
 
-#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <numeric>
@@ -57,9 +56,10 @@ Estimate ShareEstimate(int64_t right, int64_t asked) {
   const double middle = (share + z * z / (2 * n)) / (1 + z * z / n);
   const double half = z / (1 + z * z / n) *
                       std::sqrt(share * (1 - share) / n + z * z / (4 * n * n));
-  // Where share is 0 or 1 the bound is that number but for rounding.
-  return {share, std::max(0.0, middle - half), std::min(1.0, middle + half),
-          asked};
+  // Where the share is 0 or 1 so is one bound, but for rounding.
+  const double low = right == 0 ? 0.0 : middle - half;
+  const double high = right == asked ? 1.0 : middle + half;
+  return {share, low, high, asked};
 }
 
 }  // namespace subgen

@@ -70,8 +70,9 @@ void ReadPolicies(PlanReader& reader, EvaluationPlan& plan) {
     plan.policies.push_back(std::move(policy));
   });
   if (plan.policies.empty()) {
-    reader.Fail("policies", "names none; give a list of maps, as {name: h2o, "
-                            "cache.policy: heavy_hitter}");
+    reader.Fail("policies",
+                "names none; give a list of maps, as {name: h2o, "
+                "cache.policy: heavy_hitter}");
   }
 }
 
@@ -109,9 +110,9 @@ absl::StatusOr<EvaluationPlan> LoadPlan(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string yaml(std::istreambuf_iterator<char>(file), {});
   if (!file || yaml.empty()) {
-    return absl::NotFoundError(absl::StrCat(
-        "cannot read the plan ", Quoted(path), ": ",
-        errno != 0 ? std::strerror(errno) : "it is empty"));
+    return absl::NotFoundError(
+        absl::StrCat("cannot read the plan ", Quoted(path), ": ",
+                     errno != 0 ? std::strerror(errno) : "it is empty"));
   }
   return ParsePlan(yaml, path);
 }

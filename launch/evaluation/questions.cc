@@ -8,32 +8,33 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
 namespace {
 
 constexpr const char* kAdjectives[] = {
-    "able",    "ancient", "bitter",  "brave",   "brief",  "bright", "calm",
-    "careful", "cheap",   "clever",  "cold",    "common", "crisp",  "curious",
-    "damp",    "dark",    "deep",    "distant", "dry",    "eager",  "early",
-    "empty",   "exact",   "faint",   "famous",  "fierce", "firm",   "flat",
-    "formal",  "fresh",   "gentle",  "grand",   "happy",  "heavy",  "hidden",
-    "honest",  "hungry",  "idle",    "kind",    "large",  "late",   "lively",
-    "loud",    "mild",    "modern",  "narrow",  "noble",  "plain",  "proud",
-    "quick",   "quiet",   "rapid",   "rough",   "sharp",  "shy",    "silent",
-    "slow",    "smooth",  "steep",   "strange", "sweet",  "tall",   "warm",
+    "able",    "ancient", "bitter", "brave",   "brief",  "bright", "calm",
+    "careful", "cheap",   "clever", "cold",    "common", "crisp",  "curious",
+    "damp",    "dark",    "deep",   "distant", "dry",    "eager",  "early",
+    "empty",   "exact",   "faint",  "famous",  "fierce", "firm",   "flat",
+    "formal",  "fresh",   "gentle", "grand",   "happy",  "heavy",  "hidden",
+    "honest",  "hungry",  "idle",   "kind",    "large",  "late",   "lively",
+    "loud",    "mild",    "modern", "narrow",  "noble",  "plain",  "proud",
+    "quick",   "quiet",   "rapid",  "rough",   "sharp",  "shy",    "silent",
+    "slow",    "smooth",  "steep",  "strange", "sweet",  "tall",   "warm",
     "young"};
 constexpr const char* kNouns[] = {
-    "anchor", "apple",  "arrow",   "basket", "beacon", "bell",   "blanket",
-    "boat",   "bottle", "branch",  "bridge", "bucket", "candle", "canyon",
-    "carpet", "castle", "chair",   "clock",  "cloud",  "coin",   "compass",
-    "copper", "crown",  "desert",  "door",   "eagle",  "engine", "falcon",
-    "feather", "field", "flute",   "forest", "garden", "glove",  "hammer",
-    "harbor", "island", "jacket",  "kettle", "ladder", "lantern", "lemon",
-    "letter", "mirror", "mountain", "needle", "ocean", "orchard", "paper",
-    "pencil", "pillow", "planet",  "river",  "saddle", "shadow", "silver",
-    "stone",  "table",  "temple",  "thread", "tower",  "valley", "wagon",
+    "anchor",  "apple",  "arrow",    "basket", "beacon", "bell",    "blanket",
+    "boat",    "bottle", "branch",   "bridge", "bucket", "candle",  "canyon",
+    "carpet",  "castle", "chair",    "clock",  "cloud",  "coin",    "compass",
+    "copper",  "crown",  "desert",   "door",   "eagle",  "engine",  "falcon",
+    "feather", "field",  "flute",    "forest", "garden", "glove",   "hammer",
+    "harbor",  "island", "jacket",   "kettle", "ladder", "lantern", "lemon",
+    "letter",  "mirror", "mountain", "needle", "ocean",  "orchard", "paper",
+    "pencil",  "pillow", "planet",   "river",  "saddle", "shadow",  "silver",
+    "stone",   "table",  "temple",   "thread", "tower",  "valley",  "wagon",
     "window"};
 static_assert(std::size(kAdjectives) * std::size(kNouns) == kMostLines);
 
@@ -105,8 +106,10 @@ LinesQuestion DrawLines(int64_t lines, Draw draw) {
       "corresponding <REGISTER_CONTENT>. At the end of the record, I will ask "
       "you to retrieve the corresponding <REGISTER_CONTENT> of a certain line "
       "index. Now the record start:\n\n",
-      record, "\nNow the record is over. Tell me what is the "
-      "<REGISTER_CONTENT> in line ", name(asked), "? I need the number.");
+      record,
+      "\nNow the record is over. Tell me what is the "
+      "<REGISTER_CONTENT> in line ",
+      name(asked), "? I need the number.");
   return question;
 }
 

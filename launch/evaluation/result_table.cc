@@ -112,13 +112,13 @@ std::string Csv(const std::vector<ResultRow>& rows) {
   for (const ResultRow& row : rows) {
     absl::StrAppend(
         &text,
-        absl::StrJoin({CsvField(row.task), CsvField(row.metric),
-                       CsvField(row.policy), CsvField(row.mode),
-                       exact(row.budget_fraction), exact(row.bytes_per_head),
-                       exact(row.estimate.value), exact(row.estimate.low),
-                       exact(row.estimate.high), absl::StrCat(row.estimate.n),
-                       index(row.layer), index(row.head)},
-                      ","),
+        absl::StrJoin(
+            {CsvField(row.task), CsvField(row.metric), CsvField(row.policy),
+             CsvField(row.mode), exact(row.budget_fraction),
+             exact(row.bytes_per_head), exact(row.estimate.value),
+             exact(row.estimate.low), exact(row.estimate.high),
+             absl::StrCat(row.estimate.n), index(row.layer), index(row.head)},
+            ","),
         "\n");
   }
   return text;

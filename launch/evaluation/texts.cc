@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/base/check.h"
 #include "kernels/base/quoted.h"
 #include "kernels/base/random.h"
 #include "kernels/base/status_macros.h"
@@ -90,7 +91,8 @@ absl::StatusOr<std::vector<Text>> DebianTexts(const Tokenizer& tokenizer) {
 absl::Status TooShort(const Text& text, int64_t least) {
   return absl::InvalidArgumentError(
       absl::StrCat("text ", Quoted(text.name), " has ", text.tokens.size(),
-                   " tokens, ", least, " are needed; name longer texts or "
+                   " tokens, ", least,
+                   " are needed; name longer texts or "
                    "lower the plan's lengths"));
 }
 

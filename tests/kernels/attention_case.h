@@ -34,7 +34,8 @@ class AttentionCase {
         value_numbers_(shape.has_values ? shape.rows : 0, shape.dim, 3),
         keys_(shape.format, key_numbers_.view()),
         values_(shape.format, value_numbers_.view()),
-        magnitudes_(shape.format, Absolute(value_numbers_)) {
+        magnitudes_(RowFormat::kF32, Absolute(values_, value_numbers_)) {
+    key_numbers_.numbers() = keys_.Decoded();
     const float scale = shape.query_size / std::sqrt(1.0f * shape.dim);
     for (float& x : queries_.numbers()) x *= scale;
   }
@@ -104,7 +105,10 @@ class AttentionCase {
   }
 
  private:
-  static Matrix<const float> Absolute(RandomMatrix& matrix) {
+  // Into `matrix`: what is stored, without signs.
+  static Matrix<const float> Absolute(const StoredRows& stored,
+                                      RandomMatrix& matrix) {
+    matrix.numbers() = stored.Decoded();
     for (float& x : matrix.numbers()) x = std::abs(x);
     return matrix.view();
   }

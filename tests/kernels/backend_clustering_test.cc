@@ -9,9 +9,9 @@ namespace {
 class ClusteringTest : public CpuTest {};
 
 TEST_P(ClusteringTest, DistancesEqualReference) {
-  for (const RowFormat format :
-       {RowFormat::kF32, RowFormat::kBF16, RowFormat::kF16}) {
-    for (const int64_t dim : {1, 20, 64, 80, 256}) {
+  for (const RowFormat format : kRowFormats) {
+    for (const int64_t dim : {1, 20, 32, 64, 80, 256}) {
+      if (!Fits(format, dim)) continue;
       for (const int64_t count : {0, 1, 3, 257, 1000}) {
         RandomMatrix rows(count, dim, 1), point(1, dim, 2);
         const StoredRows stored(format, rows.view());

@@ -13,6 +13,15 @@ namespace subgen {
 // Largest relative error of one rounding to float32.
 inline constexpr double kUnit = 0x1p-24;
 
+inline constexpr RowFormat kRowFormats[] = {RowFormat::kF32, RowFormat::kBF16,
+                                            RowFormat::kF16, RowFormat::kQ8,
+                                            RowFormat::kQ4,  RowFormat::kQ3};
+
+// Whether rows of `dim` numbers are whole blocks.
+inline bool Fits(RowFormat format, int64_t dim) {
+  return dim % RowBlock(format, dim) == 0;
+}
+
 // [rows, cols], `gap` unused numbers behind each row.
 class RandomMatrix {
  public:

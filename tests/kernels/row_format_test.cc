@@ -153,12 +153,13 @@ TEST(RowFormat, EncodesRowsByItsNumbers) {
 }
 
 TEST(RowFormat, NamesGoBothWays) {
-  for (const RowFormat format :
-       {RowFormat::kF32, RowFormat::kBF16, RowFormat::kF16}) {
-    EXPECT_EQ(ParseRowFormat(RowFormatName(format)).value(), format);
+  for (const char* name : {"f32", "bf16", "f16", "q8", "q4", "q3"}) {
+    EXPECT_EQ(RowFormatName(ParseRowFormat(name).value()), name);
   }
-  const auto status = ParseRowFormat("q3").status();
-  EXPECT_EQ(status.message(), "row format 'q3': legal are f32, bf16, f16");
+  EXPECT_EQ(ParseRowFormat("q3").value(), RowFormat::kQ3);
+  const auto status = ParseRowFormat("q5").status();
+  EXPECT_EQ(status.message(),
+            "row format 'q5': legal are f32, bf16, f16, q8, q4, q3");
 }
 
 }  // namespace

@@ -96,7 +96,9 @@ TEST(Budget, IllegalNamesAreListedWithTheLegalOnes) {
               AllOf(HasSubstr("q9"), HasSubstr("bf16")));
   EXPECT_THAT(ErrorWith([](auto& c) { c.subgen.mode = "best"; }),
               AllOf(HasSubstr("best"), HasSubstr("streaming")));
-  EXPECT_THAT(ErrorWith([](auto& c) { c.subgen.when = "never"; }),
+  EXPECT_THAT(ErrorWith([](auto& c) { c.when = "later"; }),
+              AllOf(HasSubstr("cache.when = later"), HasSubstr("once")));
+  EXPECT_THAT(ErrorWith([](auto& c) { c.when = "never"; }),
               AllOf(HasSubstr("never"), HasSubstr("once")));
 }
 
@@ -113,6 +115,8 @@ TEST(Budget, IllegalNumbersAreNamed) {
               HasSubstr("budget_fraction = 1.5"));
   EXPECT_THAT(ErrorWith([](auto& c) { c.sink_tokens = -4; }),
               HasSubstr("sink_tokens = -4"));
+  EXPECT_THAT(ErrorWith([](auto& c) { c.kivi.exact_tokens = 0; }),
+              HasSubstr("kivi.exact_tokens = 0"));
   EXPECT_THAT(ErrorWith([](auto& c) { c.recent_tokens = 0; }),
               HasSubstr("recent_tokens = 0"));
   EXPECT_THAT(ErrorWith([](auto& c) {

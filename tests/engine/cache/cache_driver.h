@@ -26,27 +26,54 @@ inline CacheConfig Config(const std::string& policy, int64_t budget_tokens) {
   return config;
 }
 
-// The policies at test, each with a name: subgen in its three ways.
+inline void AddYardsticks(int64_t budget_tokens,
+                          std::vector<CacheConfig>* all) {
+  for (const char* policy : {"key_diff", "snap_kv"}) {
+    all->push_back(Config(policy, budget_tokens));
+  }
+  for (const int bits : {2, 4}) {
+    all->push_back(Config("kivi", budget_tokens));
+    all->back().kivi.bits = bits;
+    all->back().kivi.exact_tokens = 16;
+  }
+}
+
+// The policies at test, each with a name, in the stream and once after the
+// prompt.
 inline std::vector<CacheConfig> AllPolicies(int64_t budget_tokens) {
   std::vector<CacheConfig> all;
   for (const char* policy :
        {"exact", "window", "heavy_hitter", "uniform", "subgen"}) {
     all.push_back(Config(policy, budget_tokens));
   }
-  CacheConfig once = all.back();
-  once.subgen.when = "once";
-  once.subgen.count_exponent = 0.5;
-  all.push_back(once);
   CacheConfig streaming = Config("subgen", budget_tokens);
   streaming.subgen.mode = "streaming";
   streaming.subgen.samples_per_cluster = 2;
   all.push_back(streaming);
+  AddYardsticks(budget_tokens, &all);
+  const size_t streams = all.size();
+  for (size_t i = 0; i < streams; ++i) {
+    CacheConfig once = all[i];
+    once.when = "once";
+    if (once.subgen.mode == "k_center") once.subgen.count_exponent = 0.5;
+    all.push_back(once);
+  }
   return all;
 }
 
 inline std::string Name(const CacheConfig& config) {
-  return absl::StrCat(config.policy, " ", config.subgen.mode, " ",
-                      config.subgen.when);
+  return absl::StrCat(config.policy, " ", config.when, " ", config.subgen.mode,
+                      " ", config.kivi.bits);
+}
+
+// What a policy keeps depends on attention.
+inline bool Observes(const CacheConfig& config) {
+  return config.policy == "heavy_hitter" || config.policy == "snap_kv";
+}
+// Every token is kept, or is until the prompt ends.
+inline bool IsBounded(const CacheConfig& config) {
+  return config.policy != "exact" && config.policy != "kivi" &&
+         config.when != "once";
 }
 
 inline CacheShape Shape(int64_t dim, int64_t context) {

@@ -44,6 +44,7 @@ void ExpectExact(const CacheConfig& config, const CacheShape& shape,
 TEST(Exactness, BudgetOfTheContextIsExactForEveryPolicyAndTokenShards) {
   for (const int shards : {1, 2, 3}) {
     for (const CacheConfig& config : AllPolicies(80)) {
+      if (config.policy == "kivi") continue;  // few bits whatever the budget
       CacheShape shape = Shape(kDim, 80);
       shape.token_shards = shards;
       ExpectExact(config, shape, {1, 20, 1, 33, 1, 1, 23});
@@ -53,6 +54,7 @@ TEST(Exactness, BudgetOfTheContextIsExactForEveryPolicyAndTokenShards) {
 
 TEST(Exactness, NoBudgetIsTheContext) {
   for (const CacheConfig& config : AllPolicies(0)) {
+    if (config.policy == "kivi") continue;
     ExpectExact(config, Shape(kDim, 60), {32, 1, 27});
   }
 }
@@ -60,7 +62,7 @@ TEST(Exactness, NoBudgetIsTheContext) {
 // Sketches that hold everything so far, in a context that they will not hold.
 TEST(Exactness, SketchesOfPlainRowsAreExactUntilTheyOverflow) {
   for (const CacheConfig& config : AllPolicies(60)) {
-    if (config.subgen.mode == "streaming") continue;
+    if (config.subgen.mode == "streaming" || config.policy == "kivi") continue;
     ExpectExact(config, Shape(kDim, 1000), {16, 1, 1, 41, 1});
   }
 }

@@ -55,7 +55,7 @@ struct DirectCenters {
 
 CacheConfig Weighted(int64_t budget, const char* when) {
   CacheConfig config = Config("subgen", budget);
-  config.subgen.when = when;
+  config.when = when;
   config.subgen.count_exponent = 1.0;
   return config;
 }

@@ -9,10 +9,6 @@ namespace {
 
 constexpr int64_t kDim = 8, kContext = 10000;
 
-bool Observes(const CacheConfig& config) {
-  return config.policy == "heavy_hitter";
-}
-
 std::vector<SeenRow> SortedRows(CacheDriver& driver, int slot, int kv_head,
                                 int shard = 0) {
   std::vector<SeenRow> rows = driver.Seen(slot, kv_head, shard);
@@ -65,7 +61,7 @@ TEST(Policies, SinksAndRecentTokensAreAlwaysThere) {
 
 TEST(Policies, RowsStayWithinTheBudget) {
   for (const CacheConfig& config : AllPolicies(40)) {
-    if (config.policy == "exact" || config.subgen.when == "once") continue;
+    if (!IsBounded(config)) continue;
     CacheDriver driver(config, Shape(kDim, kContext), TaggedStream(6, kDim));
     for (int i = 0; i < 40; ++i) {
       driver.Step({{0, 1 + 3 * (i % 7)}});
@@ -87,7 +83,9 @@ TEST(Policies, TokenShardsPartitionTheWindow) {
       CacheShape shape = Shape(kDim, kContext);
       shape.token_shards = shards;
       CacheDriver driver(config, shape, TaggedStream(4, kDim));
-      for (int i = 0; i < 30; ++i) driver.Step({{0, 1 + (i * 7) % 13}});
+      for (int i = 0; i < 30; ++i) {
+        driver.Step({{0, 1 + (i * 7) % 13, i == 20}});
+      }
       std::set<int64_t> kept;
       for (int shard = 0; shard < shards; ++shard) {
         const TokenDealing dealing = {shards, shard, shape.token_block};

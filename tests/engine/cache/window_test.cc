@@ -1,3 +1,4 @@
+#include "kernels/memory/hadamard.h"
 #include "kernels/rotary.h"
 #include "tests/engine/cache/cache_driver.h"
 
@@ -39,8 +40,29 @@ std::vector<double> CacheIndexed(const Stream& plain, const Rotary& rotary,
   return DirectAttention(query, keys, values);
 }
 
-void ExpectReindexed(const Rotary& rotary, int token_shards) {
-  const CacheConfig config = Config("window", 12);
+Floats HadamardTurned(Floats row) {
+  HadamardTurn(kDim).Apply({row.data(), 1, kDim});
+  return row;
+}
+
+// The rows of a stream as the transformer hands them over.
+Stream HadamardTurned(const Stream& stream) {
+  Stream turned;
+  turned.key = [=](int h, int64_t p) {
+    return HadamardTurned(stream.key(h, p));
+  };
+  turned.value = [=](int h, int64_t p) {
+    return HadamardTurned(stream.value(h, p));
+  };
+  turned.query = [=](int h, int64_t p) {
+    return HadamardTurned(stream.query(h, p));
+  };
+  return turned;
+}
+
+void ExpectReindexed(const Rotary& rotary, int token_shards, bool hadamard) {
+  CacheConfig config = Config("window", 12);
+  config.rotate = hadamard ? "true" : "false";
   CacheShape shape = Shape(kDim, 1000);
   shape.kv_heads = 1;
   shape.first_kv_head = 0;
@@ -55,13 +77,18 @@ void ExpectReindexed(const Rotary& rotary, int token_shards) {
   turned.query = [&](int head, int64_t position) {
     return Turned(rotary, plain.query(head, position), position);
   };
-  CacheDriver driver(config, shape, turned);
+  CacheDriver driver(config, shape, hadamard ? HadamardTurned(turned) : turned);
   // Keys and queries are rounded three times when turned, each number is at
   // most 1.2 sqrt(2): a logit is off by 8 * 3 * 2.88 * 2^-24 * 2, a weight by
   // that share; with the merges' own error as in exactness_test.
-  const double tolerance = 0x1p-23 * (8 * 3 * 2.88 + 4 * token_shards * 20);
+  // A Hadamard turn rounds each number by (log2(8) + 1) 2^-24 of the norm, at
+  // most 1.2 sqrt(2) sqrt(8); keys go through three and queries through one,
+  // and so the logit is off by 4 * 4 * 2^-24 * 4.8^2; outputs through one.
+  const double tolerance = 0x1p-23 * (8 * 3 * 2.88 + 4 * token_shards * 20 +
+                                      (hadamard ? 8 * 4.8 * 4.8 + 20 : 0));
   for (int64_t at = 0; at < 60; ++at) {
-    const Floats got = driver.Step({{0, 1}})[0];
+    Floats got = driver.Step({{0, 1}})[0];
+    if (hadamard) HadamardTurn(kDim).Undo({got.data(), 1, kDim});
     const auto want = CacheIndexed(plain, rotary, config, 12, at);
     for (int64_t c = 0; c < kDim; ++c) {
       ASSERT_NEAR(got[c], want[c], tolerance) << "position " << at;
@@ -72,8 +99,10 @@ void ExpectReindexed(const Rotary& rotary, int token_shards) {
 TEST(Window, PositionsAreThoseInsideTheCache) {
   for (const bool interleaved : {false, true}) {
     for (const int pairs : {4, 2}) {  // the whole head, half of it
-      ExpectReindexed(MakeRotary(interleaved, pairs), 1);
-      ExpectReindexed(MakeRotary(interleaved, pairs), 2);
+      for (const bool hadamard : {false, true}) {
+        ExpectReindexed(MakeRotary(interleaved, pairs), 1, hadamard);
+        ExpectReindexed(MakeRotary(interleaved, pairs), 2, hadamard);
+      }
     }
   }
 }

@@ -46,7 +46,7 @@ void ForEachToken(
   const absl::Status status = RunThreadRanks(
       backed.ranks, [&](std::unique_ptr<Communicator> world) -> absl::Status {
         ASSIGN_OR_RETURN(const Model model, LoadModel(config));
-        ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, 4096, 2,
+        ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, {4096, 2},
                                                    std::move(world)));
         if (!engine->leads()) {
           engine->Follow();
@@ -140,7 +140,7 @@ TEST(GoldenTest, GreedyTextThroughTheScheduler) {
   EngineConfig config;
   config.model = SmolModelPath();
   const Model model = *LoadModel(config);
-  auto engine = *Engine::Make(config, model, 128, 2, MakeSingleRank());
+  auto engine = *Engine::Make(config, model, {128, 2}, MakeSingleRank());
   GenerationRequest request;
   request.prompt = golden["prompt_tokens"].get<std::vector<int>>();
   const int slot = *engine->scheduler().Open();

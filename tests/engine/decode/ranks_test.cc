@@ -24,8 +24,8 @@ GenerationResult Generate(const EngineConfig& config, int ranks) {
   const absl::Status status = RunThreadRanks(
       ranks, [&](std::unique_ptr<Communicator> world) -> absl::Status {
         ASSIGN_OR_RETURN(const Model model, LoadModel(config));
-        ASSIGN_OR_RETURN(auto engine,
-                         Engine::Make(config, model, 128, 1, std::move(world)));
+        ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, {128, 1},
+                                                   std::move(world)));
         if (!engine->leads()) {
           engine->Follow();
           return absl::OkStatus();

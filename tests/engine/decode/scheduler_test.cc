@@ -29,8 +29,8 @@ absl::Status OnRanks(const EngineConfig& config, int ranks,
   return RunThreadRanks(
       ranks, [&](std::unique_ptr<Communicator> world) -> absl::Status {
         ASSIGN_OR_RETURN(const Model model, LoadModel(config));
-        ASSIGN_OR_RETURN(auto engine,
-                         Engine::Make(config, model, 200, 1, std::move(world)));
+        ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, {200, 1},
+                                                   std::move(world)));
         if (!engine->leads()) {
           engine->Follow();
           return absl::OkStatus();

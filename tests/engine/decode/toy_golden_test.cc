@@ -57,7 +57,7 @@ absl::Status ReadOnRank(const EngineConfig& config,
                         std::unique_ptr<Communicator> world, Logits* all) {
   ASSIGN_OR_RETURN(const Model model, LoadModel(config));
   ASSIGN_OR_RETURN(auto engine,
-                   Engine::Make(config, model, 64, 2, std::move(world)));
+                   Engine::Make(config, model, {64, 2}, std::move(world)));
   if (!engine->leads()) {
     engine->Follow();
     return absl::OkStatus();

@@ -186,6 +186,23 @@ TEST(TransformerTest, ChunksDoNotChangeTheLogits) {
   }
 }
 
+// A turn is undone where attention ends; in float rows only rounding differs.
+TEST(TransformerTest, TurnedRowsDoNotChangeTheLogits) {
+  Experiment experiment;
+  experiment.cache = FloatCache();
+  experiment.cache.rotate = "false";
+  const Logits expected = Forward(experiment, Steps(0, 40, 16, 4));
+  experiment.cache.rotate = "true";
+  const Logits turned = Forward(experiment, Steps(0, 40, 16, 4));
+  EXPECT_NE(turned, expected);
+  EXPECT_LE(LargestDifference(expected, turned), RoundingBound(experiment.toy));
+  experiment.ranks = 4;
+  experiment.grid = {2, 2, 4};
+  EXPECT_LE(
+      LargestDifference(expected, Forward(experiment, Steps(0, 40, 16, 4))),
+      2 * RoundingBound(experiment.toy));
+}
+
 TEST(TransformerTest, SequencesInOneBatchDoNotMix) {
   Experiment experiment;
   experiment.cache = FloatCache();

@@ -1,0 +1,227 @@
+// KeyDiff (Park et al., arXiv 2504.15364): of the tokens that left the window,
+// those whose keys point least along the mean of the unit keys,
+//   score = -cos(key, mean).
+// Needs no queries. The mean is over all tokens that left, kept or not (in the
+// paper over those kept).
+//   once:   of the whole prompt, the best stay.
+//   stream: where all rows are taken, a token that leaves the window joins
+//           them and the worst goes. O(k d) a token.
+// Sums instead of means: a common factor changes no order. What each row keeps
+// is its alignment, unit key . sum of unit keys, to which each token adds its
+// cosine.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "engine/cache/best_rows.h"
+#include "engine/cache/policies.h"
+#include "kernels/base/status_macros.h"
+
+namespace subgen {
+namespace {
+
+class KeyDiffSketch final : public Sketch {
+ public:
+  KeyDiffSketch(const SketchPlace& place, int64_t limit)
+      : place_(place),
+        limit_(limit),
+        store_(place.layout, limit),
+        norms_(limit),
+        alignments_(limit),
+        sum_(place.layout.head_dim) {
+    sum_.Resize(place.layout.head_dim);
+  }
+
+  int64_t DistanceColumns() const override {
+    return Overflows(kMostTokens) ? limit_ + kMostTokens : 0;
+  }
+  void AddDistances(const LeavingTokens& tokens, Matrix<float> squared,
+                    std::vector<DistanceTask>* tasks) const override {
+    if (!Overflows(tokens.count())) return;
+    AddTokenDistances(tokens, store_.View().keys, squared, tasks);
+  }
+  void Insert(const LeavingTokens& tokens,
+              Matrix<const float> squared) override;
+  void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override;
+
+  void AddRows(std::vector<WeightedRows>* out) const override {
+    out->push_back(store_.View());
+  }
+  int64_t rows() const override { return store_.size(); }
+  int64_t bytes() const override {
+    return store_.bytes() + norms_.bytes() + alignments_.bytes() + sum_.bytes();
+  }
+  void Save(ByteWriter* out) const override;
+  absl::Status Load(ByteReader* in, int64_t entered) override;
+
+ private:
+  struct Key {
+    std::vector<float> row;  // [head_dim]
+    float norm = 0.0f;       // 0: points nowhere
+  };
+
+  bool Overflows(int64_t tokens) const {
+    return store_.size() + tokens > limit_;
+  }
+  Key Decode(const std::byte* encoded) const;
+  void SetRow(int64_t i, EncodedRow row, float norm);
+  void AddToSum(const Key& key);
+  double Alignment(const Key& key) const;
+  // Of every row, from the sum.
+  std::vector<double> Alignments() const;
+  // Adds the token's cosines, at squared distances [limit] from the rows; then
+  // the most aligned goes. Returns the row that the token took, or `limit`.
+  int64_t Exchange(EncodedRow token, const Key& key,
+                   Vector<const float> squared);
+
+  SketchPlace place_;
+  int64_t limit_;
+  RowStore store_;
+  Column<float> norms_;        // |key|, as Key::norm
+  Column<double> alignments_;  // empty until the rows first overflow
+  Column<double> sum_;         // [head_dim], of unit keys
+};
+
+KeyDiffSketch::Key KeyDiffSketch::Decode(const std::byte* encoded) const {
+  const RowLayout& layout = place_.layout;
+  Key key;
+  key.row.resize(layout.head_dim);
+  DecodeRow(layout.format, encoded, key.row);
+  double squared = 0.0;
+  for (const float x : key.row) squared += static_cast<double>(x) * x;
+  const float norm = static_cast<float>(std::sqrt(squared));
+  if (std::isfinite(norm)) key.norm = norm;
+  return key;
+}
+
+void KeyDiffSketch::SetRow(int64_t i, EncodedRow row, float norm) {
+  if (i == store_.size()) norms_.Resize(i + 1);
+  store_.Set(i, row);
+  norms_[i] = norm;
+}
+
+void KeyDiffSketch::AddToSum(const Key& key) {
+  if (key.norm == 0.0f) return;
+  for (size_t c = 0; c < key.row.size(); ++c) {
+    sum_[c] += key.row[c] / static_cast<double>(key.norm);
+  }
+}
+
+double KeyDiffSketch::Alignment(const Key& key) const {
+  if (key.norm == 0.0f) return 0.0;
+  double dot = 0.0;
+  for (size_t c = 0; c < key.row.size(); ++c) dot += key.row[c] * sum_[c];
+  return dot / key.norm;
+}
+
+std::vector<double> KeyDiffSketch::Alignments() const {
+  std::vector<double> all(store_.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i] = Alignment(Decode(store_.row(i).key));
+  }
+  return all;
+}
+
+void KeyDiffSketch::Insert(const LeavingTokens& tokens,
+                           Matrix<const float> squared) {
+  const int64_t before = store_.size();
+  // Column of `squared` that holds the distances to each row; rows that tokens
+  // take are set below.
+  std::vector<int64_t> column(Overflows(tokens.count()) ? limit_ : 0);
+  std::iota(column.begin(), column.end(), int64_t{0});
+  std::vector<float> distances(column.size());
+  for (int64_t i = 0; i < tokens.count(); ++i) {
+    const Key key = Decode(tokens.keys.row(i));
+    int64_t row = store_.size();
+    if (!Overflows(1)) {
+      AddToSum(key);
+      SetRow(row, tokens.row(i), key.norm);
+    } else {
+      for (int64_t j = 0; j < limit_; ++j) {
+        distances[j] = squared.row(i)[column[j]];
+      }
+      row = Exchange(tokens.row(i), key, distances);
+    }
+    if (row < static_cast<int64_t>(column.size())) column[row] = before + i;
+  }
+}
+
+int64_t KeyDiffSketch::Exchange(EncodedRow token, const Key& key,
+                                Vector<const float> squared) {
+  if (alignments_.size() == 0) {
+    const std::vector<double> all = Alignments();
+    alignments_.Resize(limit_);
+    std::copy(all.begin(), all.end(), alignments_.span().begin());
+  }
+  int64_t worst = 0;
+  for (int64_t i = 0; i < limit_; ++i) {
+    const double norm = norms_[i], product = norm * key.norm;
+    if (product > 0.0) {
+      alignments_[i] +=
+          (norm * norm + static_cast<double>(key.norm) * key.norm -
+           squared[i]) /
+          (2.0 * product);
+    }
+    if (alignments_[i] > alignments_[worst]) worst = i;
+  }
+  AddToSum(key);
+  const double own = Alignment(key);
+  if (own > alignments_[worst]) return limit_;
+  SetRow(worst, token, key.norm);
+  alignments_[worst] = own;
+  return worst;
+}
+
+void KeyDiffSketch::InsertPrompt(const LeavingTokens& tokens, Backend&) {
+  for (int64_t i = 0; i < tokens.count(); ++i) {
+    AddToSum(Decode(tokens.keys.row(i)));
+  }
+  std::vector<double> scores;
+  std::vector<float> norms;
+  for (int64_t i = 0; i < tokens.count(); ++i) {
+    const Key key = Decode(tokens.keys.row(i));
+    scores.push_back(-Alignment(key));
+    norms.push_back(key.norm);
+  }
+  int64_t row = 0;
+  for (const int64_t best : BestRows(scores, limit_)) {
+    SetRow(row++, tokens.row(best), norms[best]);
+  }
+}
+
+void KeyDiffSketch::Save(ByteWriter* out) const {
+  store_.Save(out);
+  alignments_.Save(out);
+  sum_.Save(out);
+}
+
+absl::Status KeyDiffSketch::Load(ByteReader* in, int64_t entered) {
+  RETURN_IF_ERROR(store_.Load(in));
+  RETURN_IF_ERROR(alignments_.Load(in));
+  RETURN_IF_ERROR(sum_.Load(in));
+  norms_.Resize(store_.size());
+  for (int64_t i = 0; i < store_.size(); ++i) {
+    norms_[i] = Decode(store_.row(i).key).norm;
+  }
+  RETURN_IF_ERROR(
+      CheckSaved(sum_.size() == place_.layout.head_dim, "the sum of the keys"));
+  const int64_t rows = std::min(entered, limit_);
+  return CheckSaved(store_.size() == rows &&
+                        (alignments_.size() == 0 ||
+                         (alignments_.size() == limit_ && rows == limit_)),
+                    "the number of rows");
+}
+
+}  // namespace
+
+MadePolicy MakeKeyDiff(const PolicySetup& setup) {
+  SketchPolicyOptions options = setup.Options("key_diff");
+  options.make_sketch = [limit =
+                             setup.plan.sketch_rows](const SketchPlace& place) {
+    return std::make_unique<KeyDiffSketch>(place, limit);
+  };
+  return std::make_unique<SketchPolicy>(std::move(options), *setup.backend);
+}
+
+}  // namespace subgen

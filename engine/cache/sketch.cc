@@ -1,0 +1,38 @@
+#include "engine/cache/sketch.h"
+
+#include <algorithm>
+
+namespace subgen {
+
+LeavingTokens LeavingTokens::Part(int64_t first, int64_t count) const {
+  LeavingTokens part;
+  part.positions = positions.subspan(first, count);
+  part.keys = {keys.format, keys.row(first), count, keys.dim};
+  part.values = {values.format, values.row(first), count, values.dim};
+  part.scores = scores.subspan(first, count);
+  return part;
+}
+
+void Sketch::InsertPrompt(const LeavingTokens& tokens, Backend& backend) {
+  std::vector<float> points(kMostTokens * tokens.keys.dim), squared;
+  for (int64_t first = 0; first < tokens.count(); first += kMostTokens) {
+    LeavingTokens part =
+        tokens.Part(first, std::min(kMostTokens, tokens.count() - first));
+    const int64_t columns = DistanceColumns();
+    squared.assign(part.count() * columns, 0.0f);
+    const Matrix<float> distances(squared.data(), part.count(), columns);
+    if (columns > 0) {
+      const Matrix<float> keys(points.data(), part.count(), part.keys.dim);
+      for (int64_t i = 0; i < part.count(); ++i) {
+        DecodeRow(part.keys.format, part.keys.row(i), keys.row(i));
+      }
+      part.points = keys;
+      std::vector<DistanceTask> tasks;
+      AddDistances(part, distances, &tasks);
+      backend.Distances(tasks);
+    }
+    Insert(part, distances);
+  }
+}
+
+}  // namespace subgen

@@ -1,0 +1,33 @@
+// A fixed random turn of a head: signs, then a Walsh-Hadamard transform over
+// blocks, as in QuaRot (Ashkboos et al., arXiv 2404.00456). Orthonormal: norms
+// and dot products stay, while a large number is spread over its block, so that
+// rows lose less when they are quantised.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/memory/view.h"
+
+namespace subgen {
+
+class HadamardTurn {
+ public:
+  // Blocks are of the largest power of two that divides `dim`.
+  explicit HadamardTurn(int64_t dim);
+
+  int64_t dim() const { return static_cast<int64_t>(signs_.size()); }
+
+  // Each row [dim] in place.
+  void Apply(Matrix<float> rows) const;
+  void Undo(Matrix<float> rows) const;
+
+ private:
+  // `other`: scratch of a block.
+  void Transform(float* row, std::vector<float>& other) const;
+
+  int64_t block_;
+  std::vector<float> signs_;  // [dim], +-1 / sqrt(block)
+};
+
+}  // namespace subgen

@@ -1,0 +1,145 @@
+// subgen_evaluate: what cache policies lose, and what they save.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "comm/agreement.h"
+#include "engine/config/config_file.h"
+#include "kernels/base/status_macros.h"
+#include "launch/bring_up.h"
+#include "launch/evaluation/evaluation.h"
+#include "launch/evaluation/plots.h"
+#include "launch/report.h"
+
+extern char** environ;
+
+namespace subgen {
+namespace {
+
+struct CommandLine {
+  EngineConfig config;  // without the settings of policies
+  EvaluationOptions options;
+  std::string output, plot_folder;
+  TableFormat format = TableFormat::kMarkdown;  // of `output`
+  std::string help;                             // to be printed, if any
+};
+
+// The settings of each policy come on top of all others.
+absl::Status LoadPolicies(const ConfigSources& sources, CommandLine* line) {
+  EvaluationPlan& plan = line->options.plan;
+  for (const PolicyChoice& policy : plan.policies) {
+    ConfigSources its = sources;
+    its.settings.push_back(absl::StrCat("prefill_chunk=", plan.chunk));
+    its.settings.insert(its.settings.end(), policy.settings.begin(),
+                        policy.settings.end());
+    auto config = LoadConfig(its);
+    if (!config.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "policy ", policy.name, ": ", config.status().message()));
+    }
+    line->options.policies.push_back(*std::move(config));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
+  CommandLine line;
+  ConfigSources sources;
+  std::string model, plan;
+  std::vector<std::string> texts;
+  CLI::App app(
+      "Measures cache policies against exact attention, at equal memory.");
+  app.add_option("--plan", plan,
+                 "YAML file: tasks, policies, budgets (configs/evaluation)")
+      ->required();
+  app.add_option("--config", sources.yaml_path, "YAML file with settings");
+  app.add_option("--set", sources.settings, "A setting, key=value (repeatable)")
+      ->take_all();
+  app.add_option("--model", model, "GGUF file; short for --set model=...");
+  app.add_option("--texts", texts, "Text files instead of the plan's");
+  app.add_option("--output", line.output,
+                 "Write the rows here too: .md, .csv or .json");
+  app.add_option("--plot", line.plot_folder,
+                 "Folder for PNG pictures, made by gnuplot");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    line.help = app.help();
+    return line;
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  sources.environment = environ;
+  if (!model.empty()) sources.settings.push_back("model=" + YamlQuoted(model));
+  ASSIGN_OR_RETURN(line.config, LoadConfig(sources));
+  ASSIGN_OR_RETURN(line.options.plan, LoadPlan(plan));
+  if (!texts.empty()) line.options.plan.texts = texts;
+  if (!line.output.empty()) {
+    ASSIGN_OR_RETURN(line.format, TableFormatOf(line.output));
+  }
+  RETURN_IF_ERROR(LoadPolicies(sources, &line));
+  return line;
+}
+
+// A bar on a terminal, rewritten; nothing in a file.
+void PrintProgress(int64_t done, int64_t total, const std::string& what) {
+  if (!isatty(STDERR_FILENO)) return;
+  constexpr int kWidth = 40;
+  const int full = static_cast<int>(kWidth * done / total);
+  const std::string bar =
+      std::string(full, '#') + std::string(kWidth - full, '.');
+  std::fprintf(stderr, "\r[%s] %ld of %ld sequences, %s\x1b[K", bar.c_str(),
+               static_cast<long>(done), static_cast<long>(total), what.c_str());
+  if (done == total) std::fprintf(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+}
+
+absl::Status Show(const CommandLine& line, const ReportFile& output,
+                  const std::vector<ResultRow>& rows) {
+  std::fputs(FormatRows(rows, TableFormat::kTerminal).c_str(), stdout);
+  RETURN_IF_ERROR(output.Write(FormatRows(rows, line.format)));
+  if (line.plot_folder.empty()) return absl::OkStatus();
+  return WritePlots(MakePlots(rows), line.plot_folder);
+}
+
+absl::Status Measure(const CommandLine& line, const RankContext& rank,
+                     const ReportFile& output) {
+  Communicator& world = *rank.world;
+  auto model = LoadModel(line.config);
+  RETURN_IF_ERROR(AgreeOnStatus(world, model.status()));
+  EvaluationOptions options = line.options;
+  options.threads = ThreadsOfRank(line.config.threads, rank.ranks_on_host);
+  options.on_progress = PrintProgress;
+  ASSIGN_OR_RETURN(const std::vector<ResultRow> rows,
+                   Evaluate(options, *model, world));
+  return AgreeOnStatus(
+      world, world.rank() == 0 ? Show(line, output, rows) : absl::OkStatus());
+}
+
+absl::Status RunRank(const absl::StatusOr<CommandLine>& line,
+                     RankContext rank) {
+  RETURN_IF_ERROR(AgreeOnStatus(*rank.world, line.status()));
+  const bool leads = rank.world->rank() == 0;
+  if (!line->help.empty()) {
+    if (leads) std::fputs(line->help.c_str(), stdout);
+    return absl::OkStatus();
+  }
+  auto output = ReportFile::Open(leads ? line->output : "");
+  RETURN_IF_ERROR(AgreeOnStatus(*rank.world, output.status()));
+  return Measure(*line, rank, *output);
+}
+
+}  // namespace
+}  // namespace subgen
+
+int main(int argc, char** argv) {
+  const auto line = subgen::Parse(argc, argv);
+  const subgen::EngineConfig config =
+      line.ok() ? line->config : subgen::EngineConfig();
+  return subgen::RunRanks(config.comm, config.ranks.count,
+                          [&](subgen::RankContext rank) {
+                            return subgen::RunRank(line, std::move(rank));
+                          });
+}

@@ -1,0 +1,63 @@
+// What the tasks of an evaluation share, on rank 0.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "launch/evaluation/engine_series.h"
+#include "launch/evaluation/plan.h"
+#include "launch/evaluation/result_table.h"
+#include "launch/evaluation/texts.h"
+
+namespace subgen {
+
+// A row of the tables: a policy, how it compresses, how much it may hold.
+struct Setup {
+  int64_t policy = 0;  // of the plan's
+  std::string name;
+  std::string mode;  // exact, once, stream
+  double budget_fraction = 1.0;
+};
+
+// How long the sequences of a run are.
+struct RunShape {
+  int64_t prompt_tokens = 0;   // budgets are fractions of these
+  int64_t context_tokens = 0;  // longest sequence
+  int64_t seed = 1;
+  int64_t measured_from = -1;  // attention_probe.h
+};
+
+struct Bench {
+  const EvaluationPlan& plan;
+  const Model& model;
+  const EngineConfig& config;  // of what does not vary with the policy
+  const std::vector<Text>& texts;
+  EngineSeries& series;
+  std::function<void(const std::string& what)> on_run;  // one more is done
+
+  // Makes the engine of a setup and uses it.
+  absl::Status With(const Setup& setup, const RunShape& shape,
+                    const std::function<absl::Status(Engine&)>& use) const;
+  // Bytes that slot 0 holds for a KV head of a layer, over its token shards.
+  double BytesPerHead(Engine& engine) const;
+  // BOS where the vocabulary adds it.
+  std::vector<int> Beginning() const;
+  ResultRow Row(const Setup& setup, const std::string& task,
+                double bytes_per_head) const;
+};
+
+// The tasks: all rows of one setup.
+absl::StatusOr<std::vector<ResultRow>> MeasureCopy(const Bench& bench,
+                                                   const Setup& setup);
+absl::StatusOr<std::vector<ResultRow>> MeasurePerplexity(const Bench& bench,
+                                                         const Setup& setup);
+absl::StatusOr<std::vector<ResultRow>> MeasurePasskey(const Bench& bench,
+                                                      const Setup& setup);
+absl::StatusOr<std::vector<ResultRow>> MeasureLines(const Bench& bench,
+                                                    const Setup& setup);
+absl::StatusOr<std::vector<ResultRow>> MeasureAttention(const Bench& bench,
+                                                        const Setup& setup);
+
+}  // namespace subgen

@@ -1,0 +1,55 @@
+// One engine after another over the same ranks and the same mapped model. Rank
+// 0 chooses, the others follow.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/decode/engine.h"
+#include "launch/evaluation/attention_probe.h"
+
+namespace subgen {
+
+// What rank 0 sends. One of the two budgets is 0; both: the whole context.
+struct EngineChoice {
+  int64_t policy = 0;  // of the configurations; kNoMore ends the series
+  int64_t once = 0;    // 1: cache.when = once
+  int64_t budget_tokens = 0;
+  int64_t budget_bytes = 0;
+  int64_t context_tokens = 0;
+  int64_t seed = 1;
+  int64_t measured_from = -1;  // attention_probe.h; negative: not measured
+
+  static constexpr int64_t kNoMore = -1;
+};
+
+class EngineSeries {
+ public:
+  // Model and ranks outlive the series.
+  EngineSeries(const Model& model, std::vector<EngineConfig> configs,
+               int threads, Communicator& world);
+
+  // On rank 0: makes the engine on all ranks, calls `use`, takes it down.
+  absl::Status With(const EngineChoice& choice,
+                    const std::function<absl::Status(Engine&)>& use);
+  // On rank 0: of the last engine, if it was measured.
+  const AttentionErrors& errors() const { return errors_; }
+  // On rank 0: ends Follow on the others.
+  void Stop();
+  // On the others.
+  void Follow();
+
+ private:
+  absl::Status Run(const EngineChoice& choice,
+                   const std::function<absl::Status(Engine&)>& use);
+
+  const Model& model_;
+  const std::vector<EngineConfig> configs_;
+  const int threads_;
+  Communicator& world_;
+  AttentionErrors errors_;
+};
+
+}  // namespace subgen

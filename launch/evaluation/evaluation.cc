@@ -1,0 +1,127 @@
+#include "launch/evaluation/evaluation.h"
+
+#include <algorithm>
+
+#include "comm/agreement.h"
+#include "kernels/base/status_macros.h"
+#include "launch/evaluation/bench.h"
+
+namespace subgen {
+namespace {
+
+struct Task {
+  const char* name;
+  int64_t (*sequences)(const EvaluationPlan& plan);  // of a setup and seed
+  absl::StatusOr<std::vector<ResultRow>> (*measure)(const Bench& bench,
+                                                    const Setup& setup);
+};
+
+constexpr Task kTasks[] = {
+    {"copy", [](const EvaluationPlan& plan) { return plan.copy.pairs; },
+     MeasureCopy},
+    {"perplexity",
+     [](const EvaluationPlan& plan) { return plan.perplexity.texts; },
+     MeasurePerplexity},
+    {"passkey",
+     [](const EvaluationPlan& plan) {
+       const PasskeyPlan& passkey = plan.passkey;
+       return static_cast<int64_t>(passkey.lengths.size() *
+                                   passkey.depths.size()) *
+              passkey.questions;
+     },
+     MeasurePasskey},
+    {"lines",
+     [](const EvaluationPlan& plan) {
+       return static_cast<int64_t>(plan.lines.lines.size()) *
+              plan.lines.questions;
+     },
+     MeasureLines},
+    {"attention",
+     [](const EvaluationPlan& plan) { return plan.attention.texts; },
+     MeasureAttention},
+};
+
+// KIVI keeps every token, in as many bits as are set.
+std::vector<double> Budgets(const EvaluationPlan& plan,
+                            const CacheConfig& cache) {
+  if (cache.policy == "kivi") return {1.0};
+  return plan.budgets;
+}
+
+std::vector<Setup> Setups(const EvaluationOptions& options) {
+  const EvaluationPlan& plan = options.plan;
+  std::vector<Setup> setups;
+  for (size_t i = 0; i < plan.policies.size(); ++i) {
+    const std::string& name = plan.policies[i].name;
+    const int64_t policy = static_cast<int64_t>(i);
+    if (options.policies[i].cache.policy == "exact") {
+      setups.push_back({policy, name, "exact", 1.0});
+      continue;
+    }
+    for (const std::string& mode : plan.modes) {
+      for (const double budget : Budgets(plan, options.policies[i].cache)) {
+        setups.push_back({policy, name, mode, budget});
+      }
+    }
+  }
+  return setups;
+}
+
+absl::StatusOr<std::vector<ResultRow>> Lead(const EvaluationOptions& options,
+                                            const Model& model,
+                                            EngineSeries& series) {
+  const EvaluationPlan& plan = options.plan;
+  ASSIGN_OR_RETURN(const std::vector<Text> texts,
+                   LoadTexts(plan.texts, *model.tokenizer));
+  std::vector<const Task*> tasks;
+  int64_t total = 0, done = 0;
+  const std::vector<Setup> setups = Setups(options);
+  for (const Task& task : kTasks) {
+    if (std::count(plan.tasks.begin(), plan.tasks.end(), task.name) == 0) {
+      continue;
+    }
+    tasks.push_back(&task);
+    total += task.sequences(plan) *
+             static_cast<int64_t>(setups.size() * plan.seeds.size());
+  }
+  const Bench bench = {plan,
+                       model,
+                       options.policies[0],
+                       texts,
+                       series,
+                       [&](const std::string& what) {
+                         ++done;
+                         if (options.on_progress) {
+                           options.on_progress(done, total, what);
+                         }
+                       }};
+  std::vector<ResultRow> rows;
+  for (const Task* task : tasks) {
+    for (const Setup& setup : setups) {
+      ASSIGN_OR_RETURN(const std::vector<ResultRow> more,
+                       task->measure(bench, setup));
+      rows.insert(rows.end(), more.begin(), more.end());
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ResultRow>> Evaluate(
+    const EvaluationOptions& options, const Model& model, Communicator& world) {
+  SUBGEN_CHECK(options.policies.size() == options.plan.policies.size() &&
+               !options.policies.empty());
+  EngineSeries series(model, options.policies, options.threads, world);
+  absl::StatusOr<std::vector<ResultRow>> rows = std::vector<ResultRow>();
+  if (world.rank() == 0) {
+    rows = Lead(options, model, series);
+    series.Stop();
+  } else {
+    series.Follow();
+  }
+  RETURN_IF_ERROR(AgreeOnStatus(world, rows.status()));
+  return rows;
+}
+
+}  // namespace subgen

@@ -1,0 +1,30 @@
+// Measures what cache policies lose, by a plan, on one model.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "launch/evaluation/engine_series.h"
+#include "launch/evaluation/plan.h"
+#include "launch/evaluation/result_table.h"
+
+namespace subgen {
+
+struct EvaluationOptions {
+  EvaluationPlan plan;
+  std::vector<EngineConfig> policies;  // one for each of the plan's
+  int threads = 1;                     // of this rank
+  // On rank 0, after each sequence: of `total`, `done` are measured.
+  std::function<void(int64_t done, int64_t total, const std::string& what)>
+      on_progress;
+};
+
+// All rows on rank 0, none on the others; the same status on all. A policy that
+// is exact is measured once, without mode and budget. Collective.
+absl::StatusOr<std::vector<ResultRow>> Evaluate(
+    const EvaluationOptions& options, const Model& model, Communicator& world);
+
+}  // namespace subgen

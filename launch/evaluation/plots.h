@@ -1,0 +1,24 @@
+// Error and accuracy against memory, as PNG files made by gnuplot.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "launch/evaluation/result_table.h"
+
+namespace subgen {
+
+// One picture of a task, metric and mode: a line a policy.
+struct Plot {
+  std::string name;    // of its file, without folder and ending
+  std::string script;  // gnuplot's, complete but for where the picture goes
+};
+std::vector<Plot> MakePlots(const std::vector<ResultRow>& rows);
+
+// Writes each plot's script and picture into the folder, which is made where it
+// is absent. Errors: a folder that cannot be written, no gnuplot.
+absl::Status WritePlots(const std::vector<Plot>& plots,
+                        const std::string& folder);
+
+}  // namespace subgen

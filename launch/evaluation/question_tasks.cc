@@ -1,0 +1,182 @@
+// The tasks passkey and lines: is the right number found?
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/base/status_macros.h"
+#include "launch/evaluation/bench.h"
+#include "launch/evaluation/questions.h"
+
+namespace subgen {
+namespace {
+
+// Answers counted under several headings, in the order of their names' first
+// use.
+class Tally {
+ public:
+  void Add(const std::string& metric, bool right, double bytes_per_head) {
+    auto [found, fresh] = counts_.try_emplace(metric);
+    if (fresh) order_.push_back(metric);
+    found->second.right += right;
+    found->second.asked += 1;
+    found->second.bytes += bytes_per_head;
+  }
+  std::vector<ResultRow> Rows(const Bench& bench, const Setup& setup,
+                              const std::string& task) const {
+    std::vector<ResultRow> rows;
+    for (const std::string& metric : order_) {
+      const Count& count = counts_.at(metric);
+      ResultRow row = bench.Row(setup, task,
+                                count.bytes / static_cast<double>(count.asked));
+      row.metric = metric;
+      row.estimate = ShareEstimate(count.right, count.asked);
+      rows.push_back(row);
+    }
+    return rows;
+  }
+
+ private:
+  struct Count {
+    int64_t right = 0, asked = 0;
+    double bytes = 0.0;
+  };
+  std::map<std::string, Count> counts_;
+  std::vector<std::string> order_;
+};
+
+// A greedy answer in a new slot 0, and the bytes held after it.
+struct Answer {
+  std::string text;
+  double bytes_per_head = 0.0;
+};
+absl::StatusOr<Answer> Ask(const Bench& bench, Engine& engine,
+                           std::vector<int> prompt, int64_t max_tokens) {
+  GenerationRequest request;
+  request.prompt = std::move(prompt);
+  request.max_tokens = static_cast<int>(max_tokens);
+  ASSIGN_OR_RETURN(const int slot, engine.scheduler().Open());
+  ASSIGN_OR_RETURN(GenerationResult result,
+                   engine.scheduler().Generate(slot, std::move(request)));
+  const double bytes = bench.BytesPerHead(engine);
+  engine.scheduler().Close(slot);
+  return Answer{std::move(result.text), bytes};
+}
+
+constexpr int64_t kPasskeyAnswer = 8;  // tokens: a blank, five digits, an end
+
+struct PasskeyItem {
+  int64_t length = 0;
+  double depth = 0.0;
+  Draw draw;
+};
+
+absl::Status AskPasskey(const Bench& bench, const Setup& setup, Engine& engine,
+                        const PasskeyItem& item, Tally* tally) {
+  const Passkey passkey = DrawPasskey(item.draw);
+  ASSIGN_OR_RETURN(std::vector<int> prose,
+                   Excerpt(bench.texts, item.length, item.draw));
+  ASSIGN_OR_RETURN(std::vector<int> prompt,
+                   PasskeyPrompt(passkey, std::move(prose), item.depth,
+                                 item.length, *bench.model.tokenizer));
+  ASSIGN_OR_RETURN(const Answer answer,
+                   Ask(bench, engine, std::move(prompt), kPasskeyAnswer));
+  const bool right = StartsWithNumber(answer.text, passkey.number);
+  const double bytes = answer.bytes_per_head;
+  tally->Add("accuracy", right, bytes);
+  tally->Add(absl::StrCat("accuracy at ", item.length, " tokens"), right,
+             bytes);
+  tally->Add(absl::StrCat("accuracy at depth ", item.depth), right, bytes);
+  bench.on_run(setup.name);
+  return absl::OkStatus();
+}
+
+// The questions of one number of lines, as tokens.
+struct LinesItems {
+  std::vector<std::vector<int>> prompts;
+  std::vector<int> numbers;
+  int64_t longest = 0, mean = 0;  // tokens
+};
+
+absl::StatusOr<LinesItems> DrawLinesItems(const Bench& bench, int64_t lines,
+                                          int64_t seed) {
+  const Tokenizer& tokenizer = *bench.model.tokenizer;
+  ASSIGN_OR_RETURN(const ChatTemplate chat,
+                   ChatTemplate::Make(bench.config.chat,
+                                      tokenizer.vocabulary().chat_template));
+  LinesItems items;
+  for (int64_t i = 0; i < bench.plan.lines.questions; ++i) {
+    const LinesQuestion question = DrawLines(
+        lines, {static_cast<uint64_t>(seed), i, static_cast<int>(lines)});
+    ASSIGN_OR_RETURN(std::vector<int> prompt,
+                     EncodeChat(tokenizer, chat,
+                                {{ChatMessage::Role::kUser, question.prompt}}));
+    const int64_t length = static_cast<int64_t>(prompt.size());
+    items.longest = std::max(items.longest, length);
+    items.mean += length;
+    items.numbers.push_back(question.number);
+    items.prompts.push_back(std::move(prompt));
+  }
+  items.mean /= bench.plan.lines.questions;
+  return items;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ResultRow>> MeasurePasskey(const Bench& bench,
+                                                      const Setup& setup) {
+  const PasskeyPlan& plan = bench.plan.passkey;
+  Tally tally;
+  for (const int64_t seed : bench.plan.seeds) {
+    int64_t item = 0;
+    for (const int64_t length : plan.lengths) {
+      RunShape shape;
+      shape.prompt_tokens = length;
+      shape.context_tokens = length + kPasskeyAnswer + 1;
+      shape.seed = seed;
+      const auto ask_all = [&](Engine& engine) -> absl::Status {
+        for (const double depth : plan.depths) {
+          for (int64_t i = 0; i < plan.questions; ++i) {
+            const Draw draw = {static_cast<uint64_t>(seed), item++, 0};
+            RETURN_IF_ERROR(AskPasskey(bench, setup, engine,
+                                       {length, depth, draw}, &tally));
+          }
+        }
+        return absl::OkStatus();
+      };
+      RETURN_IF_ERROR(bench.With(setup, shape, ask_all));
+    }
+  }
+  return tally.Rows(bench, setup, "passkey");
+}
+
+absl::StatusOr<std::vector<ResultRow>> MeasureLines(const Bench& bench,
+                                                    const Setup& setup) {
+  const LinesPlan& plan = bench.plan.lines;
+  Tally tally;
+  for (const int64_t seed : bench.plan.seeds) {
+    for (const int64_t lines : plan.lines) {
+      ASSIGN_OR_RETURN(const LinesItems items,
+                       DrawLinesItems(bench, lines, seed));
+      RunShape shape;
+      shape.prompt_tokens = items.mean;
+      shape.context_tokens = items.longest + plan.max_tokens + 1;
+      shape.seed = seed;
+      const auto ask_all = [&](Engine& engine) -> absl::Status {
+        for (size_t i = 0; i < items.prompts.size(); ++i) {
+          ASSIGN_OR_RETURN(
+              const Answer answer,
+              Ask(bench, engine, items.prompts[i], plan.max_tokens));
+          tally.Add(absl::StrCat("accuracy of ", lines, " lines"),
+                    EndsWithNumber(answer.text, items.numbers[i]),
+                    answer.bytes_per_head);
+          bench.on_run(setup.name);
+        }
+        return absl::OkStatus();
+      };
+      RETURN_IF_ERROR(bench.With(setup, shape, ask_all));
+    }
+  }
+  return tally.Rows(bench, setup, "lines");
+}
+
+}  // namespace subgen

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Runs subgen_evaluate as people do: right, and with mistakes.
+
+usage: evaluate_test.py BUILD_FOLDER [unittest arguments]
+"""
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = os.path.abspath(sys.argv.pop(1))
+EVALUATE = os.path.join(BUILD, "subgen_evaluate")
+TIME_LIMIT = 180.0
+
+# mpirun as root, in containers and on one core.
+ENVIRONMENT = {name: value for name, value in os.environ.items()
+               if not name.startswith(("SUBGEN_", "OMPI_", "PMIX_"))}
+ENVIRONMENT.update({
+    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"})
+
+PLAN = """
+tasks: [copy, perplexity, passkey, lines, attention]
+budgets: [0.25, 0.5]
+chunk: 16
+policies:
+  - {name: exact, cache.policy: exact}
+  - {name: window, cache.policy: window}
+  - {name: sub gen, cache.policy: subgen}
+copy: {pairs: 2, tokens_a: 32, tokens_b: 64}
+perplexity: {texts: 2, prefix: 80, tokens: 120, buckets: 2}
+passkey: {lengths: 200, depths: 0.5, questions: 2}
+lines: {lines: 1, questions: 1, max_tokens: 4}
+attention: {texts: 2, prefix: 80, tokens: 90}
+"""
+FIELDS = {"task", "metric", "policy", "mode", "budget_fraction",
+          "bytes_per_head", "value", "low", "high", "n"}
+
+
+def run(command):
+    return subprocess.run(command, capture_output=True, timeout=TIME_LIMIT,
+                          env=ENVIRONMENT)
+
+
+class EvaluateTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.model = os.path.join(cls.folder.name, "toy.gguf")
+        subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
+                        cls.model], check=True)
+        words = ("one two three four five six seven eight nine ten " * 60)
+        for name in ("a.txt", "b.txt"):
+            with open(cls.path(name), "w") as file:
+                file.write(words if name == "a.txt" else words[::-1])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder.name, name)
+
+    def command(self, *arguments, plan=PLAN):
+        with open(self.path("plan.yaml"), "w") as file:
+            file.write(plan)
+        return [EVALUATE, "--plan", self.path("plan.yaml"), "--model",
+                self.model, "--set", "cache.recent_tokens=8", "--set",
+                "context_tokens=700", "--set",
+                "threads=1", "--texts", self.path("a.txt"),
+                self.path("b.txt"), *arguments]
+
+    def rows(self, command):
+        path = self.path("rows.json")
+        result = run(command + ["--output", path])
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        with open(path) as file:
+            return json.load(file), result
+
+    def assert_refused(self, command, *words):
+        for ranks in ([], ["mpirun", "-n", "2"]):
+            result = run(ranks + command)
+            error = result.stderr.decode(errors="replace")
+            ours = [line for line in error.splitlines()
+                    if line.startswith("subgen: ")]
+            self.assertEqual(len(ours), 1, error)
+            self.assertEqual(result.returncode, 1, error)
+            for word in words:
+                self.assertIn(word, ours[0])
+
+    def test_every_task_for_every_policy_mode_and_budget(self):
+        rows, result = self.rows(self.command())
+        for row in rows:
+            self.assertEqual(set(row), FIELDS)
+            self.assertGreater(row["bytes_per_head"], 0)
+            if row["low"] is not None:
+                self.assertLessEqual(row["low"], row["value"])
+                self.assertLessEqual(row["value"], row["high"])
+        kinds = {(row["policy"], row["mode"], row["budget_fraction"])
+                 for row in rows}
+        self.assertEqual(kinds, {("exact", "exact", 1)} | {
+            (policy, mode, budget) for policy in ("window", "sub gen")
+            for mode in ("once", "stream") for budget in (0.25, 0.5)})
+        self.assertEqual({row["task"] for row in rows},
+                         {"copy", "perplexity", "passkey", "lines",
+                          "attention"})
+        table = result.stdout.decode()
+        for word in ("copy: perplexity", "bytes/head", "sub gen", "25 %"):
+            self.assertIn(word, table)
+
+    def test_two_ranks_say_what_one_says(self):
+        plan = PLAN.replace("tasks: [copy, perplexity, passkey, lines, "
+                            "attention]", "tasks: [copy, attention]")
+        one, _ = self.rows(self.command(plan=plan))
+        two, _ = self.rows(["mpirun", "-n", "2"] + self.command(plan=plan))
+        self.assertEqual(len(one), len(two))
+        for a, b in zip(one, two):
+            self.assertAlmostEqual(b["value"], a["value"],
+                                   delta=0.01 * abs(a["value"]) + 1e-3)
+            self.assertEqual({**a, "value": 0, "low": 0, "high": 0},
+                             {**b, "value": 0, "low": 0, "high": 0})
+
+    def test_csv_and_markdown(self):
+        plan = PLAN.replace("tasks: [", "tasks: [copy] # ")
+        path = self.path("rows.csv")
+        result = run(self.command("--output", path, plan=plan))
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        with open(path) as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(len(rows), 2 * (1 + 2 * 2 * 2))
+        path = self.path("rows.md")
+        self.assertEqual(run(self.command("--output", path,
+                                          plan=plan)).returncode, 0)
+        with open(path) as file:
+            self.assertIn("| window | once | 25 % |", file.read())
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_plots(self):
+        plan = PLAN.replace("tasks: [", "tasks: [copy] # ")
+        folder = self.path("plots")
+        result = run(self.command("--plot", folder, plan=plan))
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        with open(os.path.join(folder, "copy_perplexity_once.png"),
+                  "rb") as file:
+            self.assertEqual(file.read(4), b"\x89PNG")
+
+    def test_mistakes(self):
+        self.assert_refused([EVALUATE, "--model", self.model], "--plan")
+        self.assert_refused([EVALUATE, "--plan", "/nowhere.yaml"],
+                            "/nowhere.yaml")
+        self.assert_refused(self.command(plan=PLAN + "tusks: copy\n"),
+                            "plan.yaml", "tusks")
+        self.assert_refused(
+            self.command(plan=PLAN.replace("cache.policy: window",
+                                           "cache.policy: windw")),
+            "policy window", "windw")
+        self.assert_refused(self.command("--output", "rows.txt"), ".json")
+        self.assert_refused(self.command("--output", "/nowhere/rows.md"),
+                            "/nowhere")
+        self.assert_refused(self.command("--texts", "/nowhere.txt"),
+                            "/nowhere.txt")
+        self.assert_refused(
+            self.command(plan=PLAN.replace("tokens_b: 64",
+                                           "tokens_b: 800")), "700")
+        self.assert_refused(
+            self.command(plan=PLAN.replace("[0.25, 0.5]", "[0.01]")),
+            "budget")
+
+
+if __name__ == "__main__":
+    unittest.main()
