@@ -40,11 +40,13 @@ struct AttentionMassTask {
   Vector<float> mass;                 // [rows]
 };
 
-// squared_j = |point - row_j|^2
+// squared_j = |point - row_j|^2, or of their directions: both scaled to length
+// 1 (what is zero stays zero), so that squared_j = 2 - 2 cos(point, row_j).
 struct DistanceTask {
   Vector<const float> point;  // [dim]
   Rows rows;                  // [rows, dim]
   Vector<float> squared;      // [rows]
+  bool directions = false;
 };
 
 class Backend {

@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "engine/cache/nearest_two.h"
+#include "engine/cache/neighbors.h"
 #include "engine/cache/query_ring.h"
 #include "kernels/base/status_macros.h"
 
@@ -74,6 +74,19 @@ absl::Status CheckShared(const CacheConfig& config, const CacheShape& shape) {
   if (config.when != "stream" && config.when != "once") {
     return Illegal("when", config.when, "stream or once");
   }
+  if (config.head_budgets != "auto" && config.head_budgets != "equal" &&
+      config.head_budgets != "spread") {
+    return Illegal("head_budgets", config.head_budgets,
+                   "auto, equal or spread");
+  }
+  const bool streaming =
+      config.policy == "subgen" && config.subgen.mode == "streaming";
+  if (config.head_budgets == "spread" &&
+      (config.policy == "kivi" || streaming)) {
+    return Illegal(
+        "head_budgets", config.head_budgets,
+        "equal or auto, with kivi and cache.subgen.mode = streaming");
+  }
   if (config.kivi.exact_tokens < 1) {
     return Illegal("kivi.exact_tokens", config.kivi.exact_tokens, "1 or more");
   }
@@ -105,6 +118,44 @@ int64_t RowsIn(int64_t bytes, int64_t exact, const CacheConfig& config,
   return exact + (bytes - exact * exact_cost) / RowCost(config, layout);
 }
 
+bool IsKCenter(const CacheConfig& config) {
+  return config.policy == "subgen" && config.subgen.mode == "k_center";
+}
+
+// Bytes of a centre's neighbour and alignment.
+int64_t NeighborCost(const SubgenConfig& config) {
+  return sizeof(Neighbor) +
+         (config.distinctiveness_exponent != 0 ? sizeof(float) : 0);
+}
+
+// Of its count and log-weight.
+int64_t CountCost(const SubgenConfig& config) {
+  return config.count_exponent != 0.0 ? sizeof(int32_t) + sizeof(float) : 0;
+}
+
+// A row, and a share of the others.
+int64_t RowsOfShare(int64_t rows, double share) {
+  return 1 + static_cast<int64_t>(static_cast<double>(rows - 1) * share);
+}
+
+// While all tokens fit, every head may hold `rows`; then its share. The mean
+// over all heads of the model is `rows` at most.
+std::vector<HeadLimits> PlanLimits(const CacheShape& shape, int64_t rows) {
+  std::vector<HeadLimits> all = {
+      {0, std::vector<int64_t>(shape.kv_heads, rows)}};
+  if (rows == 0) return all;
+  int64_t after = rows;
+  for (const HeadShares& step : shape.head_shares) {
+    SUBGEN_CHECK(static_cast<int>(step.shares.size()) == shape.kv_heads);
+    all.push_back({after, {}});
+    for (const double share : step.shares) {
+      all.back().rows.push_back(RowsOfShare(rows, share));
+    }
+    after = RowsOfShare(rows, step.most);
+  }
+  return all;
+}
+
 // The part of a token shard in a whole.
 int64_t Share(int64_t whole, const CacheShape& shape, int token_shard) {
   const int64_t shards = shape.token_shards, rest = whole % shards;
@@ -120,6 +171,11 @@ bool TurnsRows(const CacheConfig& config) {
   return config.row_format == "q4" || config.row_format == "q3";
 }
 
+bool SharesBySpread(const CacheConfig& config) {
+  if (config.head_budgets != "auto") return config.head_budgets == "spread";
+  return IsKCenter(config);
+}
+
 int64_t RowCost(const CacheConfig& config, RowLayout layout) {
   const int64_t row = 2 * layout.row_bytes();
   if (config.policy == "heavy_hitter") {
@@ -128,16 +184,19 @@ int64_t RowCost(const CacheConfig& config, RowLayout layout) {
   if (config.policy == "key_diff") {
     return row + sizeof(float) + sizeof(double);  // norm, alignment
   }
-  if (config.policy == "subgen" && config.subgen.mode == "k_center") {
-    const int64_t bias =
-        config.subgen.count_exponent != 0.0 ? sizeof(float) : 0;
-    return row + bias + sizeof(int32_t) + sizeof(NearestTwo);  // with the count
+  if (IsKCenter(config)) {
+    return row + NeighborCost(config.subgen) + CountCost(config.subgen);
   }
   return row;
 }
 
 int64_t FixedCost(const CacheConfig& config, const CacheShape& shape) {
   if (config.policy == "key_diff") return shape.head_dim * sizeof(double);
+  if (IsKCenter(config)) {  // the token at hand, the mean key
+    const bool mean = config.subgen.distinctiveness_exponent != 0;
+    return NeighborCost(config.subgen) +
+           (mean ? shape.head_dim * sizeof(double) : 0);
+  }
   if (config.policy == "snap_kv") {
     return QueryRing::Bytes(QueryRing::Tokens(config.recent_tokens),
                             shape.group, shape.head_dim);
@@ -190,8 +249,9 @@ int64_t SketchRows(const CacheConfig& config, const CacheShape& shape,
   return rows - window;
 }
 
-absl::StatusOr<CachePlan> PlanCache(const CacheConfig& config,
-                                    const CacheShape& shape) {
+// All but the limits.
+static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
+                                          const CacheShape& shape) {
   ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(config, shape));
   CachePlan plan;
   plan.layout = LayoutOf(config, shape);
@@ -229,6 +289,19 @@ absl::StatusOr<CachePlan> PlanCache(const CacheConfig& config,
         "ranks.token_block or ranks.token_shards"));
   }
   plan.sketch_rows = SketchRows(config, shape, rows, shape.token_shard);
+  return plan;
+}
+
+const HeadLimits& CachePlan::LimitsAt(int64_t entered) const {
+  size_t step = 0;
+  while (step + 1 < limits.size() && limits[step + 1].after < entered) ++step;
+  return limits[step];
+}
+
+absl::StatusOr<CachePlan> PlanCache(const CacheConfig& config,
+                                    const CacheShape& shape) {
+  ASSIGN_OR_RETURN(CachePlan plan, PlanRows(config, shape));
+  plan.limits = PlanLimits(shape, plan.sketch_rows);
   return plan;
 }
 

@@ -95,6 +95,19 @@ std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
 
 void CachePolicy::Observe(const LayerStep&, Vector<const float>) {}
 
+// FNV-1a: as long as a fingerprint is, whatever the number of heads.
+static uint64_t Digest(const std::vector<HeadLimits>& limits) {
+  uint64_t digest = 0xcbf29ce484222325;
+  const auto add = [&](int64_t number) {
+    digest = (digest ^ static_cast<uint64_t>(number)) * 0x100000001b3;
+  };
+  for (const HeadLimits& step : limits) {
+    add(step.after);
+    for (const int64_t rows : step.rows) add(rows);
+  }
+  return digest;
+}
+
 SketchPolicyOptions PolicySetup::Options(absl::string_view fingerprint) const {
   const WindowShape& window = plan.window;
   SketchPolicyOptions options;
@@ -104,7 +117,8 @@ SketchPolicyOptions PolicySetup::Options(absl::string_view fingerprint) const {
       shape.first_kv_head, "+", shape.kv_heads, ", token shard ",
       shape.token_shard, "/", shape.token_shards, " block ", shape.token_block,
       ", sinks ", window.sink_tokens, " recent ", window.recent_tokens,
-      " sketch ", plan.sketch_rows);
+      " sketch ", plan.sketch_rows, " limits ",
+      absl::Hex(Digest(plan.limits), absl::kZeroPad16));
   absl::StrAppend(&options.fingerprint, " exact ", window.exact_tokens,
                   " seed ", config.seed, " ", config.when);
   options.shape = shape;

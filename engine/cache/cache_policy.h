@@ -59,6 +59,14 @@ struct CacheStats {
 };
 
 // What a policy must know of where it stands.
+// What each KV head may hold outside its window, against the mean over all KV
+// heads of the model, while a sequence has at most `most` times as many tokens
+// there as that mean.
+struct HeadShares {
+  double most = 1.0;           // > 1
+  std::vector<double> shares;  // [kv_heads], none over `most`
+};
+
 struct CacheShape {
   int layer = 0;
   int kv_heads = 0;       // of this rank
@@ -69,8 +77,9 @@ struct CacheShape {
   int token_shards = 1;
   int token_shard = 0;
   int64_t token_block = 16;
-  int64_t context_tokens = 0;  // longest sequence
-  Rotary rotary;               // for policies that re-index positions
+  int64_t context_tokens = 0;           // longest sequence
+  Rotary rotary;                        // for policies that re-index positions
+  std::vector<HeadShares> head_shares;  // ascending; empty: all heads alike
 };
 
 class CachePolicy {
@@ -105,6 +114,9 @@ bool TurnsRows(const CacheConfig& config);
 // more row do not fit; recent tokens of `window` are what sinks leave of it.
 absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
                                    const CacheShape& shape);
+
+// Whether head_shares are to follow the spread of keys (cache.head_budgets).
+bool SharesBySpread(const CacheConfig& config);
 
 // Tasks for the attention of each token to its own chunk, merged into `out`.
 std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,

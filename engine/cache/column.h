@@ -40,6 +40,13 @@ class Column {
     size_ = size;
   }
 
+  // From now on; frees what is over it. The size is at most that.
+  void SetLimit(int64_t limit) {
+    SUBGEN_CHECK(size_ <= limit, size_, " over ", limit);
+    limit_ = limit;
+    if (data_.size() > limit * width_) Reallocate(limit);
+  }
+
   void Save(ByteWriter* out) const {
     out->Put(size_);
     out->PutAll(Vector<const T>(data_.data(), size_ * width_));
@@ -64,7 +71,8 @@ class Column {
   }
   void Reallocate(int64_t rows) {
     Buffer<T> grown(rows * width_);
-    if (size_ > 0) std::memcpy(grown.data(), data_.data(), data_.bytes());
+    const int64_t kept = std::min(grown.bytes(), data_.bytes());
+    if (kept > 0) std::memcpy(grown.data(), data_.data(), kept);
     data_ = std::move(grown);
   }
 

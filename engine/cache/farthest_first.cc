@@ -7,21 +7,6 @@
 namespace subgen {
 namespace {
 
-// Distances of one row to all, in pieces that a backend can share out.
-void DistancesTo(const Rows& rows, int64_t row, Backend& backend,
-                 Vector<float> squared) {
-  constexpr int64_t kPiece = 1024;
-  std::vector<float> point(rows.dim);
-  DecodeRow(rows.format, rows.row(row), point);
-  std::vector<DistanceTask> tasks;
-  for (int64_t first = 0; first < rows.count; first += kPiece) {
-    const int64_t count = std::min(kPiece, rows.count - first);
-    const Rows piece = {rows.format, rows.row(first), count, rows.dim};
-    tasks.push_back({point, piece, squared.subspan(first, count)});
-  }
-  backend.Distances(tasks);
-}
-
 // Centres in ascending order of rows, with the sizes of their clusters.
 Centers Sorted(const std::vector<int64_t>& chosen,
                const std::vector<int32_t>& owner) {
@@ -41,27 +26,39 @@ Centers Sorted(const std::vector<int64_t>& chosen,
 
 }  // namespace
 
-Centers FarthestFirst(const Rows& rows, int64_t k, Backend& backend) {
+Centers FarthestFirst(const FarthestFirstRows& rows, int64_t k) {
   SUBGEN_CHECK(rows.count >= 1 && k >= 1);
+  const auto weight = [&](int64_t i) {
+    return rows.weights.empty() ? 1.0f : rows.weights[i];
+  };
   std::vector<float> nearest(rows.count,
                              std::numeric_limits<float>::infinity());
   std::vector<float> squared(rows.count);
   std::vector<int32_t> owner(rows.count, 0);
   std::vector<int64_t> chosen;
   int64_t next = 0;
+  for (int64_t i = 1; i < rows.count; ++i) {
+    if (weight(i) > weight(next)) next = i;
+  }
+  float farthest = 0.0f;
   do {
     const int32_t center = static_cast<int32_t>(chosen.size());
-    DistancesTo(rows, next, backend, squared);
+    rows.distances_of(next, squared);
     for (int64_t i = 0; i < rows.count; ++i) {
       if (!(squared[i] < nearest[i])) continue;
       nearest[i] = squared[i];
       owner[i] = center;
     }
-    nearest[next] = -1.0f;  // never chosen again
+    nearest[next] = 0.0f;  // never chosen again
     owner[next] = center;
     chosen.push_back(next);
-    next = std::max_element(nearest.begin(), nearest.end()) - nearest.begin();
-  } while (static_cast<int64_t>(chosen.size()) < k && nearest[next] > 0.0f);
+    farthest = 0.0f;
+    for (int64_t i = 0; i < rows.count; ++i) {
+      if (!(weight(i) * nearest[i] > farthest)) continue;
+      farthest = weight(i) * nearest[i];
+      next = i;
+    }
+  } while (static_cast<int64_t>(chosen.size()) < k && farthest > 0.0f);
   return Sorted(chosen, owner);
 }
 

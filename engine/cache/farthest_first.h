@@ -1,20 +1,32 @@
 // Greedy k-center (Gonzalez 1985): the next centre is the row farthest from all
-// centres so far. Its radius is at most twice the smallest possible.
+// centres so far. Where rows weigh alike, the radius of the clusters is at most
+// twice the smallest possible.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <vector>
 
-#include "kernels/backend.h"
+#include "kernels/memory/view.h"
 
 namespace subgen {
 
+struct FarthestFirstRows {
+  int64_t count = 0;  // >= 1
+  // A row is as far as its squared distance times its weight, [count], none
+  // negative; empty: all 1.
+  Vector<const float> weights;
+  // Squared distances of a row to all, [count].
+  std::function<void(int64_t row, Vector<float> squared)> distances_of;
+};
+
 struct Centers {
-  std::vector<int64_t> rows;    // ascending; row 0 is the first one chosen
+  std::vector<int64_t> rows;    // ascending
   std::vector<int32_t> counts;  // rows nearest to each, itself included
 };
 
-// At most k centres, k >= 1; fewer where the rest are copies of centres.
-// O(rows k dim). rows.count >= 1.
-Centers FarthestFirst(const Rows& rows, int64_t k, Backend& backend);
+// At most k centres, k >= 1; fewer where the rest are copies of centres or
+// weigh nothing. The first is the heaviest row. k distance passes.
+Centers FarthestFirst(const FarthestFirstRows& rows, int64_t k);
 
 }  // namespace subgen

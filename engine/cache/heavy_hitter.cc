@@ -8,11 +8,11 @@ namespace {
 
 class HeavyHitterSketch final : public Sketch {
  public:
-  HeavyHitterSketch(const SketchPlace& place, int64_t limit)
-      : limit_(limit),
-        store_(place.layout, limit),
-        scores_(limit),
-        positions_(limit) {}
+  explicit HeavyHitterSketch(const SketchPlace& place)
+      : limit_(place.rows),
+        store_(place.layout, limit_),
+        scores_(limit_),
+        positions_(limit_) {}
 
   void Insert(const LeavingTokens& tokens, Matrix<const float>) override {
     for (int64_t i = 0; i < tokens.count(); ++i) {
@@ -30,6 +30,21 @@ class HeavyHitterSketch final : public Sketch {
       scores_[row] = tokens.scores[i];
       positions_[row] = position;
     }
+  }
+
+  void SetLimit(int64_t rows) override {
+    while (store_.size() > rows) {
+      const int64_t lowest = Lowest(), last = store_.size() - 1;
+      store_.Remove(lowest);
+      scores_[lowest] = scores_[last];
+      positions_[lowest] = positions_[last];
+      scores_.Resize(last);
+      positions_.Resize(last);
+    }
+    limit_ = rows;
+    store_.SetLimit(rows);
+    scores_.SetLimit(rows);
+    positions_.SetLimit(rows);
   }
 
   void AddRows(std::vector<WeightedRows>* out) const override {
@@ -79,9 +94,8 @@ class HeavyHitterSketch final : public Sketch {
 MadePolicy MakeHeavyHitter(const PolicySetup& setup) {
   SketchPolicyOptions options = setup.Options("heavy_hitter");
   options.plan.window.scored = true;
-  options.make_sketch = [limit =
-                             setup.plan.sketch_rows](const SketchPlace& place) {
-    return std::make_unique<HeavyHitterSketch>(place, limit);
+  options.make_sketch = [](const SketchPlace& place) {
+    return std::make_unique<HeavyHitterSketch>(place);
   };
   return std::make_unique<SketchPolicy>(std::move(options), *setup.backend);
 }

@@ -23,12 +23,12 @@ namespace {
 
 class KeyDiffSketch final : public Sketch {
  public:
-  KeyDiffSketch(const SketchPlace& place, int64_t limit)
+  explicit KeyDiffSketch(const SketchPlace& place)
       : place_(place),
-        limit_(limit),
-        store_(place.layout, limit),
-        norms_(limit),
-        alignments_(limit),
+        limit_(place.rows),
+        store_(place.layout, limit_),
+        norms_(limit_),
+        alignments_(limit_),
         sum_(place.layout.head_dim) {
     sum_.Resize(place.layout.head_dim);
   }
@@ -44,6 +44,7 @@ class KeyDiffSketch final : public Sketch {
   void Insert(const LeavingTokens& tokens,
               Matrix<const float> squared) override;
   void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override;
+  void SetLimit(int64_t rows) override;
 
   void AddRows(std::vector<WeightedRows>* out) const override {
     out->push_back(store_.View());
@@ -71,7 +72,7 @@ class KeyDiffSketch final : public Sketch {
   // Of every row, from the sum.
   std::vector<double> Alignments() const;
   // Adds the token's cosines, at squared distances [limit] from the rows; then
-  // the most aligned goes. Returns the row that the token took, or `limit`.
+  // the most aligned goes. Returns the row that the token took, or limit_.
   int64_t Exchange(EncodedRow token, const Key& key,
                    Vector<const float> squared);
 
@@ -173,6 +174,24 @@ int64_t KeyDiffSketch::Exchange(EncodedRow token, const Key& key,
   return worst;
 }
 
+void KeyDiffSketch::SetLimit(int64_t rows) {
+  const std::vector<double> all = Alignments();
+  std::vector<double> scores;
+  for (const double alignment : all) scores.push_back(-alignment);
+  int64_t kept = 0;
+  for (const int64_t best : BestRows(scores, rows)) {
+    norms_[kept] = norms_[best];
+    store_.Set(kept++, store_.row(best));
+  }
+  store_.Resize(kept);
+  norms_.Resize(kept);
+  alignments_.Resize(0);
+  limit_ = rows;
+  store_.SetLimit(rows);
+  norms_.SetLimit(rows);
+  alignments_.SetLimit(rows);
+}
+
 void KeyDiffSketch::InsertPrompt(const LeavingTokens& tokens, Backend&) {
   for (int64_t i = 0; i < tokens.count(); ++i) {
     AddToSum(Decode(tokens.keys.row(i)));
@@ -217,9 +236,8 @@ absl::Status KeyDiffSketch::Load(ByteReader* in, int64_t entered) {
 
 MadePolicy MakeKeyDiff(const PolicySetup& setup) {
   SketchPolicyOptions options = setup.Options("key_diff");
-  options.make_sketch = [limit =
-                             setup.plan.sketch_rows](const SketchPlace& place) {
-    return std::make_unique<KeyDiffSketch>(place, limit);
+  options.make_sketch = [](const SketchPlace& place) {
+    return std::make_unique<KeyDiffSketch>(place);
   };
   return std::make_unique<SketchPolicy>(std::move(options), *setup.backend);
 }

@@ -28,12 +28,8 @@ LeavingTokens LeavingBatch::View(RowLayout layout, bool points) {
   view.values = {layout.format, values_.data(), size(), layout.head_dim};
   view.scores = scores_;
   if (!points) return view;
-  points_.resize(size() * layout.head_dim);
-  const Matrix<float> all(points_.data(), size(), layout.head_dim);
-  for (int64_t i = 0; i < size(); ++i) {
-    DecodeRow(layout.format, view.keys.row(i), all.row(i));
-  }
-  view.points = all;
+  points_.resize(2 * size() * layout.head_dim);
+  view.Decode(points_);
   return view;
 }
 

@@ -15,6 +15,17 @@ void RowStore::Resize(int64_t rows) {
   if (has_values_) values_.Resize(rows);
 }
 
+void RowStore::SetLimit(int64_t limit) {
+  keys_.SetLimit(limit);
+  if (has_values_) values_.SetLimit(limit);
+}
+
+void RowStore::Remove(int64_t i) {
+  const int64_t last = size() - 1;
+  if (i != last) Set(i, row(last));
+  Resize(last);
+}
+
 void RowStore::Set(int64_t i, EncodedRow row) {
   const int64_t bytes = layout_.row_bytes();
   if (i == size()) {

@@ -37,6 +37,10 @@ class RowStore {
   int64_t bytes() const { return keys_.bytes() + values_.bytes(); }
 
   void Resize(int64_t rows);
+  // As Column.
+  void SetLimit(int64_t limit);
+  // The last row takes the place of one that goes.
+  void Remove(int64_t i);
   // Row i <= size(); i == size() appends. `row` may be of this store.
   void Set(int64_t i, EncodedRow row);
   void Encode(int64_t i, Vector<const float> key, Vector<const float> value);

@@ -58,6 +58,10 @@ absl::Status SketchPolicy::LoadSlot(absl::string_view saved, Slot* slot) const {
   for (Head& head : slot->heads) {
     RETURN_IF_ERROR(head.window.Load(&in, next));
     if (head.sketch == nullptr) continue;
+    const HeadLimits& limits = options_.plan.LimitsAt(head.window.left());
+    if (limits.after > 0) {
+      head.sketch->SetLimit(limits.rows[&head - slot->heads.data()]);
+    }
     RETURN_IF_ERROR(head.sketch->Load(&in, head.window.left()));
   }
   return CheckSaved(in.left() == 0, "what follows the end");

@@ -16,10 +16,12 @@ struct LeavingTokens {
   Vector<const int64_t> positions;
   Rows keys, values;
   Vector<const float> scores;
-  Matrix<const float> points;  // the keys as floats
+  Matrix<const float> points, value_points;  // the keys and values as floats
 
   int64_t count() const { return keys.count; }
   EncodedRow row(int64_t i) const { return {keys.row(i), values.row(i)}; }
+  // Sets the points; they lie in `out`, [2 * count * head_dim] or more.
+  void Decode(Vector<float> out);
   // Without points.
   LeavingTokens Part(int64_t first, int64_t count) const;
 };
@@ -27,6 +29,7 @@ struct LeavingTokens {
 // What a sketch must know of where it stands.
 struct SketchPlace {
   RowLayout layout;
+  int64_t rows = 0;  // that it may hold, until SetLimit
   uint64_t seed = 0;
   int layer = 0;
   int head = 0;  // of the model
@@ -49,6 +52,9 @@ class Sketch {
   // The queries of the next tokens, before these leave the window or even enter
   // it: [tokens * group, head_dim] and [tokens * group].
   virtual void Observe(Matrix<const float>, Vector<const float>) {}
+  // From now on it may hold so many rows, >= 1: the worst go. Never called of
+  // sketches for which all heads must be alike (cache.head_budgets).
+  virtual void SetLimit(int64_t rows);
   // Takes in, at once, what left the window of a prompt that was kept whole
   // (cache.when: once); nothing was inserted before. Default: as a stream.
   virtual void InsertPrompt(const LeavingTokens& tokens, Backend& backend);

@@ -35,8 +35,9 @@ SketchPolicy::Slot SketchPolicy::NewSlot(bool whole) const {
   Slot slot;
   slot.whole = whole;
   for (int head = 0; head < shape.kv_heads; ++head) {
-    const SketchPlace place = {options_.plan.layout, options_.seed, shape.layer,
-                               shape.first_kv_head + head, &backend_};
+    const SketchPlace place = {
+        options_.plan.layout, options_.plan.limits[0].rows[head], options_.seed,
+        shape.layer,          shape.first_kv_head + head,         &backend_};
     slot.heads.push_back(
         {RecentWindow(window, options_.plan.layout),
          options_.make_sketch ? options_.make_sketch(place) : nullptr});
@@ -249,6 +250,9 @@ void SketchPolicy::Compress(Slot* slot) {
     }
     evict(slot->next_position);
     if (leaving.size() == 0) continue;
+    const int64_t at = &head - slot->heads.data();
+    const HeadLimits& limits = plan.LimitsAt(leaving.size());
+    if (limits.after > 0) head.sketch->SetLimit(limits.rows[at]);
     head.sketch->InsertPrompt(leaving.View(plan.layout, false), backend_);
   }
   slot->whole = false;
@@ -257,6 +261,7 @@ void SketchPolicy::Compress(Slot* slot) {
 void SketchPolicy::Evict(int64_t next_position, Slot* slot, Leaving* leaving) {
   std::vector<Head>& heads = slot->heads;
   while (!heads.empty() && heads[0].window.HasLeaving(next_position)) {
+    SetLimits(slot, leaving);
     for (size_t i = 0; i < heads.size(); ++i) {
       if (heads[i].sketch != nullptr) {
         leaving->heads[i].Add(heads[i].window.Front(), options_.plan.layout);
@@ -264,6 +269,16 @@ void SketchPolicy::Evict(int64_t next_position, Slot* slot, Leaving* leaving) {
       heads[i].window.Pop();
     }
     if (leaving->full()) Flush(slot, leaving);
+  }
+}
+
+void SketchPolicy::SetLimits(Slot* slot, Leaving* leaving) {
+  const int64_t entered = slot->heads[0].window.left();
+  const HeadLimits& limits = options_.plan.LimitsAt(entered + 1);
+  if (entered == 0 || limits.after != entered) return;
+  Flush(slot, leaving);
+  for (size_t i = 0; i < slot->heads.size(); ++i) {
+    slot->heads[i].sketch->SetLimit(limits.rows[i]);
   }
 }
 

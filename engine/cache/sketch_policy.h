@@ -74,6 +74,8 @@ class SketchPolicy final : public CachePolicy {
   void AppendChunk(const LayerStep& step, const Chunk& chunk, Slot* slot);
   // Moves what is not recent before `next_position` on to the sketches.
   void Evict(int64_t next_position, Slot* slot, Leaving* leaving);
+  // Where the next token that leaves the windows brings new limits.
+  void SetLimits(Slot* slot, Leaving* leaving);
   void Flush(Slot* slot, Leaving* leaving);
   // Brings a slot that is whole down to the budget.
   void Compress(Slot* slot);

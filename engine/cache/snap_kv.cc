@@ -19,7 +19,6 @@ namespace subgen {
 namespace {
 
 struct SnapKvOptions {
-  int64_t limit = 0;   // rows
   int64_t tokens = 0;  // whose queries choose
   int group = 1;
 };
@@ -43,7 +42,7 @@ class SnapKvSketch final : public Sketch {
   SnapKvSketch(const SketchPlace& place, const SnapKvOptions& options)
       : place_(place),
         options_(options),
-        store_(place.layout, options.limit),
+        store_(place.layout, place.rows),
         queries_(options.tokens, options.group, place.layout.head_dim) {}
 
   void Observe(Matrix<const float> queries,
@@ -52,7 +51,7 @@ class SnapKvSketch final : public Sketch {
   }
   void Insert(const LeavingTokens& tokens, Matrix<const float>) override {
     // Leaves room for a batch, so that choosing is rare.
-    const int64_t limit = options_.limit;
+    const int64_t limit = place_.rows;
     const int64_t keep = limit - std::min(kMostTokens, (limit + 1) / 2);
     for (int64_t i = 0; i < tokens.count(); ++i) {
       if (store_.size() == limit) Keep(keep);
@@ -60,9 +59,15 @@ class SnapKvSketch final : public Sketch {
     }
   }
   void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override {
-    for (const int64_t best : Best(tokens.keys, options_.limit, backend)) {
+    for (const int64_t best : Best(tokens.keys, place_.rows, backend)) {
       store_.Set(store_.size(), tokens.row(best));
     }
+  }
+
+  void SetLimit(int64_t rows) override {
+    Keep(rows);
+    place_.rows = rows;
+    store_.SetLimit(rows);
   }
 
   void AddRows(std::vector<WeightedRows>* out) const override {
@@ -108,8 +113,7 @@ class SnapKvSketch final : public Sketch {
 }  // namespace
 
 MadePolicy MakeSnapKv(const PolicySetup& setup) {
-  const SnapKvOptions snap_kv = {setup.plan.sketch_rows,
-                                 QueryRing::Tokens(setup.config.recent_tokens),
+  const SnapKvOptions snap_kv = {QueryRing::Tokens(setup.config.recent_tokens),
                                  setup.shape.group};
   SketchPolicyOptions options = setup.Options("snap_kv");
   options.make_sketch = [snap_kv](const SketchPlace& place) {

@@ -8,8 +8,8 @@ namespace {
 
 class UniformSketch final : public Sketch {
  public:
-  UniformSketch(const SketchPlace& place, int64_t limit)
-      : place_(place), limit_(limit), store_(place.layout, limit) {}
+  explicit UniformSketch(const SketchPlace& place)
+      : place_(place), limit_(place.rows), store_(place.layout, limit_) {}
 
   void Insert(const LeavingTokens& tokens, Matrix<const float>) override {
     for (int64_t i = 0; i < tokens.count(); ++i) {
@@ -21,6 +21,16 @@ class UniformSketch final : public Sketch {
       }
       if (row < limit_) store_.Set(row, tokens.row(i));
     }
+  }
+
+  void SetLimit(int64_t rows) override {
+    Draws draws(place_, -1 - entered_);  // no token's position
+    while (store_.size() > rows) {
+      store_.Remove(static_cast<int64_t>(draws.Next() *
+                                         static_cast<double>(store_.size())));
+    }
+    limit_ = rows;
+    store_.SetLimit(rows);
   }
 
   void AddRows(std::vector<WeightedRows>* out) const override {
@@ -48,9 +58,8 @@ class UniformSketch final : public Sketch {
 
 MadePolicy MakeUniform(const PolicySetup& setup) {
   SketchPolicyOptions options = setup.Options("uniform");
-  options.make_sketch = [limit =
-                             setup.plan.sketch_rows](const SketchPlace& place) {
-    return std::make_unique<UniformSketch>(place, limit);
+  options.make_sketch = [](const SketchPlace& place) {
+    return std::make_unique<UniformSketch>(place);
   };
   return std::make_unique<SketchPolicy>(std::move(options), *setup.backend);
 }

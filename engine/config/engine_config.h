@@ -18,6 +18,11 @@ struct RanksConfig {
 
 struct SubgenConfig {
   std::string mode = "k_center";  // or streaming
+  // k_center: distances between rows are of keys (as in the paper), values or
+  // both: key, value, key_value. They are weighed by (1 - cos(key, mean key))
+  // to this power; 0 in the paper.
+  std::string metric = "key_value";
+  int distinctiveness_exponent = 3;
   // k_center: the part of its cluster's size that a centre's weight has:
   // log-weight = count_exponent * log(n). 0 as in the paper's experiments.
   double count_exponent = 0.0;
@@ -43,8 +48,11 @@ struct CacheConfig {
   int64_t budget_tokens = 0;     // rows
   int64_t budget_bytes = 0;      // bytes
   double budget_fraction = 0.0;  // of the context, in (0, 1]
-  int64_t sink_tokens = 4;       // first tokens, always exact
-  int64_t recent_tokens = 64;    // last tokens, always exact
+  // How budgets are shared over KV heads: equal, or spread: by how much their
+  // keys vary (engine/model/head_shares.h). auto: spread for subgen's k_center.
+  std::string head_budgets = "auto";
+  int64_t sink_tokens = 4;     // first tokens, always exact
+  int64_t recent_tokens = 64;  // last tokens, always exact
   uint64_t seed = 1;
   KiviConfig kivi;
   SubgenConfig subgen;

@@ -64,7 +64,12 @@ class Transformer {
   Transformer(const GgufFile& file, const ModelConfig& config,
               const TransformerOptions& options, RankGrid& grid,
               Backend& backend);
+  CacheShape ShapeOfCache() const;  // of layer 0
   absl::Status MakePolicies();
+  // Shares of all [layers * KV heads of the model], or empty: all alike.
+  // Collective, as is MeasureKeySpreads.
+  absl::StatusOr<std::vector<HeadShares>> ShareOutBudget();
+  std::vector<double> MeasureKeySpreads();
 
   // Where the batch's tokens lie; fills step_ and what it views.
   void Arrange(const Batch& batch);

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <vector>
 
 #include "tests/kernels/cpu_targets.h"
@@ -26,6 +27,44 @@ TEST_P(ClusteringTest, DistancesEqualReference) {
         }
       }
     }
+  }
+}
+
+TEST_P(ClusteringTest, DistancesOfDirectionsEqualReference) {
+  for (const RowFormat format : kRowFormats) {
+    for (const int64_t dim : {1, 20, 32, 64, 80, 256}) {
+      if (!Fits(format, dim)) continue;
+      for (const int64_t count : {0, 1, 3, 257}) {
+        RandomMatrix rows(count, dim, 1), point(1, dim, 2);
+        const StoredRows stored(format, rows.view());
+        std::vector<float> actual(count), expected(count);
+        cpu_->Distances({{{point.view().row(0), stored.rows(), actual, true}}});
+        reference_->Distances(
+            {{{point.view().row(0), stored.rows(), expected, true}}});
+        for (int64_t j = 0; j < count; ++j) {
+          // Of 2 cos: dim products whose absolute sum is at most |p||r|, each
+          // norm by half of as much, and a few roundings of numbers up to 4.
+          ASSERT_NEAR(actual[j], expected[j], kUnit * (4 * dim + 16))
+              << RowFormatName(format) << " dim " << dim << " row " << j;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ClusteringTest, DirectionsByHand) {
+  float rows[] = {0, 0, 3e-12f, 0, -5e11f, 0, 7, 7};
+  const Rows four = FloatRows({rows, 4, 2});
+  std::vector<float> squared(4);
+  for (Backend* backend : {cpu_.get(), reference_.get()}) {
+    const std::vector<float> right = {2, 0}, nothing = {0, 0};
+    backend->Distances({{{right, four, squared, true}}});
+    EXPECT_EQ(squared[0], 1.0f);  // a zero vector has no direction
+    EXPECT_NEAR(squared[1], 0.0, 8 * kUnit);
+    EXPECT_NEAR(squared[2], 4.0, 8 * kUnit);
+    EXPECT_NEAR(squared[3], 2.0 - std::sqrt(2.0), 8 * kUnit);
+    backend->Distances({{{nothing, four, squared, true}}});
+    EXPECT_EQ(squared, (std::vector<float>{0, 1, 1, 1}));
   }
 }
 

@@ -28,10 +28,12 @@ int64_t BytesByHand(const CacheConfig& config) {
     return (kBudget - ring) / kPair * kPair + ring;
   }
   if (config.subgen.mode == "k_center") {
-    // Count of 4 bytes; two neighbours of 8; a bias of 4 where weighted.
-    const int64_t bias = config.subgen.count_exponent > 0.0 ? 4 : 0;
-    const int64_t rows = kBudget / (kPair + 4 + bias + 16) - kWindow;
-    return kWindow * kPair + rows * (kPair + 4 + bias) + (rows + 1) * 16;
+    // A neighbour of 8 bytes and an alignment of 4, also of the token at hand;
+    // a count and a bias of 4 where weighted; the mean key.
+    const int64_t count = config.subgen.count_exponent > 0.0 ? 8 : 0;
+    const int64_t fixed = 8 + 4 + kDim * 8;
+    const int64_t row = kPair + 8 + 4 + count;
+    return kWindow * kPair + ((kBudget - fixed) / row - kWindow) * row + fixed;
   }
   const int64_t bytes = kBudget / kPair * kPair - kWindow * kPair;
   const int64_t slots = bytes / 2 / (kPair + 12);

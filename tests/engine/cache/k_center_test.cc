@@ -1,101 +1,17 @@
 #include <set>
 
 #include "engine/cache/farthest_first.h"
-#include "tests/engine/cache/cache_driver.h"
+#include "tests/engine/cache/direct_centers.h"
 
 namespace subgen::testing {
 namespace {
-
-constexpr int64_t kDim = 6;
-
-double Squared(const Floats& a, const Floats& b) {
-  double sum = 0.0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    sum +=
-        (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
-  }
-  return sum;
-}
-
-// The stream rule with all distances at every step.
-struct DirectCenters {
-  struct Center {
-    int64_t position;
-    Floats key;
-    int64_t count;
-  };
-  std::vector<Center> centers;
-
-  double Rest(size_t i, size_t partner) const {
-    double rest = INFINITY;
-    for (size_t j = 0; j < centers.size(); ++j) {
-      if (j == i || j == partner) continue;
-      rest = std::min(rest, Squared(centers[i].key, centers[j].key));
-    }
-    return rest;
-  }
-  void Insert(int64_t position, const Floats& key, size_t limit) {
-    centers.push_back({position, key, 1});
-    if (centers.size() <= limit) return;
-    size_t a = 0, b = 1;
-    for (size_t i = 0; i < centers.size(); ++i) {
-      for (size_t j = i + 1; j < centers.size(); ++j) {
-        if (Squared(centers[i].key, centers[j].key) <
-            Squared(centers[a].key, centers[b].key)) {
-          a = i;
-          b = j;
-        }
-      }
-    }
-    if (Rest(a, b) < Rest(b, a)) std::swap(a, b);  // b goes
-    centers[a].count += centers[b].count;
-    centers.erase(centers.begin() + b);
-  }
-};
-
-CacheConfig Weighted(int64_t budget, const char* when) {
-  CacheConfig config = Config("subgen", budget);
-  config.when = when;
-  config.subgen.count_exponent = 1.0;
-  return config;
-}
-
-// Positions of the sketch with their counts, from the biases.
-std::vector<std::pair<int64_t, int64_t>> Counts(CacheDriver& driver, int head,
-                                                int64_t recent) {
-  std::vector<std::pair<int64_t, int64_t>> counts;
-  for (const SeenRow& row : driver.Seen(0, head)) {
-    const int64_t position = std::llround(row.value[0]);
-    if (position < 2 || position >= driver.next(0) - recent) continue;
-    EXPECT_EQ(row.partition_bias, row.value_bias);
-    counts.push_back({position, std::llround(std::exp(row.value_bias))});
-  }
-  std::sort(counts.begin(), counts.end());
-  return counts;
-}
 
 void ExpectAsDirect(const CacheConfig& config, const Stream& stream,
                     int64_t tokens, int chunk) {
   CacheDriver driver(config, Shape(kDim, 100000), stream);
   const size_t limit = config.budget_tokens - 10;
-  std::vector<DirectCenters> direct(2);
-  int64_t left = 2;
-  while (driver.next(0) < tokens) {
-    driver.Feed(0, chunk);
-    for (; left < driver.next(0) - 8; ++left) {
-      for (int head = 0; head < 2; ++head) {
-        direct[head].Insert(left, stream.key(head, left), limit);
-      }
-    }
-    for (int head = 0; head < 2; ++head) {
-      std::vector<std::pair<int64_t, int64_t>> want;
-      for (const auto& center : direct[head].centers) {
-        want.push_back({center.position, center.count});
-      }
-      std::sort(want.begin(), want.end());
-      ASSERT_EQ(Counts(driver, head, 8), want) << driver.next(0);
-    }
-  }
+  ExpectAsDirect(driver, config, stream, [&](int, int64_t) { return limit; },
+                 {tokens, chunk});
 }
 
 TEST(KCenter, StreamKeepsWhatBruteForceKeeps) {
@@ -107,6 +23,19 @@ TEST(KCenter, StreamKeepsWhatBruteForceKeeps) {
   ExpectAsDirect(Weighted(11, "stream"), TaggedStream(5, kDim), 100, 13);
 }
 
+TEST(KCenter, StreamKeepsWhatBruteForceKeepsInEveryMetric) {
+  for (const char* metric : {"key", "value", "key_value"}) {
+    for (const int exponent : {0, 1, 3}) {
+      SCOPED_TRACE(absl::StrCat(metric, " ", exponent));
+      CacheConfig config = Weighted(30, "stream");
+      config.subgen.metric = metric;
+      config.subgen.distinctiveness_exponent = exponent;
+      ExpectAsDirect(config, EvenStream(7), 120, 1);
+      ExpectAsDirect(config, EvenStream(7), 120, 47);
+    }
+  }
+}
+
 // Lazy neighbours: a token needs its own distances and few more.
 TEST(KCenter, StreamNeedsFewDistancesAToken) {
   constexpr int64_t kCenters = 100, kTokens = 2000;
@@ -115,8 +44,9 @@ TEST(KCenter, StreamNeedsFewDistancesAToken) {
   CacheDriver driver(Config("subgen", 10 + kCenters), shape,
                      TaggedStream(1, kDim));
   driver.FeedAll(kTokens, 1);
-  const double passes =
-      static_cast<double>(driver.backend().distances) / kCenters / kTokens;
+  constexpr double kParts = 2;  // of keys and of values
+  const double passes = static_cast<double>(driver.backend().distances) /
+                        kParts / kCenters / kTokens;
   RecordProperty("distance_passes_a_token", std::to_string(passes));
   EXPECT_GE(passes, 0.9);
   EXPECT_LE(passes, 1.5);
@@ -172,16 +102,19 @@ TEST(KCenter, WeightIsThePartOfTheLogCountThatIsSet) {
 }
 
 // Farthest first over all of the middle, by hand.
-std::vector<int64_t> DirectFarthestFirst(const std::vector<Floats>& keys,
-                                         size_t k) {
-  std::vector<int64_t> chosen = {0};
+std::vector<int64_t> DirectFarthestFirst(const DirectMetric& metric, size_t k) {
+  const size_t count = metric.keys.size();
+  std::vector<double> weights;
+  for (size_t i = 0; i < count; ++i) weights.push_back(metric.Weight(i));
+  std::vector<int64_t> chosen = {
+      std::max_element(weights.begin(), weights.end()) - weights.begin()};
   while (chosen.size() < k) {
     int64_t best = 0;
     double farthest = -1.0;
-    for (size_t i = 0; i < keys.size(); ++i) {
+    for (size_t i = 0; i < count; ++i) {
       double nearest = INFINITY;
       for (const int64_t c : chosen) {
-        nearest = std::min(nearest, Squared(keys[i], keys[c]));
+        nearest = std::min(nearest, weights[i] * metric.Distance(i, c));
       }
       if (nearest > farthest) {
         farthest = nearest;
@@ -195,13 +128,13 @@ std::vector<int64_t> DirectFarthestFirst(const std::vector<Floats>& keys,
 }
 
 // How many keys are nearest to each of the chosen ones.
-std::vector<int64_t> DirectCounts(const std::vector<Floats>& keys,
+std::vector<int64_t> DirectCounts(const DirectMetric& metric,
                                   const std::vector<int64_t>& chosen) {
   std::vector<int64_t> counts(chosen.size());
-  for (const Floats& key : keys) {
+  for (size_t i = 0; i < metric.keys.size(); ++i) {
     size_t nearest = 0;
     for (size_t c = 1; c < chosen.size(); ++c) {
-      if (Squared(key, keys[chosen[c]]) < Squared(key, keys[chosen[nearest]])) {
+      if (metric.Distance(i, chosen[c]) < metric.Distance(i, chosen[nearest])) {
         nearest = c;
       }
     }
@@ -210,23 +143,39 @@ std::vector<int64_t> DirectCounts(const std::vector<Floats>& keys,
   return counts;
 }
 
-TEST(KCenter, OnceKeepsAllOfThePromptAndThenItsFarthestFirstCenters) {
-  const Stream stream = TaggedStream(12, kDim);
-  CacheDriver driver(Weighted(30, "once"), Shape(kDim, 100000), stream);
+void ExpectOnceAsDirect(const CacheConfig& config) {
+  const Stream stream = EvenStream(12);
+  CacheDriver driver(config, Shape(kDim, 100000), stream);
   driver.FeedAll(150, 40);
   EXPECT_EQ(driver.Kept(0, 1).size(), 150u);
   driver.Feed(0, 50, true);
-  std::vector<Floats> keys;
-  for (int64_t p = 2; p < 192; ++p) keys.push_back(stream.key(1, p));
+  DirectMetric metric = {config.subgen.metric,
+                         config.subgen.distinctiveness_exponent};
+  for (int64_t p = 2; p < 192; ++p) {
+    metric.keys.push_back(stream.key(1, p));
+    metric.values.push_back(stream.value(1, p));
+  }
   std::vector<int64_t> centers, counts;
   for (const auto& [position, count] : Counts(driver, 1, 8)) {
     centers.push_back(position - 2);
     counts.push_back(count);
   }
-  EXPECT_EQ(centers, DirectFarthestFirst(keys, 20));
-  EXPECT_EQ(counts, DirectCounts(keys, centers));
-  driver.FeedAll(300, 1);  // from here in the stream
+  EXPECT_EQ(centers, DirectFarthestFirst(metric, 20));
+  EXPECT_EQ(counts, DirectCounts(metric, centers));
+  driver.FeedAll(280, 1);  // from here in the stream
   EXPECT_EQ(driver.Kept(0, 1).size(), 30u);
+}
+
+TEST(KCenter, OnceKeepsAllOfThePromptAndThenItsFarthestFirstCenters) {
+  for (const char* metric : {"key", "value", "key_value"}) {
+    for (const int exponent : {0, 3}) {
+      SCOPED_TRACE(absl::StrCat(metric, " ", exponent));
+      CacheConfig config = Weighted(30, "once");
+      config.subgen.metric = metric;
+      config.subgen.distinctiveness_exponent = exponent;
+      ExpectOnceAsDirect(config);
+    }
+  }
 }
 
 TEST(KCenter, PromptThatFitsIsNotCompressedByOnce) {
@@ -240,13 +189,10 @@ TEST(KCenter, PromptThatFitsIsNotCompressedByOnce) {
 // Small enough to try all choices.
 TEST(FarthestFirst, RadiusIsAtMostTwiceTheSmallest) {
   constexpr int kPoints = 12, kCenters = 3;
-  const auto backend = MakeReferenceBackend();
   for (int seed = 0; seed < 50; ++seed) {
-    Floats all;
     std::vector<Floats> points;
     for (int i = 0; i < kPoints; ++i) {
       points.push_back(RandomRow(seed, 0, 0, i, 2));
-      all.insert(all.end(), points[i].begin(), points[i].end());
     }
     const auto radius = [&](const std::vector<int64_t>& centers) {
       double widest = 0.0;
@@ -267,8 +213,12 @@ TEST(FarthestFirst, RadiusIsAtMostTwiceTheSmallest) {
         }
       }
     }
-    const Centers got =
-        FarthestFirst(FloatRows({all.data(), kPoints, 2}), kCenters, *backend);
+    const auto distances_of = [&](int64_t row, Vector<float> squared) {
+      for (int64_t i = 0; i < kPoints; ++i) {
+        squared[i] = static_cast<float>(Squared(points[row], points[i]));
+      }
+    };
+    const Centers got = FarthestFirst({kPoints, {}, distances_of}, kCenters);
     EXPECT_LE(radius(got.rows), 2.0 * best * (1.0 + 0x1p-20));
   }
 }

@@ -174,6 +174,32 @@ INSTANTIATE_TEST_SUITE_P(
           p.kv_heads);
     });
 
+// Heads keep what they keep on one rank: the shares of the budget are the same,
+// and so are the choices, so that only rounding differs.
+TEST(TransformerTest, HeadShardsKeepTheSameCenters) {
+  Experiment experiment;
+  experiment.cache = FloatCache();
+  experiment.cache.policy = "subgen";
+  experiment.cache.budget_tokens = 20;
+  experiment.cache.sink_tokens = 2;
+  experiment.cache.recent_tokens = 6;
+  for (const char* when : {"stream", "once"}) {
+    experiment.cache.when = when;
+    experiment.ranks = 1;
+    experiment.grid = {};
+    const std::vector<Batch> steps = Steps(0, 80, 16, 5);
+    const Logits expected = Forward(experiment, steps);
+    Experiment equal = experiment;
+    equal.cache.head_budgets = "equal";
+    EXPECT_NE(Forward(equal, steps), expected);
+    experiment.ranks = 3;
+    experiment.grid = {3, 1, 16};
+    EXPECT_LE(LargestDifference(expected, Forward(experiment, steps)),
+              RoundingBound(experiment.toy))
+        << when;
+  }
+}
+
 TEST(TransformerTest, ChunksDoNotChangeTheLogits) {
   Experiment experiment;
   experiment.cache = FloatCache();

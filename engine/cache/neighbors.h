@@ -1,11 +1,10 @@
-// For each row of a changing set its two nearest other rows, kept so that most
+// For each row of a changing set its nearest other row, kept so that most
 // changes cost no distance: where a neighbour has gone, its distance stays as a
 // lower bound, and is made exact only when a decision needs it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <utility>
 
 #include "engine/cache/column.h"
 
@@ -21,11 +20,6 @@ struct Neighbor {
   static constexpr float kMost = 3.4028234e38f;
 };
 
-struct NearestTwo {
-  // second.squared >= first.squared; equal where first is unknown.
-  Neighbor first, second;
-};
-
 class NeighborTable {
  public:
   // Fills the squared distances of a row to all rows of the table, [size()].
@@ -36,6 +30,7 @@ class NeighborTable {
 
   int64_t size() const { return rows_.size(); }
   int64_t bytes() const { return rows_.bytes(); }
+  const Neighbor& operator[](int64_t row) const { return rows_[row]; }
 
   // Adds a row at these distances to the present ones, [size()].
   void Add(Vector<const float> squared);
@@ -45,19 +40,22 @@ class NeighborTable {
   void Set(int64_t row, Vector<const float> squared);
   // `rows` rows of which nothing is known.
   void Reset(int64_t rows);
+  // As Column.
+  void SetLimit(int64_t limit) { rows_.SetLimit(limit); }
 
-  // The two closest rows of the table, size() >= 2.
-  std::pair<int64_t, int64_t> ClosestPair(const DistancesOf& distances_of);
+  // The row of the least weight * squared distance to its neighbour, which is
+  // exact then; the first of equals. weights: [size()], none negative; empty:
+  // all 1. size() >= 1.
+  int64_t Least(Vector<const float> weights, const DistancesOf& distances_of);
   // Squared distance of a row to the nearest one other than `partner`.
-  float Rest(int64_t row, int64_t partner, const DistancesOf& distances_of);
+  float Rest(int64_t row, int64_t partner,
+             const DistancesOf& distances_of) const;
 
   void Save(ByteWriter* out) const { rows_.Save(out); }
   absl::Status Load(ByteReader* in);
 
  private:
-  void Refresh(int64_t row, const DistancesOf& distances_of);
-
-  Column<NearestTwo> rows_;
+  Column<Neighbor> rows_;
 };
 
 }  // namespace subgen

@@ -1,0 +1,73 @@
+#include "engine/cache/mean_key.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace subgen {
+namespace {
+
+// 0 where a key points nowhere.
+double InverseLength(Vector<const float> key) {
+  double sum = 0.0;
+  for (const float x : key) sum += static_cast<double>(x) * x;
+  return sum > 0.0 && std::isfinite(sum) ? 1.0 / std::sqrt(sum) : 0.0;
+}
+
+}  // namespace
+
+void MeanKey::Add(Vector<const float> key) {
+  const double scale = InverseLength(key);
+  if (scale == 0.0) return;
+  for (int64_t i = 0; i < sum_.size(); ++i) sum_[i] += scale * key[i];
+}
+
+float MeanKey::Alignment(Vector<const float> key) const {
+  const double scale = InverseLength(key);
+  if (scale == 0.0) return 0.0f;
+  double dot = 0.0;
+  for (int64_t i = 0; i < sum_.size(); ++i) dot += sum_[i] * key[i];
+  return static_cast<float>(scale * dot);
+}
+
+float MeanKey::AlignmentAt(float squared) const {
+  return static_cast<float>(Length() * (1.0 - 0.5 * squared));
+}
+
+std::vector<float> MeanKey::Direction() const {
+  const double length = Length(), scale = length > 0.0 ? 1.0 / length : 0.0;
+  std::vector<float> direction;
+  for (const double x : sum_.span()) {
+    direction.push_back(static_cast<float>(scale * x));
+  }
+  return direction;
+}
+
+void MeanKey::Weigh(Vector<const float> alignments, int exponent,
+                    Vector<float> weights) const {
+  const double length = Length();
+  const float scale = static_cast<float>(length > 0.0 ? 1.0 / length : 0.0);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const float away = std::max(0.0f, 1.0f - scale * alignments[i]);
+    float weight = 1.0f;
+    for (int n = 0; n < exponent; ++n) weight *= away * away;
+    weights[i] = weight;
+  }
+}
+
+double MeanKey::Length() const {
+  double sum = 0.0;
+  for (const double x : sum_.span()) sum += x * x;
+  return std::sqrt(sum);
+}
+
+absl::Status MeanKey::Load(ByteReader* in) {
+  const int64_t head_dim = sum_.size();
+  RETURN_IF_ERROR(sum_.Load(in));
+  RETURN_IF_ERROR(CheckSaved(sum_.size() == head_dim, "the mean of the keys"));
+  for (const double x : sum_.span()) {
+    RETURN_IF_ERROR(CheckSaved(std::isfinite(x), "the mean of the keys"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace subgen
