@@ -58,7 +58,6 @@ struct CacheStats {
   int64_t bytes = 0;        // allocated for the slot, everything included
 };
 
-// What a policy must know of where it stands.
 // What each KV head may hold outside its window, against the mean over all KV
 // heads of the model, while a sequence has at most `most` times as many tokens
 // there as that mean.
@@ -67,6 +66,7 @@ struct HeadShares {
   std::vector<double> shares;  // [kv_heads], none over `most`
 };
 
+// What a policy must know of where it stands.
 struct CacheShape {
   int layer = 0;
   int kv_heads = 0;       // of this rank

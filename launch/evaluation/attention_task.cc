@@ -34,9 +34,9 @@ absl::StatusOr<Measured> MeasureTexts(const Bench& bench, const Setup& setup) {
       shape.context_tokens = text.first_scored + 1;
       shape.seed = seed;
       shape.measured_from = text.prompt;
-      RETURN_IF_ERROR(bench.With(setup, shape, [&](Engine& engine) {
+      RETURN_IF_ERROR(bench.With({setup}, shape, [&](Engine& engine) {
         Score(engine.leader(), text);
-        measured.bytes_per_head += bench.BytesPerHead(engine);
+        measured.bytes_per_head += bench.BytesPerHead(engine, 0);
         return absl::OkStatus();
       }));
       measured.texts.push_back(bench.series.errors());
@@ -47,12 +47,10 @@ absl::StatusOr<Measured> MeasureTexts(const Bench& bench, const Setup& setup) {
   return measured;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<ResultRow>> MeasureAttention(const Bench& bench,
-                                                        const Setup& setup) {
+absl::StatusOr<ResultRows> MeasureSetup(const Bench& bench,
+                                        const Setup& setup) {
   ASSIGN_OR_RETURN(const Measured measured, MeasureTexts(bench, setup));
-  std::vector<ResultRow> rows;
+  ResultRows rows;
   const int heads = bench.model.config.query_heads;
   const auto add = [&](const char* metric,
                        std::vector<double> AttentionErrors::*errors) {
@@ -80,6 +78,18 @@ absl::StatusOr<std::vector<ResultRow>> MeasureAttention(const Bench& bench,
   };
   add("relative error", &AttentionErrors::relative);
   add("error / (|softmax(Kq)| |V|)", &AttentionErrors::of_bound);
+  return rows;
+}
+
+}  // namespace
+
+// One after the other: each is measured at every step beside exact attention.
+absl::StatusOr<std::vector<ResultRows>> MeasureAttention(
+    const Bench& bench, const SetupGroup& group) {
+  std::vector<ResultRows> rows;
+  for (const Setup& setup : group) {
+    ASSIGN_OR_RETURN(rows.emplace_back(), MeasureSetup(bench, setup));
+  }
   return rows;
 }
 

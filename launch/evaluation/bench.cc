@@ -8,8 +8,27 @@
 
 namespace subgen {
 
+EngineSubject Bench::Subject(const Setup& setup, const RunShape& shape) const {
+  EngineSubject subject;
+  subject.policy = setup.policy;
+  subject.once = setup.mode == "once";
+  const double rows =
+      setup.budget_fraction * static_cast<double>(shape.prompt_tokens);
+  const int64_t row_bytes =
+      2 * RowBytes(RowFormat::kBF16, model.config.head_dim);
+  if (setup.mode == "exact") {
+    // The whole context.
+  } else if (plan.budget_of == "rows") {
+    subject.budget_tokens = std::max<int64_t>(1, std::llround(rows));
+  } else {
+    subject.budget_bytes = std::max<int64_t>(
+        1, std::llround(rows * static_cast<double>(row_bytes)));
+  }
+  return subject;
+}
+
 absl::Status Bench::With(
-    const Setup& setup, const RunShape& shape,
+    const SetupGroup& group, const RunShape& shape,
     const std::function<absl::Status(Engine&)>& use) const {
   const int64_t limit = ContextLimit(config, model.config);
   if (shape.context_tokens > limit) {
@@ -21,36 +40,35 @@ absl::Status Bench::With(
         model.config.context, " tokens that the model was trained for)"));
   }
   EngineChoice choice;
-  choice.policy = setup.policy;
-  choice.once = setup.mode == "once";
+  choice.subjects = static_cast<int64_t>(group.size());
+  std::string names;
+  for (size_t i = 0; i < group.size(); ++i) {
+    choice.subject.at(i) = Subject(group[i], shape);
+    absl::StrAppend(&names, i == 0 ? "" : ", ", group[i].name, " ",
+                    group[i].budget_fraction);
+  }
   choice.context_tokens = shape.context_tokens;
   choice.seed = shape.seed;
   choice.measured_from = shape.measured_from;
-  const double rows =
-      setup.budget_fraction * static_cast<double>(shape.prompt_tokens);
-  const int64_t row_bytes =
-      2 * RowBytes(RowFormat::kBF16, model.config.head_dim);
-  if (setup.mode == "exact") {
-    // The whole context.
-  } else if (plan.budget_of == "rows") {
-    choice.budget_tokens = std::max<int64_t>(1, std::llround(rows));
-  } else {
-    choice.budget_bytes = std::max<int64_t>(
-        1, std::llround(rows * static_cast<double>(row_bytes)));
-  }
   const absl::Status status = series.With(choice, use);
   if (status.ok()) return status;
   return absl::Status(
       status.code(),
-      absl::StrCat("policy ", setup.name, ", budget ", setup.budget_fraction,
-                   " of ", shape.prompt_tokens, " tokens: ", status.message()));
+      absl::StrCat("policy and budget (", names, ") of ", shape.prompt_tokens,
+                   " tokens: ", status.message()));
 }
 
-double Bench::BytesPerHead(Engine& engine) const {
+double Bench::BytesPerHead(Engine& engine, int slot) const {
   const int64_t heads =
       static_cast<int64_t>(model.config.layers) * model.config.kv_heads;
-  return static_cast<double>(engine.leader().Totals(0).cache_bytes) /
+  return static_cast<double>(engine.leader().Totals(slot).cache_bytes) /
          static_cast<double>(heads);
+}
+
+void Bench::Forget(Engine& engine, const SetupGroup& group) const {
+  for (size_t i = 0; i < group.size(); ++i) {
+    engine.leader().Forget(static_cast<int>(i));
+  }
 }
 
 std::vector<int> Bench::Beginning() const {

@@ -21,6 +21,11 @@ struct Setup {
   double budget_fraction = 1.0;
 };
 
+// Setups that one engine measures: one alone, or several that keep the whole
+// prompt until it ends, so that they can share it (shared_prompt.h).
+using SetupGroup = std::vector<Setup>;
+using ResultRows = std::vector<ResultRow>;
+
 // How long the sequences of a run are.
 struct RunShape {
   int64_t prompt_tokens = 0;   // budgets are fractions of these
@@ -37,27 +42,30 @@ struct Bench {
   EngineSeries& series;
   std::function<void(const std::string& what)> on_run;  // one more is done
 
-  // Makes the engine of a setup and uses it.
-  absl::Status With(const Setup& setup, const RunShape& shape,
+  // Makes the engine of a group, with setup i in slot i, and uses it.
+  absl::Status With(const SetupGroup& group, const RunShape& shape,
                     const std::function<absl::Status(Engine&)>& use) const;
-  // Bytes that slot 0 holds for a KV head of a layer, over its token shards.
-  double BytesPerHead(Engine& engine) const;
+  // Bytes that a slot holds for a KV head of a layer, over its token shards.
+  double BytesPerHead(Engine& engine, int slot) const;
+  // Empties the slots of the group.
+  void Forget(Engine& engine, const SetupGroup& group) const;
+  EngineSubject Subject(const Setup& setup, const RunShape& shape) const;
   // BOS where the vocabulary adds it.
   std::vector<int> Beginning() const;
   ResultRow Row(const Setup& setup, const std::string& task,
                 double bytes_per_head) const;
 };
 
-// The tasks: all rows of one setup.
-absl::StatusOr<std::vector<ResultRow>> MeasureCopy(const Bench& bench,
-                                                   const Setup& setup);
-absl::StatusOr<std::vector<ResultRow>> MeasurePerplexity(const Bench& bench,
-                                                         const Setup& setup);
-absl::StatusOr<std::vector<ResultRow>> MeasurePasskey(const Bench& bench,
-                                                      const Setup& setup);
-absl::StatusOr<std::vector<ResultRow>> MeasureLines(const Bench& bench,
-                                                    const Setup& setup);
-absl::StatusOr<std::vector<ResultRow>> MeasureAttention(const Bench& bench,
-                                                        const Setup& setup);
+// The tasks: all rows of each setup of a group.
+absl::StatusOr<std::vector<ResultRows>> MeasureCopy(const Bench& bench,
+                                                    const SetupGroup& group);
+absl::StatusOr<std::vector<ResultRows>> MeasurePerplexity(
+    const Bench& bench, const SetupGroup& group);
+absl::StatusOr<std::vector<ResultRows>> MeasurePasskey(const Bench& bench,
+                                                       const SetupGroup& group);
+absl::StatusOr<std::vector<ResultRows>> MeasureLines(const Bench& bench,
+                                                     const SetupGroup& group);
+absl::StatusOr<std::vector<ResultRows>> MeasureAttention(
+    const Bench& bench, const SetupGroup& group);
 
 }  // namespace subgen

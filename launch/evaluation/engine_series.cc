@@ -1,8 +1,10 @@
 #include "launch/evaluation/engine_series.h"
 
+#include <limits>
 #include <utility>
 
 #include "kernels/base/status_macros.h"
+#include "launch/evaluation/shared_prompt.h"
 
 namespace subgen {
 namespace {
@@ -32,7 +34,7 @@ absl::Status EngineSeries::With(
 
 void EngineSeries::Stop() {
   EngineChoice none;
-  none.policy = EngineChoice::kNoMore;
+  none.subjects = 0;
   Broadcast(world_, &none);
 }
 
@@ -40,22 +42,51 @@ void EngineSeries::Follow() {
   for (;;) {
     EngineChoice choice;
     Broadcast(world_, &choice);
-    if (choice.policy == EngineChoice::kNoMore) return;
+    if (choice.subjects == 0) return;
     // Where this fails it does so on every rank; rank 0 decides what follows.
     Run(choice, nullptr).IgnoreError();
   }
 }
 
+// The engine itself is of the subject with the fewest rows among those whose
+// heads share by spread: the others' sequences outgrow their rows less.
+EngineConfig EngineSeries::Configure(const EngineChoice& choice,
+                                     std::vector<CacheConfig>* caches) const {
+  size_t least = 0;
+  double least_rows = std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i < choice.subjects; ++i) {
+    const EngineSubject& subject = choice.subject.at(i);
+    CacheConfig cache = configs_.at(subject.policy).cache;
+    cache.when = subject.once != 0 ? "once" : "stream";
+    cache.budget_tokens = subject.budget_tokens;
+    cache.budget_bytes = subject.budget_bytes;
+    cache.budget_fraction = 0.0;
+    cache.seed = static_cast<uint64_t>(choice.seed);
+    const auto format = ParseRowFormat(cache.row_format);
+    const double rows =
+        subject.budget_tokens > 0
+            ? static_cast<double>(subject.budget_tokens)
+            : static_cast<double>(subject.budget_bytes) /
+                  static_cast<double>(
+                      format.ok() ? RowBytes(*format, model_.config.head_dim)
+                                  : 1);
+    if (SharesBySpread(cache) && rows > 0.0 && rows < least_rows) {
+      least = i;
+      least_rows = rows;
+    }
+    caches->push_back(std::move(cache));
+  }
+  EngineConfig config = configs_.at(choice.subject[least].policy);
+  config.cache = (*caches)[least];
+  config.max_sequences = static_cast<int>(choice.subjects);
+  return config;
+}
+
 absl::Status EngineSeries::Run(
     const EngineChoice& choice,
     const std::function<absl::Status(Engine&)>& use) {
-  EngineConfig config = configs_.at(choice.policy);
-  config.max_sequences = 1;
-  config.cache.when = choice.once != 0 ? "once" : "stream";
-  config.cache.budget_tokens = choice.budget_tokens;
-  config.cache.budget_bytes = choice.budget_bytes;
-  config.cache.budget_fraction = 0.0;
-  config.cache.seed = static_cast<uint64_t>(choice.seed);
+  std::vector<CacheConfig> caches;
+  const EngineConfig config = Configure(choice, &caches);
   EngineOptions options;
   options.context_tokens = choice.context_tokens;
   options.threads = threads_;
@@ -65,6 +96,8 @@ absl::Status EngineSeries::Run(
         probe, AttentionProbe::Make(model_.config, config, choice.measured_from,
                                     world_.Split(0)));
     options.make_policy = probe->Factory();
+  } else if (caches.size() > 1) {
+    options.make_policy = SharePrompt(caches);
   }
   ASSIGN_OR_RETURN(auto engine,
                    Engine::Make(config, model_, options, world_.Split(0)));

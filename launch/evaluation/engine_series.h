@@ -2,6 +2,7 @@
 // 0 chooses, the others follow.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -12,17 +13,24 @@
 
 namespace subgen {
 
-// What rank 0 sends. One of the two budgets is 0; both: the whole context.
-struct EngineChoice {
-  int64_t policy = 0;  // of the configurations; kNoMore ends the series
+// A policy that is measured. One of the two budgets is 0; both: the whole
+// context.
+struct EngineSubject {
+  int64_t policy = 0;  // of the configurations
   int64_t once = 0;    // 1: cache.when = once
   int64_t budget_tokens = 0;
   int64_t budget_bytes = 0;
+};
+
+// What rank 0 sends. Subject i is in slot i; more than one share their prompts
+// (shared_prompt.h).
+struct EngineChoice {
+  static constexpr int64_t kMostSubjects = 32;
+  int64_t subjects = 1;  // 0 ends the series
+  std::array<EngineSubject, kMostSubjects> subject;
   int64_t context_tokens = 0;
   int64_t seed = 1;
   int64_t measured_from = -1;  // attention_probe.h; negative: not measured
-
-  static constexpr int64_t kNoMore = -1;
 };
 
 class EngineSeries {
@@ -42,6 +50,9 @@ class EngineSeries {
   void Follow();
 
  private:
+  // The engine's configuration, with each subject's cache.
+  EngineConfig Configure(const EngineChoice& choice,
+                         std::vector<CacheConfig>* caches) const;
   absl::Status Run(const EngineChoice& choice,
                    const std::function<absl::Status(Engine&)>& use);
 

@@ -12,8 +12,8 @@ namespace {
 struct Task {
   const char* name;
   int64_t (*sequences)(const EvaluationPlan& plan);  // of a setup and seed
-  absl::StatusOr<std::vector<ResultRow>> (*measure)(const Bench& bench,
-                                                    const Setup& setup);
+  absl::StatusOr<std::vector<ResultRows>> (*measure)(const Bench& bench,
+                                                     const SetupGroup& group);
 };
 
 constexpr Task kTasks[] = {
@@ -67,6 +67,50 @@ std::vector<Setup> Setups(const EvaluationOptions& options) {
   return setups;
 }
 
+// Indices of setups that one engine measures: those that keep their prompts
+// whole together, by whether their rows are turned; the others alone.
+std::vector<std::vector<size_t>> Groups(const EvaluationOptions& options,
+                                        const std::vector<Setup>& setups) {
+  std::vector<std::vector<size_t>> groups;
+  size_t whole[2] = {setups.size(), setups.size()};  // the groups being filled
+  for (size_t i = 0; i < setups.size(); ++i) {
+    const CacheConfig& cache = options.policies[setups[i].policy].cache;
+    if (setups[i].mode == "stream") {
+      groups.push_back({i});
+      continue;
+    }
+    size_t& group = whole[TurnsRows(cache)];
+    if (group == setups.size() ||
+        groups[group].size() == EngineChoice::kMostSubjects) {
+      group = groups.size();
+      groups.emplace_back();
+    }
+    groups[group].push_back(i);
+  }
+  return groups;
+}
+
+// The rows of a task, in the order of the setups.
+absl::StatusOr<ResultRows> MeasureTask(
+    const Task& task, const Bench& bench, const std::vector<Setup>& setups,
+    const std::vector<std::vector<size_t>>& groups) {
+  std::vector<ResultRows> of_setup(setups.size());
+  for (const std::vector<size_t>& indices : groups) {
+    SetupGroup group;
+    for (const size_t i : indices) group.push_back(setups[i]);
+    ASSIGN_OR_RETURN(std::vector<ResultRows> measured,
+                     task.measure(bench, group));
+    for (size_t i = 0; i < indices.size(); ++i) {
+      of_setup[indices[i]] = std::move(measured[i]);
+    }
+  }
+  ResultRows rows;
+  for (const ResultRows& more : of_setup) {
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  return rows;
+}
+
 absl::StatusOr<std::vector<ResultRow>> Lead(const EvaluationOptions& options,
                                             const Model& model,
                                             EngineSeries& series) {
@@ -76,6 +120,7 @@ absl::StatusOr<std::vector<ResultRow>> Lead(const EvaluationOptions& options,
   std::vector<const Task*> tasks;
   int64_t total = 0, done = 0;
   const std::vector<Setup> setups = Setups(options);
+  const auto groups = Groups(options, setups);
   for (const Task& task : kTasks) {
     if (std::count(plan.tasks.begin(), plan.tasks.end(), task.name) == 0) {
       continue;
@@ -97,11 +142,9 @@ absl::StatusOr<std::vector<ResultRow>> Lead(const EvaluationOptions& options,
                        }};
   std::vector<ResultRow> rows;
   for (const Task* task : tasks) {
-    for (const Setup& setup : setups) {
-      ASSIGN_OR_RETURN(const std::vector<ResultRow> more,
-                       task->measure(bench, setup));
-      rows.insert(rows.end(), more.begin(), more.end());
-    }
+    ASSIGN_OR_RETURN(const ResultRows more,
+                     MeasureTask(*task, bench, setups, groups));
+    rows.insert(rows.end(), more.begin(), more.end());
   }
   return rows;
 }

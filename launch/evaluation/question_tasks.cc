@@ -6,6 +6,7 @@
 #include "kernels/base/status_macros.h"
 #include "launch/evaluation/bench.h"
 #include "launch/evaluation/questions.h"
+#include "launch/evaluation/scoring.h"
 
 namespace subgen {
 namespace {
@@ -44,22 +45,34 @@ class Tally {
   std::vector<std::string> order_;
 };
 
-// A greedy answer in a new slot 0, and the bytes held after it.
-struct Answer {
-  std::string text;
-  double bytes_per_head = 0.0;
+// Answers of all setups of a group to one question.
+struct Answered {
+  std::vector<std::string> texts;
+  std::vector<double> bytes_per_head;  // after it
 };
-absl::StatusOr<Answer> Ask(const Bench& bench, Engine& engine,
-                           std::vector<int> prompt, int64_t max_tokens) {
-  GenerationRequest request;
-  request.prompt = std::move(prompt);
-  request.max_tokens = static_cast<int>(max_tokens);
-  ASSIGN_OR_RETURN(const int slot, engine.scheduler().Open());
-  ASSIGN_OR_RETURN(GenerationResult result,
-                   engine.scheduler().Generate(slot, std::move(request)));
-  const double bytes = bench.BytesPerHead(engine);
-  engine.scheduler().Close(slot);
-  return Answer{std::move(result.text), bytes};
+Answered Ask(const Bench& bench, const SetupGroup& group, Engine& engine,
+             Question question) {
+  question.chunk = bench.plan.chunk;
+  const int slots = static_cast<int>(group.size());
+  Answered answered;
+  answered.texts =
+      Answer(engine.leader(), *bench.model.tokenizer, question, slots);
+  for (int slot = 0; slot < slots; ++slot) {
+    answered.bytes_per_head.push_back(bench.BytesPerHead(engine, slot));
+    bench.on_run(group[slot].name);
+  }
+  bench.Forget(engine, group);
+  return answered;
+}
+
+std::vector<ResultRows> TallyRows(const Bench& bench, const SetupGroup& group,
+                                  const std::vector<Tally>& tallies,
+                                  const std::string& task) {
+  std::vector<ResultRows> rows;
+  for (size_t i = 0; i < group.size(); ++i) {
+    rows.push_back(tallies[i].Rows(bench, group[i], task));
+  }
+  return rows;
 }
 
 constexpr int64_t kPasskeyAnswer = 8;  // tokens: a blank, five digits, an end
@@ -70,23 +83,26 @@ struct PasskeyItem {
   Draw draw;
 };
 
-absl::Status AskPasskey(const Bench& bench, const Setup& setup, Engine& engine,
-                        const PasskeyItem& item, Tally* tally) {
+absl::Status AskPasskey(const Bench& bench, const SetupGroup& group,
+                        Engine& engine, const PasskeyItem& item,
+                        std::vector<Tally>* tallies) {
   const Passkey passkey = DrawPasskey(item.draw);
   ASSIGN_OR_RETURN(std::vector<int> prose,
                    Excerpt(bench.texts, item.length, item.draw));
   ASSIGN_OR_RETURN(std::vector<int> prompt,
                    PasskeyPrompt(passkey, std::move(prose), item.depth,
                                  item.length, *bench.model.tokenizer));
-  ASSIGN_OR_RETURN(const Answer answer,
-                   Ask(bench, engine, std::move(prompt), kPasskeyAnswer));
-  const bool right = StartsWithNumber(answer.text, passkey.number);
-  const double bytes = answer.bytes_per_head;
-  tally->Add("accuracy", right, bytes);
-  tally->Add(absl::StrCat("accuracy at ", item.length, " tokens"), right,
-             bytes);
-  tally->Add(absl::StrCat("accuracy at depth ", item.depth), right, bytes);
-  bench.on_run(setup.name);
+  const Answered answered =
+      Ask(bench, group, engine, {std::move(prompt), kPasskeyAnswer});
+  for (size_t i = 0; i < group.size(); ++i) {
+    const bool right = StartsWithNumber(answered.texts[i], passkey.number);
+    const double bytes = answered.bytes_per_head[i];
+    Tally& tally = (*tallies)[i];
+    tally.Add("accuracy", right, bytes);
+    tally.Add(absl::StrCat("accuracy at ", item.length, " tokens"), right,
+              bytes);
+    tally.Add(absl::StrCat("accuracy at depth ", item.depth), right, bytes);
+  }
   return absl::OkStatus();
 }
 
@@ -122,10 +138,10 @@ absl::StatusOr<LinesItems> DrawLinesItems(const Bench& bench, int64_t lines,
 
 }  // namespace
 
-absl::StatusOr<std::vector<ResultRow>> MeasurePasskey(const Bench& bench,
-                                                      const Setup& setup) {
+absl::StatusOr<std::vector<ResultRows>> MeasurePasskey(
+    const Bench& bench, const SetupGroup& group) {
   const PasskeyPlan& plan = bench.plan.passkey;
-  Tally tally;
+  std::vector<Tally> tallies(group.size());
   for (const int64_t seed : bench.plan.seeds) {
     int64_t item = 0;
     for (const int64_t length : plan.lengths) {
@@ -137,22 +153,22 @@ absl::StatusOr<std::vector<ResultRow>> MeasurePasskey(const Bench& bench,
         for (const double depth : plan.depths) {
           for (int64_t i = 0; i < plan.questions; ++i) {
             const Draw draw = {static_cast<uint64_t>(seed), item++, 0};
-            RETURN_IF_ERROR(AskPasskey(bench, setup, engine,
-                                       {length, depth, draw}, &tally));
+            RETURN_IF_ERROR(AskPasskey(bench, group, engine,
+                                       {length, depth, draw}, &tallies));
           }
         }
         return absl::OkStatus();
       };
-      RETURN_IF_ERROR(bench.With(setup, shape, ask_all));
+      RETURN_IF_ERROR(bench.With(group, shape, ask_all));
     }
   }
-  return tally.Rows(bench, setup, "passkey");
+  return TallyRows(bench, group, tallies, "passkey");
 }
 
-absl::StatusOr<std::vector<ResultRow>> MeasureLines(const Bench& bench,
-                                                    const Setup& setup) {
+absl::StatusOr<std::vector<ResultRows>> MeasureLines(const Bench& bench,
+                                                     const SetupGroup& group) {
   const LinesPlan& plan = bench.plan.lines;
-  Tally tally;
+  std::vector<Tally> tallies(group.size());
   for (const int64_t seed : bench.plan.seeds) {
     for (const int64_t lines : plan.lines) {
       ASSIGN_OR_RETURN(const LinesItems items,
@@ -161,22 +177,21 @@ absl::StatusOr<std::vector<ResultRow>> MeasureLines(const Bench& bench,
       shape.prompt_tokens = items.mean;
       shape.context_tokens = items.longest + plan.max_tokens + 1;
       shape.seed = seed;
-      const auto ask_all = [&](Engine& engine) -> absl::Status {
+      RETURN_IF_ERROR(bench.With(group, shape, [&](Engine& engine) {
         for (size_t i = 0; i < items.prompts.size(); ++i) {
-          ASSIGN_OR_RETURN(
-              const Answer answer,
-              Ask(bench, engine, items.prompts[i], plan.max_tokens));
-          tally.Add(absl::StrCat("accuracy of ", lines, " lines"),
-                    EndsWithNumber(answer.text, items.numbers[i]),
-                    answer.bytes_per_head);
-          bench.on_run(setup.name);
+          const Answered answered =
+              Ask(bench, group, engine, {items.prompts[i], plan.max_tokens});
+          for (size_t s = 0; s < group.size(); ++s) {
+            tallies[s].Add(absl::StrCat("accuracy of ", lines, " lines"),
+                           EndsWithNumber(answered.texts[s], items.numbers[i]),
+                           answered.bytes_per_head[s]);
+          }
         }
         return absl::OkStatus();
-      };
-      RETURN_IF_ERROR(bench.With(setup, shape, ask_all));
+      }));
     }
   }
-  return tally.Rows(bench, setup, "lines");
+  return TallyRows(bench, group, tallies, "lines");
 }
 
 }  // namespace subgen

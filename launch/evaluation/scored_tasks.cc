@@ -56,10 +56,11 @@ struct Scores {
 };
 using MakeText = absl::StatusOr<ScoredText> (*)(const Bench&, Draw);
 
-absl::StatusOr<Scores> ScoreTexts(const Bench& bench, const Setup& setup,
-                                  int64_t items, MakeText make) {
-  Scores scores;
-  std::vector<double> bytes;
+// Of each setup of the group.
+absl::StatusOr<std::vector<Scores>> ScoreTexts(const Bench& bench,
+                                               const SetupGroup& group,
+                                               int64_t items, MakeText make) {
+  std::vector<Scores> all(group.size());
   for (const int64_t seed : bench.plan.seeds) {
     std::vector<ScoredText> texts;
     for (int64_t item = 0; item < items; ++item) {
@@ -70,26 +71,28 @@ absl::StatusOr<Scores> ScoreTexts(const Bench& bench, const Setup& setup,
     shape.prompt_tokens = texts[0].prompt;
     shape.context_tokens = static_cast<int64_t>(texts[0].tokens.size());
     shape.seed = seed;
-    RETURN_IF_ERROR(bench.With(setup, shape, [&](Engine& engine) {
+    const int slots = static_cast<int>(group.size());
+    RETURN_IF_ERROR(bench.With(group, shape, [&](Engine& engine) {
       for (const ScoredText& text : texts) {
-        scores.texts.push_back(Score(engine.leader(), text));
-        bytes.push_back(bench.BytesPerHead(engine));
-        engine.leader().Forget(0);
-        bench.on_run(setup.name);
+        const auto scores = Score(engine.leader(), text, slots);
+        for (int slot = 0; slot < slots; ++slot) {
+          all[slot].texts.push_back(scores[slot]);
+          all[slot].bytes_per_head += bench.BytesPerHead(engine, slot);
+          bench.on_run(group[slot].name);
+        }
+        bench.Forget(engine, group);
       }
       return absl::OkStatus();
     }));
   }
-  scores.bytes_per_head = Mean(bytes);
-  return scores;
+  for (Scores& scores : all) {
+    scores.bytes_per_head /= static_cast<double>(scores.texts.size());
+  }
+  return all;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<ResultRow>> MeasureCopy(const Bench& bench,
-                                                   const Setup& setup) {
-  ASSIGN_OR_RETURN(const Scores scores,
-                   ScoreTexts(bench, setup, bench.plan.copy.pairs, CopyText));
+ResultRows CopyRows(const Bench& bench, const Setup& setup,
+                    const Scores& scores) {
   std::vector<double> likelihoods, shares;
   for (const std::vector<double>& text : scores.texts) {
     likelihoods.push_back(Mean(text));
@@ -105,15 +108,13 @@ absl::StatusOr<std::vector<ResultRow>> MeasureCopy(const Bench& bench,
   ResultRow share = perplexity;
   share.metric = "share of tokens with p > 0.5";
   share.estimate = MeanEstimate(shares);
-  return std::vector<ResultRow>{perplexity, share};
+  return {perplexity, share};
 }
 
-absl::StatusOr<std::vector<ResultRow>> MeasurePerplexity(const Bench& bench,
-                                                         const Setup& setup) {
+ResultRows PerplexityRows(const Bench& bench, const Setup& setup,
+                          const Scores& scores) {
   const PerplexityPlan& plan = bench.plan.perplexity;
-  ASSIGN_OR_RETURN(const Scores scores,
-                   ScoreTexts(bench, setup, plan.texts, PlainText));
-  std::vector<ResultRow> rows;
+  ResultRows rows;
   const auto add = [&](const std::string& metric, int64_t first, int64_t end) {
     std::vector<double> likelihoods;
     for (const std::vector<double>& text : scores.texts) {
@@ -134,6 +135,31 @@ absl::StatusOr<std::vector<ResultRow>> MeasurePerplexity(const Bench& bench,
     add(absl::StrCat("perplexity of positions ", border(bucket), " to ",
                      border(bucket + 1) - 1),
         border(bucket), border(bucket + 1));
+  }
+  return rows;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ResultRows>> MeasureCopy(const Bench& bench,
+                                                    const SetupGroup& group) {
+  ASSIGN_OR_RETURN(const std::vector<Scores> scores,
+                   ScoreTexts(bench, group, bench.plan.copy.pairs, CopyText));
+  std::vector<ResultRows> rows;
+  for (size_t i = 0; i < group.size(); ++i) {
+    rows.push_back(CopyRows(bench, group[i], scores[i]));
+  }
+  return rows;
+}
+
+absl::StatusOr<std::vector<ResultRows>> MeasurePerplexity(
+    const Bench& bench, const SetupGroup& group) {
+  ASSIGN_OR_RETURN(
+      const std::vector<Scores> scores,
+      ScoreTexts(bench, group, bench.plan.perplexity.texts, PlainText));
+  std::vector<ResultRows> rows;
+  for (size_t i = 0; i < group.size(); ++i) {
+    rows.push_back(PerplexityRows(bench, group[i], scores[i]));
   }
   return rows;
 }

@@ -1,11 +1,19 @@
-// Likelihoods of given tokens.
+// Likelihoods of given tokens, and greedy answers.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "engine/decode/lockstep.h"
+#include "engine/text/tokenizer.h"
 
 namespace subgen {
+
+struct Question {
+  std::vector<int> prompt;  // >= 1
+  int64_t max_tokens = 1;
+  int64_t chunk = 128;
+};
 
 struct ScoredText {
   std::vector<int> tokens;
@@ -14,8 +22,18 @@ struct ScoredText {
   int64_t chunk = 128;       // tokens in a step, of the engine's at most
 };
 
-// -log p(token | those before it) in nats, for each token from first_scored on.
-// Reads the text into slot 0, all but its last token.
+// -log p(token | those before it) in nats, for each token from first_scored on,
+// in each of `slots`. Reads the prompt into slot 0, all slots go on from there
+// (shared_prompt.h), up to the last token but one.
+std::vector<std::vector<double>> Score(Leader& leader, const ScoredText& text,
+                                       int slots);
+
+// The same of slot 0 alone.
 std::vector<double> Score(Leader& leader, const ScoredText& text);
+
+// Greedy answers to a prompt, one in each of `slots`, which begin to differ
+// where the prompt ends. Control tokens are left out.
+std::vector<std::string> Answer(Leader& leader, const Tokenizer& tokenizer,
+                                const Question& question, int slots);
 
 }  // namespace subgen

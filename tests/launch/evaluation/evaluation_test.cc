@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "absl/strings/str_join.h"
 #include "comm/thread_ranks.h"
 #include "engine/config/config_file.h"
 #include "kernels/base/status_macros.h"
@@ -155,6 +156,39 @@ TEST(EvaluationTest, EveryTaskOnAnyRanksGivesTheSameRows) {
           << a.task << " " << a.metric << " " << grid;
     }
   }
+}
+
+// Policies that share the reading of a prompt (shared_prompt.h) find what each
+// finds alone: the same bits, as nothing is computed in another order.
+TEST(EvaluationTest, PoliciesThatShareAPromptFindWhatEachFindsAlone) {
+  const std::vector<std::string> policies = {
+      "{name: exact, cache.policy: exact}",
+      "{name: h2o, cache.policy: heavy_hitter}",
+      "{name: snap_kv, cache.policy: snap_kv}",
+      "{name: turned, cache.policy: uniform, cache.rotate: true}",
+      "{name: equal, cache.policy: subgen, cache.head_budgets: equal}"};
+  const auto measure = [](const std::string& list) {
+    EvaluationPlan plan = SmallPlan(list);
+    plan.tasks = {"copy", "passkey", "lines"};
+    plan.modes = {"once"};
+    plan.budgets = {0.5};
+    return *RunPlan(plan);
+  };
+  const auto together =
+      measure(absl::StrCat("[", absl::StrJoin(policies, ", "), "]"));
+  size_t found = 0;
+  for (const std::string& policy : policies) {
+    for (const ResultRow& alone : measure(absl::StrCat("[", policy, "]"))) {
+      for (const ResultRow& row : together) {
+        if (row.policy != alone.policy || row.metric != alone.metric) continue;
+        EXPECT_EQ(row.estimate.value, alone.estimate.value)
+            << row.policy << " " << row.metric;
+        EXPECT_EQ(row.bytes_per_head, alone.bytes_per_head) << row.policy;
+        ++found;
+      }
+    }
+  }
+  EXPECT_EQ(found, together.size());
 }
 
 TEST(EvaluationTest, AttentionErrorsOfExactAreZeroAndShrinkWithTheBudget) {
