@@ -25,7 +25,7 @@ LEVELS = [
     ["engine/cache"],
     ["engine/model", "engine/text"],
     ["engine/decode"],
-    ["launch/evaluation"],
+    ["launch/evaluation", "launch/bench"],
     ["launch"],
     ["tests"],
 ]

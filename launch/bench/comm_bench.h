@@ -1,0 +1,56 @@
+// Times collectives and merges at given message sizes, and checks what they
+// give, in the manner of nccl-tests.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace subgen {
+
+enum class CommOperation {
+  kAllReduceSum,
+  kAllReduceMax,
+  kAllGather,
+  kMergeByAllReduce,  // comm/partial_merge.h, either way
+  kMergeByAllGather,
+};
+inline constexpr CommOperation kCommOperations[] = {
+    CommOperation::kAllReduceSum, CommOperation::kAllReduceMax,
+    CommOperation::kAllGather, CommOperation::kMergeByAllReduce,
+    CommOperation::kMergeByAllGather};
+
+// "all_reduce", ... and the operation on numbers: "sum", "max", "merge", "-".
+std::string CommOperationName(CommOperation operation);
+std::string ReductionName(CommOperation operation);
+
+struct CommBenchOptions {
+  int64_t head_dim = 64;  // of merged partials
+  int warm_up = 5;        // calls
+  int calls = 20;         // timed, in a row
+};
+
+struct CommRow {
+  CommOperation operation = CommOperation::kAllReduceSum;
+  int64_t count = 0;          // floats; of an all-gather: of all ranks together
+  double microseconds = 0.0;  // of a call, the slowest rank's mean
+  int64_t wrong = 0;          // floats, over all ranks
+  int ranks = 1;
+
+  int64_t bytes() const { return 4 * count; }
+  // GB/s. Bus bandwidth as in nccl-tests (all-reduce 2 (n-1) / n, all-gather
+  // (n-1) / n); a merge counts as the collective that it is made of, with the
+  // partials of one rank as its size.
+  double algorithm_bandwidth() const;
+  double bus_bandwidth() const;
+};
+
+// The nearest size to `count` floats that the operation can have. The same row
+// on all ranks. Collective.
+CommRow MeasureComm(CommOperation operation, int64_t count,
+                    const CommBenchOptions& options, Communicator& world);
+
+}  // namespace subgen

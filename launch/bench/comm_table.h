@@ -1,0 +1,44 @@
+// The rows of subgen_bench_comm as text, in nccl-tests' columns.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/model/model_config.h"
+#include "launch/bench/comm_bench.h"
+
+namespace subgen {
+
+enum class CommFormat { kText, kCsv, kJson };
+
+// "text", "csv", "json".
+absl::StatusOr<CommFormat> ParseCommFormat(const std::string& name);
+
+// Floats of an operation's message in a step of `tokens` tokens: the residual
+// stream for all-reduces (one number a query head for the max of a merge), the
+// logits of one token for all-gathers, the partials of one rank for merges,
+// where as many ranks as there are KV heads share them out and the others share
+// the context.
+int64_t MessageFloats(CommOperation operation, int64_t tokens,
+                      const ModelConfig& model, int ranks);
+
+class CommTable {
+ public:
+  CommTable(std::string transport, CommFormat format)
+      : transport_(std::move(transport)), format_(format) {}
+
+  // What is to be printed at once, and at the end.
+  std::string Add(const CommRow& row);
+  std::string End() const;
+  int64_t wrong() const { return wrong_; }
+
+ private:
+  const std::string transport_;
+  const CommFormat format_;
+  int64_t rows_ = 0, wrong_ = 0;
+  double bus_bandwidth_ = 0.0;  // summed over rows
+  nlohmann::ordered_json all_ = nlohmann::ordered_json::array();
+};
+
+}  // namespace subgen

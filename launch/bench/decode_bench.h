@@ -1,0 +1,80 @@
+// Times prompts and generated tokens at depths of context, in llama-bench's
+// habits: random tokens, no tokenisation, no sampling.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/decode/engine.h"
+#include "launch/bench/step_clock.h"
+
+namespace subgen {
+
+// What fills the context up to its depth.
+enum class ContextFill {
+  kAuto,       // the model, where a test ends within the context that it knows
+  kModel,      // random tokens through the model
+  kSynthetic,  // random keys and values through the policies (filled_cache.h)
+};
+absl::StatusOr<ContextFill> ParseContextFill(const std::string& name);
+
+// A cache policy as it is measured.
+struct BenchPolicy {
+  std::string label;
+  EngineConfig config;
+};
+
+struct DecodeBenchOptions {
+  std::vector<BenchPolicy> policies;
+  std::vector<int64_t> prompts;      // tokens of a prompt test; 0: none
+  std::vector<int64_t> generations;  // the same of a generation test
+  std::vector<int64_t> depths;       // tokens before the test
+  int repetitions = 3;
+  ContextFill fill = ContextFill::kAuto;
+  int threads = 1;  // of this rank
+
+  // On rank 0; none may be empty. A layer more of a synthetic context is full;
+  // around each repetition that is measured, which starts when the first
+  // returns.
+  std::function<void(int64_t done, int64_t total)> on_fill;
+  std::function<void(const std::string& policy, const std::string& test)>
+      before_repetition;
+  std::function<void(double seconds)> after_repetition;
+};
+
+// One test of one policy at one depth.
+struct TestResult {
+  std::string policy;
+  bool generates = false;  // tg, else pp
+  int64_t tokens = 0;      // of the test
+  int64_t depth = 0;
+  bool synthetic = false;       // what the context is filled with
+  std::vector<double> seconds;  // of each repetition
+  std::vector<LapTimes> laps;   // of each repetition, means over ranks
+  // Of all ranks: read for each generated token, held at the end of the test.
+  int64_t weight_bytes = 0, cache_bytes_read = 0, cache_bytes = 0;
+  // Of one process, the largest of all: of everything that it holds.
+  int64_t resident_bytes = 0, highest_resident_bytes = 0;
+
+  // "tg64 @ d4096 synthetic"
+  std::string Test() const;
+};
+
+// Bytes of `rows` rows of keys and values, as one step reads them. Where a
+// policy holds rows of several formats this is what it has allocated.
+int64_t CacheBytesRead(const CacheConfig& cache, int64_t head_dim,
+                       const RankTotals& totals);
+// Bytes of the matrices that a step with one token reads: `sharded` (all of
+// layers and unembedding) and a row of the embedding.
+int64_t WeightBytesRead(const Model& model, int64_t sharded);
+
+// Measures every test, policy by policy and depth by depth. on_row is called on
+// rank 0. The same status on all ranks. Collective.
+absl::Status RunDecodeBench(
+    const DecodeBenchOptions& options, const Model& model, Communicator& world,
+    const std::function<void(const TestResult&)>& on_row);
+
+}  // namespace subgen

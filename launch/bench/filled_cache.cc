@@ -1,0 +1,145 @@
+#include "launch/bench/filled_cache.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "kernels/base/status_macros.h"
+#include "launch/bench/synthetic_rows.h"
+
+namespace subgen {
+namespace {
+
+using Clock = StepClock::Clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Bytes in an anonymous file.
+class Snapshot {
+ public:
+  Snapshot() = default;
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() {
+    if (file_ >= 0) close(file_);
+  }
+
+  bool taken() const { return file_ >= 0; }
+  void Take(const std::string& bytes) {
+    file_ = memfd_create("snapshot", MFD_CLOEXEC);
+    SUBGEN_CHECK(file_ >= 0, "memfd_create: ", std::strerror(errno));
+    size_ = bytes.size();
+    for (size_t at = 0; at < size_;) {
+      const ssize_t written = pwrite(file_, &bytes[at], size_ - at, at);
+      SUBGEN_CHECK(written > 0, "a snapshot of ", size_,
+                   " bytes: ", std::strerror(errno));
+      at += written;
+    }
+  }
+  std::string Bytes() const {
+    std::string bytes(size_, ' ');
+    for (size_t at = 0; at < size_;) {
+      const ssize_t read = pread(file_, &bytes[at], size_ - at, at);
+      SUBGEN_CHECK(read > 0, "a snapshot: ", std::strerror(errno));
+      at += read;
+    }
+    return bytes;
+  }
+
+ private:
+  int file_ = -1;
+  size_t size_ = 0;
+};
+
+}  // namespace
+
+class FilledPolicy final : public CachePolicy {
+ public:
+  FilledPolicy(FilledCache& cache, const CacheShape& shape,
+               std::unique_ptr<CachePolicy> inner)
+      : cache_(cache), shape_(shape), inner_(std::move(inner)) {}
+
+  const CacheShape& shape() const { return shape_; }
+
+  void Attend(const LayerStep& step, const SoftmaxPartials& out) override {
+    StepClock& clock = cache_.clock_;
+    if (std::exchange(at_start_, false) && shape_.layer == 0) clock.BeginLap();
+    start_ = Clock::now();
+    communication_ = clock.communication_seconds();
+    inner_->Attend(step, out);
+  }
+  // What lies between Attend and Observe is attention inside the chunk and the
+  // merge over ranks.
+  void Observe(const LayerStep& step,
+               Vector<const float> log_partition) override {
+    StepClock& clock = cache_.clock_;
+    clock.AddAttention(SecondsSince(start_) -
+                       (clock.communication_seconds() - communication_));
+    start_ = Clock::now();
+    inner_->Observe(step, log_partition);
+  }
+  void Append(const LayerStep& step) override {
+    inner_->Append(step);
+    cache_.clock_.AddUpdate(SecondsSince(start_));
+    const Chunk& chunk = step.chunks[0];
+    if (chunk.position + chunk.count == cache_.depth_ && !snapshot_.taken()) {
+      snapshot_.Take(inner_->Save(0));
+      malloc_trim(0);
+    }
+  }
+  void Forget(int slot) override {
+    cache_.clock_.EndLap();
+    at_start_ = true;
+    inner_->Forget(slot);
+    if (!snapshot_.taken()) return;
+    const absl::Status loaded = inner_->Load(slot, snapshot_.Bytes());
+    SUBGEN_CHECK(loaded.ok(), loaded.ToString());
+    malloc_trim(0);
+  }
+  CacheStats Stats(int slot) const override { return inner_->Stats(slot); }
+  std::string Save(int slot) const override { return inner_->Save(slot); }
+  absl::Status Load(int slot, absl::string_view saved) override {
+    return inner_->Load(slot, saved);
+  }
+
+ private:
+  FilledCache& cache_;
+  const CacheShape shape_;
+  const std::unique_ptr<CachePolicy> inner_;
+  Snapshot snapshot_;
+  bool at_start_ = false;
+  Clock::time_point start_ = Clock::now();
+  double communication_ = 0.0;
+};
+
+PolicyFactory FilledCache::Factory() {
+  return
+      [this](const CacheConfig& config, const CacheShape& shape,
+             Backend& backend) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
+        ASSIGN_OR_RETURN(auto inner, MakeCachePolicy(config, shape, backend));
+        auto policy =
+            std::make_unique<FilledPolicy>(*this, shape, std::move(inner));
+        policies_.push_back(policy.get());
+        return policy;
+      };
+}
+
+void FilledCache::FillSynthetically(
+    int64_t chunk, uint64_t seed,
+    const std::function<void(int64_t done, int64_t total)>& on_layer) {
+  const SyntheticRows rows(seed);
+  SyntheticStream stream(rows, chunk);
+  for (size_t layer = 0; layer < policies_.size(); ++layer) {
+    stream.Run(policies_[layer]->shape(), depth_, policies_[layer]);
+    on_layer(layer + 1, policies_.size());
+  }
+}
+
+}  // namespace subgen

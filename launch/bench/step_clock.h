@@ -1,0 +1,54 @@
+// Where the time of one rank's steps goes. Time is booked in laps: one
+// repetition of a test, the same laps on every rank.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace subgen {
+
+// Seconds of one lap.
+struct LapTimes {
+  double attention = 0.0;      // to the past and inside the chunk
+  double update = 0.0;         // of the cache: observe and append
+  double communication = 0.0;  // collectives, as long as the last rank is in
+  double waiting = 0.0;        // of this rank for that last one
+};
+
+class TimedCommunicator;
+
+class StepClock {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Everything until the first lap, and between EndLap and BeginLap, is not
+  // booked.
+  void BeginLap();
+  void EndLap() { booking_ = false; }
+
+  void AddAttention(double seconds);
+  void AddUpdate(double seconds);
+  // In collectives since the start, booked or not.
+  double communication_seconds() const { return communication_seconds_; }
+
+  // `world`, with all its calls (and those of its splits) timed by this clock,
+  // which outlives it.
+  std::unique_ptr<Communicator> Time(std::unique_ptr<Communicator> world);
+  // The mean over ranks, lap by lap, the same on all ranks. A collective takes
+  // as long as for the rank that spends the least time in it; what others spend
+  // longer is waiting. Collective; the timed communicators are alive.
+  std::vector<LapTimes> MeanLaps();
+
+ private:
+  friend class TimedCommunicator;
+
+  bool booking_ = false;
+  double communication_seconds_ = 0.0;
+  std::vector<LapTimes> laps_;             // attention and update
+  std::vector<TimedCommunicator*> timed_;  // the world's first
+};
+
+}  // namespace subgen

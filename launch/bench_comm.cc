@@ -1,0 +1,156 @@
+// subgen_bench_comm: collectives and merges at the engine's message sizes.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "comm/agreement.h"
+#include "comm/mpi_session.h"
+#include "engine/config/config_file.h"
+#include "engine/decode/engine.h"
+#include "kernels/base/status_macros.h"
+#include "launch/bench/comm_bench.h"
+#include "launch/bench/comm_table.h"
+#include "launch/bench/samples.h"
+#include "launch/bring_up.h"
+
+extern char** environ;
+
+namespace subgen {
+namespace {
+
+struct CommandLine {
+  EngineConfig config;
+  CommBenchOptions options;
+  std::vector<int64_t> sizes;  // bytes; empty: the model's
+  CommFormat format = CommFormat::kText;
+  std::string help;  // to be printed, if any
+};
+
+struct Flags {
+  ConfigSources sources;
+  std::string model, sizes, format = "text";
+};
+
+void AddFlags(CLI::App* app, Flags* flags, CommandLine* line) {
+  app->add_option("--config", flags->sources.yaml_path,
+                  "YAML file with settings");
+  app->add_option("--set", flags->sources.settings,
+                  "A setting, key=value (repeatable)")
+      ->take_all();
+  app->add_option("--model", flags->model,
+                  "GGUF file whose message sizes are measured");
+  app->add_option("--sizes", flags->sizes,
+                  "Bytes instead of a model's, as 1024,65536");
+  app->add_option("-w,--warmup", line->options.warm_up, "Calls before those")
+      ->check(CLI::Range(0, 1000000));
+  app->add_option("-n,--iters", line->options.calls, "Timed calls")
+      ->check(CLI::Range(1, 1000000));
+  app->add_option("-o,--output", flags->format, "text, csv or json");
+}
+
+absl::Status ReadFlags(const Flags& flags, CommandLine* line) {
+  constexpr int64_t kMostBytes = int64_t{1} << 30;
+  ConfigSources sources = flags.sources;
+  sources.environment = environ;
+  if (!flags.model.empty()) {
+    sources.settings.push_back("model=" + YamlQuoted(flags.model));
+  }
+  ASSIGN_OR_RETURN(line->config, LoadConfig(sources));
+  ASSIGN_OR_RETURN(line->format, ParseCommFormat(flags.format));
+  if (!flags.sizes.empty()) {
+    ASSIGN_OR_RETURN(line->sizes,
+                     ParseCounts("--sizes", flags.sizes, 4, kMostBytes));
+  } else if (line->config.model.empty()) {
+    line->sizes = {256, 1024, 4096, 16384, 65536, 262144, 1048576};
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
+  CommandLine line;
+  Flags flags;
+  CLI::App app("Measures what ranks exchange, at the engine's message sizes.");
+  AddFlags(&app, &flags, &line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    line.help = app.help();
+    return line;
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  RETURN_IF_ERROR(ReadFlags(flags, &line));
+  return line;
+}
+
+void Print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+// What the ranks talk over.
+std::string Transport(const EngineConfig& config, int ranks) {
+  const bool mpi =
+      config.comm == "mpi" || (config.comm == "auto" && LaunchedByMpi());
+  return mpi ? "mpi" : ranks > 1 ? "threads" : "none";
+}
+
+// Floats of each message of a step: a decoded token's, then a prompt chunk's.
+std::vector<int64_t> Counts(CommOperation operation, const EngineConfig& config,
+                            const ModelConfig& model, int ranks) {
+  std::vector<int64_t> counts;
+  for (const int64_t tokens : {int64_t{1}, config.prefill_chunk}) {
+    counts.push_back(MessageFloats(operation, tokens, model, ranks));
+  }
+  return counts;
+}
+
+absl::Status Measure(const CommandLine& line, Communicator& world) {
+  CommBenchOptions options = line.options;
+  Model model;
+  if (line.sizes.empty()) {
+    auto loaded = LoadModel(line.config);
+    RETURN_IF_ERROR(AgreeOnStatus(world, loaded.status()));
+    model = *std::move(loaded);
+    options.head_dim = model.config.head_dim;
+  }
+  CommTable table(Transport(line.config, world.size()), line.format);
+  const bool prints = world.rank() == 0;
+  for (const CommOperation operation : kCommOperations) {
+    std::vector<int64_t> counts;
+    for (const int64_t bytes : line.sizes) counts.push_back(bytes / 4);
+    if (counts.empty()) {
+      counts = Counts(operation, line.config, model.config, world.size());
+    }
+    for (const int64_t count : counts) {
+      const CommRow row = MeasureComm(operation, count, options, world);
+      const std::string text = table.Add(row);
+      if (prints) Print(text);
+    }
+  }
+  if (prints) Print(table.End());
+  if (table.wrong() == 0) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat(table.wrong(), " numbers that were exchanged are wrong"));
+}
+
+absl::Status RunRank(const absl::StatusOr<CommandLine>& line,
+                     RankContext rank) {
+  RETURN_IF_ERROR(AgreeOnStatus(*rank.world, line.status()));
+  if (line->help.empty()) return Measure(*line, *rank.world);
+  if (rank.world->rank() == 0) Print(line->help);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace subgen
+
+int main(int argc, char** argv) {
+  const auto line = subgen::Parse(argc, argv);
+  const subgen::EngineConfig config =
+      line.ok() ? line->config : subgen::EngineConfig();
+  return subgen::RunRanks(config.comm, config.ranks.count,
+                          [&](subgen::RankContext rank) {
+                            return subgen::RunRank(line, std::move(rank));
+                          });
+}

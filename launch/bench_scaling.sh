@@ -1,0 +1,109 @@
+#!/bin/bash
+# Decode time over ranks: strong scaling (the whole context stays the same) and
+# weak scaling (the context grows with the ranks).
+#   launch/bench_scaling.sh MODEL.gguf [OPTION VALUE]...
+#     --ranks 1,2,4     numbers of MPI ranks, the first is the base
+#     --depth 4096      tokens of context, of all ranks (strong) or each (weak)
+#     --gen 32          tokens to generate
+#     --repetitions 5
+#     --threads 1       of a rank
+#     --output FOLDER   for scaling.csv and scaling.png (default: scaling)
+#     --set KEY=VALUE   a setting (repeatable)
+# T is the median time of a token in ms, S = T_base / T, E = S * base / ranks;
+# for weak scaling E = T_base / T. The context is synthetic.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bench=${SUBGEN_BENCH:-$root/build/subgen_bench_decode}
+die() { echo "bench_scaling: $*" >&2; exit 1; }
+
+[[ $# -ge 1 && $1 != -* ]] || die "the first argument is a GGUF file"
+model=$1
+shift
+ranks=1,2
+depth=4096
+gen=32
+repetitions=5
+threads=1
+output=scaling
+settings=()
+while [[ $# -gt 0 ]]; do
+  [[ $# -ge 2 ]] || die "$1 needs a value"
+  case "$1" in
+    --ranks) ranks=$2 ;;
+    --depth) depth=$2 ;;
+    --gen) gen=$2 ;;
+    --repetitions) repetitions=$2 ;;
+    --threads) threads=$2 ;;
+    --output) output=$2 ;;
+    --set) settings+=(--set "$2") ;;
+    *) die "$1: legal are --ranks, --depth, --gen, --repetitions, --threads," \
+      "--output and --set" ;;
+  esac
+  shift 2
+done
+for number in ${ranks//,/ } "$depth" "$gen" "$repetitions" "$threads"; do
+  [[ $number =~ ^[1-9][0-9]{0,8}$ ]] || die "$number: a whole number from 1 on"
+done
+[[ -f $model ]] || die "$model: no such file"
+[[ -x $bench ]] || die "$bench: launch/build.sh builds it"
+command -v mpirun > /dev/null || die "mpirun is not installed"
+mkdir -p "$output" || die "$output: cannot be made"
+# shellcheck source=launch/mpi_environment.sh
+source "$root/launch/mpi_environment.sh"
+
+# measure RANKS DEPTH: median milliseconds of a token. The environment of this
+# program's settings is not for it.
+measure() {
+  env -u SUBGEN_BENCH mpirun -n "$1" --bind-to none "$bench" --model "$model" \
+    -p 0 -n "$gen" -d "$2" -r "$repetitions" --fill synthetic -o csv \
+    --set "threads=$threads" "${settings[@]}" |
+    python3 -c 'import csv, sys
+print("%.4f" % (1e3 / float(next(csv.DictReader(sys.stdin))["median_ts"])))'
+}
+
+echo "scaling,ranks,threads,depth,milliseconds,speedup,efficiency" \
+  > "$output/scaling.csv"
+for scaling in strong weak; do
+  printf '\n%s scaling, %s thread(s) a rank\n\n' "$scaling" "$threads"
+  echo "| ranks | depth | T (ms) | S | E |"
+  echo "|---:|---:|---:|---:|---:|"
+  base_ranks=${ranks%%,*}
+  base=
+  for n in ${ranks//,/ }; do
+    at=$depth
+    [[ $scaling == strong ]] || at=$((depth * n))
+    ms=$(measure "$n" "$at")
+    base=${base:-$ms}
+    awk -v kind="$scaling" -v n="$n" -v n0="$base_ranks" -v t="$ms" \
+      -v t0="$base" -v at="$at" -v threads="$threads" \
+      -v csv="$output/scaling.csv" 'BEGIN {
+        s = kind == "strong" ? t0 / t : 0
+        e = kind == "strong" ? s * n0 / n : t0 / t
+        shown = kind == "strong" ? sprintf("%.2f", s) : "-"
+        printf "| %d | %d | %.2f | %s | %.0f %% |\n", n, at, t, shown, 100 * e
+        printf "%s,%d,%d,%d,%s,%s,%.4f\n", kind, n, threads, at, t,
+          kind == "strong" ? sprintf("%.4f", s) : "", e >> csv
+      }'
+  done
+done
+
+if ! command -v gnuplot > /dev/null; then
+  printf '\nno picture: gnuplot is not installed\n'
+  exit 0
+fi
+gnuplot << GNUPLOT
+set terminal pngcairo size 640,480
+set output "$output/scaling.png"
+set datafile separator ","
+set xlabel "ranks"
+set ylabel "efficiency"
+set yrange [0:*]
+set key bottom left
+plot "$output/scaling.csv" using (strcol(1) eq "strong" ? \$2 : NaN):7 \
+       with linespoints title "strong", \
+     "" using (strcol(1) eq "weak" ? \$2 : NaN):7 \
+       with linespoints title "weak", \
+     1 with lines dashtype 2 title "ideal"
+GNUPLOT
+printf '\n%s and %s\n' "$output/scaling.csv" "$output/scaling.png"

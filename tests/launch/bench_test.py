@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks as people do: right, and with mistakes. What they print
+is checked, never how fast they are.
+
+usage: bench_test.py BUILD_FOLDER [unittest arguments]
+"""
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = os.path.abspath(sys.argv.pop(1))
+LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
+                      "launch")
+DECODE = os.path.join(BUILD, "subgen_bench_decode")
+COMM = os.path.join(BUILD, "subgen_bench_comm")
+TIME_LIMIT = 180.0
+
+# mpirun as root, in containers and on one core.
+ENVIRONMENT = {name: value for name, value in os.environ.items()
+               if not name.startswith(("SUBGEN_", "OMPI_", "PMIX_"))}
+ENVIRONMENT.update({
+    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"})
+
+# What compare_llama_cpp.py uses of the Python package.
+FAKE_LLAMA = """
+import ctypes
+__version__ = "0.0"
+GGML_TYPE_Q8_0 = 8
+llama_token = ctypes.c_int
+class Llama:
+    ctx = None
+    def __init__(self, path, **options):
+        assert options["flash_attn"]
+    def n_vocab(self):
+        return 100
+def llama_batch_get_one(tokens, count):
+    assert len(tokens) == count
+def llama_decode(ctx, batch):
+    return 0
+def llama_synchronize(ctx):
+    pass
+def llama_get_memory(ctx):
+    pass
+def llama_memory_seq_rm(memory, sequence, first, end):
+    return True
+"""
+
+
+def run(command, **options):
+    environment = dict(ENVIRONMENT, **options.pop("env", {}))
+    return subprocess.run(command, capture_output=True, timeout=TIME_LIMIT,
+                          env=environment, text=True, **options)
+
+
+def mpirun(command):
+    return ["mpirun", "-n", "2"] + command
+
+
+class BenchTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.model = cls.path("toy.gguf")
+        subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
+                        cls.model, "32"], check=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder.name, name)
+
+    def decode(self, *arguments):
+        flags = {"-p": "20", "-d": "0,600", "--policies": "exact,subgen/bf16"}
+        settings = []
+        for name, value in zip(arguments[::2], arguments[1::2]):
+            if name == "--set":
+                settings += [name, value]
+            else:
+                flags[name] = value
+        return [DECODE, "--model", self.model, "-n", "4", "-r", "2",
+                *(part for flag in flags.items() for part in flag), "--set",
+                "threads=1", "--set", "cache.budget_tokens=96", "--set",
+                "cache.recent_tokens=32", "--set", "cache.row_format=f16",
+                *settings]
+
+    def output(self, command, **options):
+        result = run(command, **options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def assert_refused(self, command, *words, program="subgen"):
+        result = run(command)
+        ours = [line for line in result.stderr.splitlines()
+                if line.startswith(program + ": ")]
+        self.assertEqual(len(ours), 1, result.stderr)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertEqual(result.stdout, "")
+        for word in words:
+            self.assertIn(word, ours[0])
+
+    # --- subgen_bench_decode ------------------------------------------------
+
+    def test_decode_rows(self):
+        for command, ranks in ((self.decode("-o", "json"), 1),
+                               (mpirun(self.decode("-o", "json")), 2),
+                               (self.decode("-o", "json", "--set",
+                                            "comm=threads", "--set",
+                                            "ranks.count=3"), 3)):
+            rows = json.loads(self.output(command))
+            self.assertEqual(
+                [(row["policy"], row["test"]) for row in rows],
+                [(policy, test) for policy in ("exact f16", "subgen 96 bf16")
+                 for test in ("pp20", "tg4", "pp20 @ d600 synthetic",
+                              "tg4 @ d600 synthetic")])
+            for row in rows:
+                self.assertEqual(row["ranks"], ranks)
+                self.assertEqual(len(row["samples_seconds"]), 2)
+                for key in ("avg_ts", "read_bandwidth", "resident_bytes",
+                            "attention_seconds_per_token"):
+                    self.assertGreater(row[key], 0)
+                self.assertEqual(row["communication_seconds_per_token"] > 0,
+                                 ranks > 1)
+
+    def test_decode_formats(self):
+        table = self.output(self.decode()).splitlines()
+        self.assertTrue(table[0].startswith(
+            "| model | size | backend | ranks | policy | test | t/s |"))
+        self.assertEqual({line.count("|") for line in table[:10]}, {16})
+        self.assertIn("read bandwidth", table[-1])
+        rows = list(csv.DictReader(self.output(
+            self.decode("-o", "csv")).splitlines()))
+        self.assertEqual(len(rows), 8)
+        self.assertEqual(rows[3]["fill"], "synthetic")
+
+    def test_decode_in_turns(self):
+        lines = self.output(
+            self.decode("-p", "0", "-d", "0", "--policies", "exact") +
+            ["--in_turns"], input="\n\n").splitlines()
+        self.assertEqual(lines[0], "ready exact f16 tg4")
+        self.assertGreater(float(lines[1].split()[1]), 0)
+        self.assertEqual(lines[2], lines[0])
+
+    def test_decode_mistakes(self):
+        for i, (arguments, words) in enumerate((
+                (["-d", "0,x"], ("-d", "x")),
+                (["-p", "-1"], ("-1",)),
+                (["-n", "99999999999999999999"], ("-n",)),
+                (["-r", "0"], ("repetitions",)),
+                (["-o", "xml"], ("xml", "csv")),
+                (["--fill", "zeros"], ("zeros", "synthetic")),
+                (["--policies", "exat"], ("exat",)),
+                (["--policies", "exact/q9"], ("q9",)),
+                (["--policies", "exact,,"], ("--policies",)),
+                (["--model", "/nowhere.gguf"], ("/nowhere.gguf",)),
+                (["--set", "cache.budget_tokens=3"], ("subgen", "budget")),
+                (["--promt", "3"], ("--promt",)))):
+            command = [DECODE, "--model", self.model, "-p", "8", "-n", "1",
+                       "--policies", "subgen", "--set", "threads=1"]
+            for argument in arguments[::2]:
+                if argument in command and argument != "--set":
+                    at = command.index(argument)
+                    del command[at:at + 2]
+            command += arguments
+            self.assert_refused(command, *words)
+            if i % 3 == 0:
+                self.assert_refused(mpirun(command), *words)
+        self.assert_refused([DECODE], "model")
+
+    # --- subgen_bench_comm --------------------------------------------------
+
+    def test_comm(self):
+        for command, transport, ranks in (
+                ([COMM], "none", 1), (mpirun([COMM]), "mpi", 2),
+                ([COMM, "--set", "comm=threads", "--set", "ranks.count=3"],
+                 "threads", 3)):
+            for sizes in (["--model", self.model], ["--sizes", "4,4096"]):
+                rows = json.loads(self.output(command + sizes + [
+                    "-n", "3", "-w", "1", "-o", "json"]))
+                self.assertEqual(len(rows), 10)
+                for row in rows:
+                    self.assertEqual(row["communicator"], transport)
+                    self.assertEqual(row["ranks"], ranks)
+                    self.assertEqual(row["wrong"], 0)
+        text = self.output(mpirun([COMM, "--sizes", "1024", "-n", "2"]))
+        self.assertIn("# Out of bounds values : 0 OK", text)
+
+    def test_comm_mistakes(self):
+        for arguments, words in ((["--sizes", "1"], ("--sizes",)),
+                                 (["--sizes", "1K"], ("1K",)),
+                                 (["-n", "0"], ("iters",)),
+                                 (["-o", "md"], ("md", "text")),
+                                 (["--model", "/nowhere.gguf"],
+                                  ("/nowhere.gguf",))):
+            self.assert_refused([COMM, *arguments], *words)
+        self.assert_refused(mpirun([COMM, "--sizes", "1"]), "--sizes")
+
+    # --- scripts ------------------------------------------------------------
+
+    def test_compare(self):
+        script = [sys.executable, os.path.join(LAUNCH, "compare_llama_cpp.py"),
+                  "--model", self.model, "--bench", DECODE]
+        fake = self.path("fake")
+        os.makedirs(fake)
+        path = os.path.join(fake, "llama_cpp.py")
+        with open(path, "w") as file:
+            file.write("raise ImportError('none here')\n")
+        env = {"PYTHONPATH": fake, "PYTHONDONTWRITEBYTECODE": "1"}
+        result = run(script, env=env)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertIn("pip install llama-cpp-python", result.stderr)
+        with open(path, "w") as file:
+            file.write(FAKE_LLAMA)
+        few = ["--prompts", "20", "--depths", "8,16", "--gen", "4",
+               "--threads", "1", "--budget", "96"]
+        table = self.output(script + few, env=env)
+        rows = [line.split(" | ") for line in table.splitlines()
+                if line.startswith("| ") and "ratio" not in line]
+        self.assertEqual(
+            [(row[0], row[1], row[3]) for row in rows],
+            [("| " + test, "f16", policy)
+             for test in ("pp20 @ d0", "tg4 @ d8", "tg4 @ d16")
+             for policy in ("exact", "subgen 96")] +
+            [("| tg4 @ d8", "q8_0", "exact/q8"),
+             ("| tg4 @ d16", "q8_0", "exact/q8")])
+        for row in rows:
+            self.assertGreater(float(row[4]), 0)
+        result = run(script + few + ["--set", "cache.polcy=x"], env=env)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("cache.polcy", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+
+    def test_scaling(self):
+        script = os.path.join(LAUNCH, "bench_scaling.sh")
+        folder = self.path("scaling")
+        table = self.output(
+            [script, self.model, "--ranks", "1,2", "--depth", "32", "--gen",
+             "4", "--repetitions", "1", "--output", folder],
+            env={"SUBGEN_BENCH": DECODE})
+        self.assertIn("| 1 | 32 |", table)
+        with open(os.path.join(folder, "scaling.csv")) as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([(row["scaling"], row["ranks"], row["depth"])
+                          for row in rows],
+                         [("strong", "1", "32"), ("strong", "2", "32"),
+                          ("weak", "1", "32"), ("weak", "2", "64")])
+        for row in rows:
+            share = (float(rows[0 if row["scaling"] == "strong" else 2]
+                           ["milliseconds"]) / float(row["milliseconds"]))
+            if row["scaling"] == "strong":
+                self.assertAlmostEqual(float(row["speedup"]), share, delta=1e-3)
+                share /= int(row["ranks"])
+            self.assertAlmostEqual(float(row["efficiency"]), share, delta=1e-3)
+        if shutil.which("gnuplot"):
+            with open(os.path.join(folder, "scaling.png"), "rb") as file:
+                self.assertEqual(file.read(4), b"\x89PNG")
+        for arguments, word in (([], "GGUF"), (["/nowhere.gguf"], "/nowhere"),
+                                ([self.model, "--ranks", "0"], "0"),
+                                ([self.model, "--ranks"], "--ranks"),
+                                ([self.model, "--rank", "1"], "--rank")):
+            self.assert_refused([script, *arguments], word,
+                                program="bench_scaling")
+
+
+if __name__ == "__main__":
+    unittest.main()
