@@ -9,6 +9,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/cpu/integer_linear.h"
 #include "kernels/cpu/linear_part.h"
 #include "kernels/cpu/product-inl.h"
 
@@ -47,6 +48,9 @@ void ExpandWhole(const WeightMatrix& table, int64_t row, float* out) {
   Expand(table.format, table.row(row), table.cols, out);
 }
 
+// Integer products are for machines whose best target this is.
+bool HasWideVectors() { return HWY_TARGET == HWY_AVX3; }
+
 }  // namespace subgen::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -56,9 +60,57 @@ namespace {
 
 HWY_EXPORT(LinearRows);
 HWY_EXPORT(ExpandWhole);
+HWY_EXPORT(HasWideVectors);
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
+}
+
+// Calls work(part, worker) for parts of whole multiples of `multiple` rows.
+template <class Work>
+void ForParts(Context& context, LinearPart whole, int64_t multiple, Work work) {
+  const int64_t rows = whole.weight.rows;
+  const int threads = context.pool.threads();
+  const int64_t share =
+      threads == 1 ? rows : std::min<int64_t>(rows / (4 * threads), 256);
+  const int64_t step = RoundUp(std::max<int64_t>(share, 1), multiple);
+  context.Run((rows + step - 1) / step,
+              whole.input.rows * rows * whole.weight.cols,
+              [&](int64_t item, int worker) {
+                LinearPart part = whole;
+                part.first = item * step;
+                part.count = std::min(step, rows - part.first);
+                work(part, worker);
+              });
+}
+
+void FloatLinear(Context& context, Matrix<const float> input,
+                 const WeightMatrix& weight, Matrix<float> output) {
+  // One token: 8 rows of 512 floats are a third of a first-level cache. Many:
+  // 32 rows are an eighth of a second-level cache of 512 KiB.
+  const int64_t tile = input.rows < 4 ? 8 : 32;
+  ForParts(context, {input, weight, output, 0, 0, tile}, 8,
+           [&](const LinearPart& part, int worker) {
+             HWY_DYNAMIC_DISPATCH(LinearRows)
+             (part,
+              context.worker_scratch[worker].Get(tile * LinearPart::kLength));
+           });
+}
+
+void IntegerLinear(Context& context, Matrix<const float> input,
+                   const WeightMatrix& weight, Matrix<float> output) {
+  const QuantizedTokens tokens(
+      context.results.Get(QuantizedTokens::Floats(input.rows, input.cols)),
+      input.cols);
+  context.Run(input.rows, input.rows * input.cols, [&](int64_t i, int) {
+    QuantizeToken(input.row(i), tokens.token(i));
+  });
+  ForParts(context, {input, weight, output}, 32,
+           [&](const LinearPart& part, int worker) {
+             IntegerLinearRows(
+                 part, tokens,
+                 context.worker_scratch[worker].Get(IntegerLinearScratch()));
+           });
 }
 
 }  // namespace
@@ -67,24 +119,12 @@ void Linear(Context& context, Matrix<const float> input,
             const WeightMatrix& weight, Matrix<float> output) {
   SUBGEN_CHECK(input.cols == weight.cols && output.cols == weight.rows &&
                input.rows == output.rows);
-  // One token: 8 rows of 512 floats are a third of a first-level cache. Many:
-  // 32 rows are an eighth of a second-level cache of 512 KiB.
-  const int64_t tile = input.rows < 4 ? 8 : 32;
-  const int threads = context.pool.threads();
-  const int64_t share =
-      threads == 1 ? weight.rows
-                   : std::min<int64_t>(weight.rows / (4 * threads), 256);
-  const int64_t step = RoundUp(std::max<int64_t>(share, 1), 8);
-  const auto part = [&](int64_t item, int worker) {
-    const int64_t first = item * step;
-    float* memory =
-        context.worker_scratch[worker].Get(tile * LinearPart::kLength);
-    HWY_DYNAMIC_DISPATCH(LinearRows)
-    ({input, weight, output, first, std::min(step, weight.rows - first), tile},
-     memory);
-  };
-  context.Run((weight.rows + step - 1) / step,
-              input.rows * weight.rows * weight.cols, part);
+  if (HWY_DYNAMIC_DISPATCH(HasWideVectors)() &&
+      HasIntegerLinear(weight.format, weight.cols)) {
+    IntegerLinear(context, input, weight, output);
+  } else {
+    FloatLinear(context, input, weight, output);
+  }
 }
 
 void ExpandRow(const WeightMatrix& table, int64_t row, Vector<float> out) {
