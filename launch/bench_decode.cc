@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -107,6 +108,13 @@ absl::Status ReadFlags(const Flags& flags, CommandLine* line) {
                    ParseCounts("-n", flags.generations, 0, kMostTokens));
   ASSIGN_OR_RETURN(options.depths,
                    ParseCounts("-d", flags.depths, 0, kMostTokens));
+  const auto none = [](int64_t tokens) { return tokens == 0; };
+  if (std::all_of(options.prompts.begin(), options.prompts.end(), none) &&
+      std::all_of(options.generations.begin(), options.generations.end(),
+                  none)) {
+    return absl::InvalidArgumentError(
+        "-p and -n: there is nothing to measure where both are 0");
+  }
   ASSIGN_OR_RETURN(options.fill, ParseContextFill(flags.fill));
   ASSIGN_OR_RETURN(line->format, ParseRowFormatting(flags.format));
   ConfigSources sources = flags.sources;

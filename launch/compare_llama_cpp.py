@@ -34,6 +34,9 @@ def parse_arguments():
                                              "subgen_bench_decode"),
                         help="our program (default: %(default)s)")
     parser.add_argument("--threads", type=positive, default=os.cpu_count())
+    parser.add_argument("--ranks", type=positive, default=1,
+                        help="also our exact cache on that many MPI ranks, "
+                        "which share the threads")
     parser.add_argument("--depths", type=numbers, default=[16, 7900],
                         help="tokens before those generated")
     parser.add_argument("--prompts", type=numbers, default=[512, 7900],
@@ -62,19 +65,27 @@ def numbers(text):
 class Ours:
     """subgen_bench_decode with one test, repeated when it is asked to."""
 
-    def __init__(self, options, policy, test):
+    def __init__(self, options, policy, test, ranks=1):
         kind, tokens, depth = test
+        self.label = policy
         command = [options.bench, "--model", options.model, "--in_turns",
                    "--policies", policy, "-r", str(options.repetitions),
                    "-p", str(tokens if kind == "pp" else 0),
                    "-n", str(tokens if kind == "tg" else 0), "-d", str(depth),
                    "--fill", "synthetic",
-                   "--set", "threads=%d" % options.threads,
+                   "--set", "threads=%d" % max(1, options.threads // ranks),
                    "--set", "prefill_chunk=%d" % CHUNK]
         if not policy.startswith("exact"):
+            self.label += " %d" % options.budget
             command += ["--set", "cache.budget_tokens=%d" % options.budget]
         for setting in options.set:
             command += ["--set", setting]
+        if ranks > 1:
+            self.label += ", %d ranks" % ranks
+            command = ["bash", "-c", 'source "$0"; exec "$@"',
+                       os.path.join(ROOT, "launch", "mpi_environment.sh"),
+                       "mpirun", "-n", str(ranks), "--bind-to", "none",
+                       *command]
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -89,8 +100,10 @@ class Ours:
         if line.startswith(word + " "):
             return line[len(word) + 1:]
         self.process.stdin.close()
-        raise Failure("our program: " +
-                      (self.process.stderr.read().strip() or line.strip()))
+        error = self.process.stderr.read().strip() or line.strip()
+        ours = [each for each in error.splitlines()
+                if each.startswith("subgen: ")]
+        raise Failure("our program: " + (ours or [error])[0])
 
     def run(self):
         """Seconds of one repetition."""
@@ -101,7 +114,8 @@ class Ours:
         return seconds
 
     def close(self):
-        self.process.stdin.close()
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
         self.process.stdout.read()
         self.process.wait()
 
@@ -166,6 +180,8 @@ def measure(options, llama, test, policies, name):
         llama.prepare(test)
         for policy in policies:
             ours.append(Ours(options, policy, test))
+        if options.ranks > 1:
+            ours.append(Ours(options, policies[0], test, options.ranks))
         theirs, mine = [], [[] for _ in ours]
         for _ in range(options.repetitions):
             theirs.append(llama.run(test))
@@ -175,12 +191,9 @@ def measure(options, llama, test, policies, name):
         for each in ours:
             each.close()
     base = rate(test, theirs)
-    for policy, seconds in zip(policies, mine):
-        label = policy
-        if not policy.startswith("exact"):
-            label += " %d" % options.budget
+    for each, seconds in zip(ours, mine):
         print("| %s%d @ d%d | %s | %.1f | %s | %.1f | %.2f |" % (
-            *test, name, base, label, rate(test, seconds),
+            *test, name, base, each.label, rate(test, seconds),
             rate(test, seconds) / base), flush=True)
 
 

@@ -163,6 +163,7 @@ class BenchTest(unittest.TestCase):
                 (["--policies", "exact,,"], ("--policies",)),
                 (["--model", "/nowhere.gguf"], ("/nowhere.gguf",)),
                 (["--set", "cache.budget_tokens=3"], ("subgen", "budget")),
+                (["-p", "0", "-n", "0"], ("-p", "-n")),
                 (["--promt", "3"], ("--promt",)))):
             command = [DECODE, "--model", self.model, "-p", "8", "-n", "1",
                        "--policies", "subgen", "--set", "threads=1"]
@@ -222,7 +223,7 @@ class BenchTest(unittest.TestCase):
         with open(path, "w") as file:
             file.write(FAKE_LLAMA)
         few = ["--prompts", "20", "--depths", "8,16", "--gen", "4",
-               "--threads", "1", "--budget", "96"]
+               "--threads", "1", "--budget", "96", "--ranks", "2"]
         table = self.output(script + few, env=env)
         rows = [line.split(" | ") for line in table.splitlines()
                 if line.startswith("| ") and "ratio" not in line]
@@ -230,9 +231,9 @@ class BenchTest(unittest.TestCase):
             [(row[0], row[1], row[3]) for row in rows],
             [("| " + test, "f16", policy)
              for test in ("pp20 @ d0", "tg4 @ d8", "tg4 @ d16")
-             for policy in ("exact", "subgen 96")] +
-            [("| tg4 @ d8", "q8_0", "exact/q8"),
-             ("| tg4 @ d16", "q8_0", "exact/q8")])
+             for policy in ("exact", "subgen 96", "exact, 2 ranks")] +
+            [("| " + test, "q8_0", policy) for test in ("tg4 @ d8", "tg4 @ d16")
+             for policy in ("exact/q8", "exact/q8, 2 ranks")])
         for row in rows:
             self.assertGreater(float(row[4]), 0)
         result = run(script + few + ["--set", "cache.polcy=x"], env=env)
