@@ -9,6 +9,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/cpu/few_queries-inl.h"
 #include "kernels/cpu/product-inl.h"
 #include "kernels/cpu/softmax-inl.h"
 
@@ -29,38 +30,68 @@ void CopyBias(Vector<const float> bias, Range rows, float* out) {
   if (!bias.empty()) std::copy_n(&bias[rows.first], rows.count, out);
 }
 
-// logits[i][j] = query i . key j, [queries, kRowTile]
+// Of the tile's rows, how many the queries of `token` see.
+int64_t SeenRows(Vector<const int> row_token, Range tile, int64_t token) {
+  if (row_token.empty()) return tile.count;
+  const auto first = row_token.begin() + tile.first;
+  const auto end = first + tile.count;
+  if (*(end - 1) <= token) return tile.count;
+  return std::upper_bound(first, end, token) - first;
+}
+
+// logits[i][j] = query i . key j, [queries, kRowTile]. The keys may be turned:
+// [kRowTile, width] in, [width, kRowTile] in `turned` for the products.
 void Logits(const float* queries, int64_t count, const float* keys, Range rows,
-            int64_t width, float* logits) {
+            int64_t width, float* turned, float* logits) {
   std::fill_n(logits, count * kRowTile, 0.0f);
-  Dot({{queries, width}, {keys, width}, width, {logits, kRowTile}}, count,
-      rows.count);
+  if (count < kManyQueries) {
+    Dot({{queries, width}, {keys, width}, width, {logits, kRowTile}}, count,
+        rows.count);
+    return;
+  }
+  const int64_t padded = PaddedWidth(rows.count);
+  Transpose({keys, width}, padded, width, {turned, kRowTile});
+  Combine({{queries, width}, {turned, kRowTile}, width, {logits, kRowTile}},
+          count, padded);
 }
 
 struct AttendMemory {
   AttendMemory(float* scratch, int64_t width, int64_t widest)
       : queries(scratch),
         rows(queries + kQueryTile * width),
-        logits(rows + kRowTile * widest),
+        turned(rows + kRowTile * widest),
+        logits(turned + kRowTile * width),
         partition_bias(logits + kQueryTile * kRowTile),
         value_bias(partition_bias + kRowTile) {}
 
   float* queries;         // [kQueryTile, width]
   float* rows;            // [kRowTile, widest], keys and then values
+  float* turned;          // [width, kRowTile], keys
   float* logits;          // [kQueryTile, kRowTile]
   float* partition_bias;  // [kRowTile]
   float* value_bias;      // [kRowTile]
 };
 
-// One tile of rows into the sums of all queries of the piece.
-void AttendTile(const AttentionTask& task, const Piece& piece, Range tile,
-                const AttendMemory& memory, const SoftmaxPartials& out) {
-  const WeightedRows& rows = task.rows;
-  const int64_t width = PaddedWidth(rows.keys.dim);
-  const bool has_values = rows.values.count > 0;
-  ExpandRows(rows.keys, tile.first, tile.count, width, memory.rows);
-  Logits(memory.queries, piece.queries.count, memory.rows, tile, width,
+void KeyLogits(const AttentionTask& task, const Piece& piece, Range tile,
+               const AttendMemory& memory) {
+  const Rows& keys = task.rows.keys;
+  const int64_t width = PaddedWidth(keys.dim);
+  const int64_t queries = piece.queries.count;
+  if (TakesFew(keys, queries)) {
+    RunFew<LogitsOfFew>(keys, tile, queries, {memory.queries, width},
+                        {memory.logits, kRowTile});
+    return;
+  }
+  ExpandRows(keys, tile.first, tile.count, width, memory.rows);
+  Logits(memory.queries, queries, memory.rows, tile, width, memory.turned,
          memory.logits);
+}
+
+// Logits become the weights of the values.
+void Weights(const AttentionTask& task, const Piece& piece, Range tile,
+             const AttendMemory& memory, const SoftmaxPartials& out) {
+  const WeightedRows& rows = task.rows;
+  const bool has_values = rows.values.count > 0;
   CopyBias(rows.partition_bias, tile, memory.partition_bias);
   if (has_values) CopyBias(rows.value_bias, tile, memory.value_bias);
   const bool one_bias =
@@ -68,12 +99,10 @@ void AttendTile(const AttentionTask& task, const Piece& piece, Range tile,
                       rows.partition_bias.size() == rows.value_bias.size());
   for (int64_t i = 0; i < piece.queries.count; ++i) {
     const int64_t token = (piece.queries.first + i) / task.group;
-    const int64_t seen =
-        VisibleRows(task.row_token, rows.keys.count, token) - tile.first;
     const SoftmaxSums sums{&out.max_logit[i], &out.partition[i],
                            out.weighted.row(i)};
     const LogitRow row{memory.logits + i * kRowTile, tile.count,
-                       std::clamp<int64_t>(seen, 0, tile.count),
+                       SeenRows(task.row_token, tile, token),
                        memory.partition_bias};
     if (one_bias) {
       WeightsOfOneBias(row, sums);
@@ -81,14 +110,19 @@ void AttendTile(const AttentionTask& task, const Piece& piece, Range tile,
       WeightsOfTwoBiases(row, memory.value_bias, sums);
     }
   }
-  if (!has_values) return;
-  const int64_t value_width = PaddedWidth(rows.values.dim);
-  ExpandRows(rows.values, tile.first, tile.count, value_width, memory.rows);
-  Combine({{memory.logits, kRowTile},
-           {memory.rows, value_width},
-           tile.count,
-           {out.weighted.data, out.weighted.stride}},
-          piece.queries.count, value_width);
+}
+
+void AddValues(const Rows& values, int64_t queries, Range tile,
+               const AttendMemory& memory, const SoftmaxPartials& out) {
+  const Result sums{out.weighted.data, out.weighted.stride};
+  const Operand weights{memory.logits, kRowTile};
+  if (TakesFew(values, queries)) {
+    RunFew<SumsOfFew>(values, tile, queries, weights, sums);
+    return;
+  }
+  const int64_t width = PaddedWidth(values.dim);
+  ExpandRows(values, tile.first, tile.count, width, memory.rows);
+  Combine({weights, {memory.rows, width}, tile.count, sums}, queries, width);
 }
 
 void AttendRows(const AttentionTask& task, const Piece& piece, float* scratch,
@@ -99,10 +133,12 @@ void AttendRows(const AttentionTask& task, const Piece& piece, float* scratch,
   PadRows(task.queries.Rows(piece.queries.first, piece.queries.count), width,
           memory.queries);
   for (int64_t row = 0; row < piece.rows.count; row += kRowTile) {
-    AttendTile(
-        task, piece,
-        {piece.rows.first + row, std::min(kRowTile, piece.rows.count - row)},
-        memory, out);
+    const Range tile{piece.rows.first + row,
+                     std::min(kRowTile, piece.rows.count - row)};
+    KeyLogits(task, piece, tile, memory);
+    Weights(task, piece, tile, memory, out);
+    if (task.rows.values.count == 0) continue;
+    AddValues(task.rows.values, piece.queries.count, tile, memory, out);
   }
 }
 
@@ -113,11 +149,8 @@ void MassTile(const AttentionMassTask& task, Range queries, Range rows,
     const int64_t query = queries.first + i;
     const float log_partition = task.log_partition[query];
     if (std::isinf(log_partition)) continue;  // saw nothing
-    const int64_t seen =
-        VisibleRows(task.row_token, task.keys.count, query / task.group) -
-        rows.first;
     AddProbabilities({logits + i * kRowTile, rows.count,
-                      std::clamp<int64_t>(seen, 0, rows.count), bias},
+                      SeenRows(task.row_token, rows, query / task.group), bias},
                      log_partition, mass);
   }
 }
@@ -127,7 +160,8 @@ void MassRows(const AttentionMassTask& task, Range rows, float* scratch,
   const int64_t width = PaddedWidth(task.keys.dim);
   float* queries = scratch;
   float* keys = queries + kQueryTile * width;
-  float* logits = keys + kRowTile * width;
+  float* turned = keys + kRowTile * width;
+  float* logits = turned + kRowTile * width;
   float* bias = logits + kQueryTile * kRowTile;
   float* tile_mass = bias + kRowTile;
   for (int64_t row = 0; row < rows.count; row += kRowTile) {
@@ -138,7 +172,7 @@ void MassRows(const AttentionMassTask& task, Range rows, float* scratch,
     for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
       const Range some{i, std::min(kQueryTile, task.queries.rows - i)};
       PadRows(task.queries.Rows(i, some.count), width, queries);
-      Logits(queries, some.count, keys, tile, width, logits);
+      Logits(queries, some.count, keys, tile, width, turned, logits);
       MassTile(task, some, tile, logits, bias, tile_mass);
     }
     std::copy_n(tile_mass, tile.count, mass + row);
@@ -157,12 +191,12 @@ HWY_EXPORT(MassRows);
 int64_t AttendScratch(const AttentionTask& task) {
   const int64_t width = PaddedWidth(task.rows.keys.dim);
   const int64_t widest = std::max(width, PaddedWidth(task.rows.values.dim));
-  return kQueryTile * width + kRowTile * widest + kQueryTile * kRowTile +
-         2 * kRowTile;
+  return (kQueryTile + kRowTile) * width + kRowTile * widest +
+         kQueryTile * kRowTile + 2 * kRowTile;
 }
 
 int64_t MassScratch(const AttentionMassTask& task) {
-  return (kQueryTile + kRowTile) * PaddedWidth(task.keys.dim) +
+  return (kQueryTile + 2 * kRowTile) * PaddedWidth(task.keys.dim) +
          kQueryTile * kRowTile + 2 * kRowTile;
 }
 

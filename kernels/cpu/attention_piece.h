@@ -8,11 +8,11 @@
 
 namespace subgen::cpu {
 
-// Rows and queries are taken in tiles, so that the expanded keys, the logits
-// and the weighted sums of a tile stay in a first- or second-level cache
-// (16 KiB each where head_dim is 64).
+// Rows and queries are taken in tiles, so that the expanded rows, the logits
+// and the weighted sums of a tile stay in a first- or second-level cache (16 to
+// 32 KiB each where head_dim is 64).
 inline constexpr int64_t kRowTile = 64;
-inline constexpr int64_t kQueryTile = 64;
+inline constexpr int64_t kQueryTile = 128;
 
 struct Range {
   int64_t first = 0;

@@ -184,6 +184,61 @@ HWY_INLINE void Combine(const Combination& p, int64_t m, int64_t n) {
   for (; i < m; ++i) CombineRow<1>(p, i, n);
 }
 
+#if HWY_TARGET != HWY_SCALAR
+
+// Four numbers of each row, one row a 128-bit block, rows `step` floats apart.
+template <class DV>
+HWY_INLINE hn::Vec<DV> LoadBlocks(DV d, const float* from, int64_t step) {
+  if constexpr (hn::MaxLanes(DV()) <= 4) {
+    return hn::LoadU(d, from);
+  } else {
+    const hn::Half<DV> half;
+    constexpr int64_t kBlocks = hn::MaxLanes(DV()) / 8;
+    return hn::Combine(d, LoadBlocks(half, from + kBlocks * step, step),
+                       LoadBlocks(half, from, step));
+  }
+}
+
+// [rows, cols] to [cols, rows], both multiples of 16.
+HWY_INLINE void Transpose(const Operand& from, int64_t rows, int64_t cols,
+                          const Result& to) {
+  const hn::Repartition<uint64_t, D> pair;
+  for (int64_t r = 0; r < rows; r += kLanes) {
+    for (int64_t c = 0; c < cols; c += 4) {
+      V v[4];  // block b of v[j] is row r + 4 b + j
+      for (int64_t j = 0; j < 4; ++j) {
+        v[j] = LoadBlocks(kFloat, from.row(r + j) + c, 4 * from.stride);
+      }
+      const auto low = [&](V x, V y) HWY_ATTR {  // x0 y0 x1 y1 of each block
+        return hn::BitCast(pair, hn::InterleaveLower(kFloat, x, y));
+      };
+      const auto high = [&](V x, V y) HWY_ATTR {
+        return hn::BitCast(pair, hn::InterleaveUpper(kFloat, x, y));
+      };
+      const auto a = low(v[0], v[1]), b = low(v[2], v[3]);
+      const auto e = high(v[0], v[1]), f = high(v[2], v[3]);
+      const auto store = [&](auto x, int64_t column) HWY_ATTR {
+        hn::StoreU(hn::BitCast(kFloat, x), kFloat, to.row(column) + r);
+      };
+      store(hn::InterleaveLower(pair, a, b), c);
+      store(hn::InterleaveUpper(pair, a, b), c + 1);
+      store(hn::InterleaveLower(pair, e, f), c + 2);
+      store(hn::InterleaveUpper(pair, e, f), c + 3);
+    }
+  }
+}
+
+#else
+
+HWY_INLINE void Transpose(const Operand& from, int64_t rows, int64_t cols,
+                          const Result& to) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) to.row(c)[r] = from.row(r)[c];
+  }
+}
+
+#endif
+
 }  // namespace subgen::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
