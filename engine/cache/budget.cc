@@ -87,6 +87,9 @@ absl::Status CheckShared(const CacheConfig& config, const CacheShape& shape) {
         "head_budgets", config.head_budgets,
         "equal or auto, with kivi and cache.subgen.mode = streaming");
   }
+  if (!(config.recent_fraction >= 0.0 && config.recent_fraction <= 0.9)) {
+    return Illegal("recent_fraction", config.recent_fraction, "0 to 0.9");
+  }
   if (config.kivi.exact_tokens < 1) {
     return Illegal("kivi.exact_tokens", config.kivi.exact_tokens, "1 or more");
   }
@@ -234,19 +237,39 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
       " need at least ", least, "; raise the budget or lower them"));
 }
 
+int64_t RecentTokens(const CacheConfig& config, int64_t budget_rows) {
+  // A row is quantised when it leaves the window, and those in it are dear.
+  const auto format = ParseRowFormat(config.row_format);
+  if (format.ok() && IsQuantized(*format)) return config.recent_tokens;
+  const double part = config.recent_fraction * static_cast<double>(budget_rows);
+  return std::max(config.recent_tokens, static_cast<int64_t>(part));
+}
+
+// Of a budget of so many rows.
+static WindowShape WindowOf(const CacheConfig& config, const CacheShape& shape,
+                            int64_t budget_rows) {
+  WindowShape window;
+  window.dealing = {shape.token_shards, shape.token_shard, shape.token_block};
+  window.sink_tokens = config.sink_tokens;
+  window.recent_tokens = RecentTokens(config, budget_rows);
+  if (IsQuantized(LayoutOf(config, shape).format)) {
+    window.exact_tokens = config.recent_tokens;
+  }
+  return window;
+}
+
 int64_t SketchRows(const CacheConfig& config, const CacheShape& shape,
                    int64_t budget_rows, int token_shard) {
-  const TokenDealing dealing = {shape.token_shards, token_shard,
-                                shape.token_block};
-  const int64_t window =
-      dealing.Before(config.sink_tokens) + dealing.MostOf(config.recent_tokens);
+  WindowShape window = WindowOf(config, shape, budget_rows);
+  window.dealing.shard = token_shard;
+  const int64_t exact = window.sink_rows() + window.exact_rows();
   const int64_t rows =
       config.budget_bytes > 0
           ? RowsIn(Share(config.budget_bytes, shape, token_shard) -
                        FixedCost(config, shape),
-                   window, config, LayoutOf(config, shape))
+                   exact, config, LayoutOf(config, shape))
           : Share(budget_rows, shape, token_shard);
-  return rows - window;
+  return rows - exact;
 }
 
 // All but the limits.
@@ -255,13 +278,7 @@ static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
   ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(config, shape));
   CachePlan plan;
   plan.layout = LayoutOf(config, shape);
-  plan.window.dealing = {shape.token_shards, shape.token_shard,
-                         shape.token_block};
-  plan.window.sink_tokens = config.sink_tokens;
-  plan.window.recent_tokens = config.recent_tokens;
-  if (IsQuantized(plan.layout.format)) {
-    plan.window.exact_tokens = config.recent_tokens;
-  }
+  plan.window = WindowOf(config, shape, rows);
   if (config.policy == "kivi") {  // quantises by itself
     plan.layout = plan.layout.Exact();
     plan.window.exact_tokens = WindowShape::kEveryToken;

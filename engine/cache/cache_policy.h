@@ -115,6 +115,9 @@ bool TurnsRows(const CacheConfig& config);
 absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
                                    const CacheShape& shape);
 
+// The last tokens, of a budget of so many rows, that stay in the window.
+int64_t RecentTokens(const CacheConfig& config, int64_t budget_rows);
+
 // Whether head_shares are to follow the spread of keys (cache.head_budgets).
 bool SharesBySpread(const CacheConfig& config);
 

@@ -52,7 +52,10 @@ struct CacheConfig {
   // keys vary (engine/model/head_shares.h). auto: spread for subgen's k_center.
   std::string head_budgets = "auto";
   int64_t sink_tokens = 4;     // first tokens, always exact
-  int64_t recent_tokens = 64;  // last tokens, always exact
+  int64_t recent_tokens = 64;  // last tokens, always exact, not quantised
+  // At least this part of the budget is for the last tokens, unless
+  // row_format is of few bits.
+  double recent_fraction = 0.33;
   uint64_t seed = 1;
   KiviConfig kivi;
   SubgenConfig subgen;

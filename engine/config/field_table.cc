@@ -71,6 +71,8 @@ std::vector<Field> CacheFields() {
        "over KV heads; spread: by how much their keys vary; auto: for subgen"},
       {AT(cache.sink_tokens), Between(0, kBillion),
        "first tokens, always exact"},
+      {AT(cache.recent_fraction), Between(0, 0.9),
+       "of the budget's rows, at least, are for the last tokens"},
       {AT(cache.recent_tokens), Between(0, kBillion),
        "last tokens, always exact"},
       {AT(cache.seed), Any(), "of every random choice of a cache"},

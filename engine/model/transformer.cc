@@ -100,7 +100,7 @@ absl::StatusOr<std::vector<HeadShares>> Transformer::ShareOutBudget() {
   if (!SharesBySpread(cache) || rows >= options_.context_tokens) {
     return std::vector<HeadShares>();
   }
-  const double window = cache.sink_tokens + cache.recent_tokens;
+  const double window = cache.sink_tokens + RecentTokens(cache, rows);
   const double most = (options_.context_tokens - window) / (rows - window);
   return SharesOverTime(MeasureKeySpreads(), most);
 }

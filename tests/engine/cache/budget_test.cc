@@ -49,6 +49,45 @@ TEST(Budget, RowsFromTokensBytesOrFraction) {
   EXPECT_EQ(Rows(config), kContext);
 }
 
+TEST(Budget, PartOfItIsForTheLastTokens) {
+  CacheConfig config = Config("uniform", 200);
+  config.recent_fraction = 0.33;
+  EXPECT_EQ(RecentTokens(config, 200), 66);
+  EXPECT_EQ(RecentTokens(config, 20), 8);  // as many as are always exact
+  CacheDriver driver(config, Shape(kDim, kContext), TaggedStream(1, kDim));
+  driver.FeedAll(900, 50);
+  const std::vector<int64_t> kept = driver.Kept(0, 0);
+  ASSERT_EQ(kept.size(), 200u);
+  for (int i = 0; i < 66; ++i) EXPECT_EQ(kept[199 - i], 899 - i);
+}
+
+// Also in rows of few bits, and over token shards; a window of one shard.
+TEST(Budget, BytesAreALimitWhereThereAreManyLastTokens) {
+  constexpr int64_t kWide = 32, kBytes = 24000;
+  for (CacheConfig config : AllPolicies(0)) {
+    if (config.policy == "exact" || config.policy == "kivi") continue;
+    if (config.when == "once" || config.subgen.mode == "streaming") continue;
+    for (const char* format : {"bf16", "q8", "q4"}) {
+      for (const int shards : {1, 2, 3}) {
+        if (config.policy == "window" && shards > 1) continue;
+        config.row_format = format;
+        config.budget_bytes = kBytes;
+        config.recent_fraction = 0.33;
+        CacheShape shape = Shape(kWide, 5000);
+        shape.token_shards = shards;
+        CacheDriver driver(config, shape, RandomStream(1, kWide));
+        while (driver.next(0) < 1500) driver.Step({{0, 50}});
+        int64_t bytes = 0;
+        for (int shard = 0; shard < shards; ++shard) {
+          bytes += driver.policy(shard).Stats(0).bytes;
+        }
+        EXPECT_LE(bytes, 2 * kBytes) << Name(config) << " " << format;
+        EXPECT_GE(bytes, kBytes) << Name(config) << " " << format;
+      }
+    }
+  }
+}
+
 TEST(Budget, TooSmallABudgetNamesWhatToChange) {
   CacheConfig config = Config("subgen", 10);  // 2 sinks, 8 recent, one more
   EXPECT_THAT(ErrorOf(config),

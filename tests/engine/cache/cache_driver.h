@@ -23,6 +23,7 @@ inline CacheConfig Config(const std::string& policy, int64_t budget_tokens) {
   config.budget_tokens = budget_tokens;
   config.sink_tokens = 2;
   config.recent_tokens = 8;
+  config.recent_fraction = 0.0;
   return config;
 }
 
