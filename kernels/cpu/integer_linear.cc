@@ -2,6 +2,7 @@
 
 #include <hwy/base.h>
 
+#include <cmath>
 #include <limits>
 
 #if HWY_ARCH_X86_64
@@ -54,8 +55,10 @@ void QuantizeBlock(const float* numbers, int64_t block,
   const __m512 last = _mm512_loadu_ps(numbers + 16);
   const BlockScale scale = ScaleOf(first, last);
   const __m512 inverse = _mm512_set1_ps(scale.inverse);
-  const __m512i quants[2] = {_mm512_cvtps_epi32(_mm512_mul_ps(first, inverse)),
-                             _mm512_cvtps_epi32(_mm512_mul_ps(last, inverse))};
+  const __mmask16 finite = std::isnan(scale.scale) ? 0 : 0xffff;
+  const __m512i quants[2] = {
+      _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(first, inverse)),
+      _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(last, inverse))};
   const int64_t at =
       block / kGroupBlocks * kGroupQuants + block % kGroupBlocks * 16;
   for (int64_t half = 0; half < 2; ++half) {
