@@ -141,6 +141,45 @@ class EvaluateTest(unittest.TestCase):
             self.assertIn("| window | once | 25 % |", file.read())
 
     @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_real_model_keeps_what_it_kept(self):
+        """Bounds on figures of SmolLM2, wider than what was measured:
+        the second A of a copy at a quarter of the rows and of the bytes."""
+        model = os.environ.get("SMOLLM2_GGUF")
+        if not model:
+            self.skipTest("SMOLLM2_GGUF names no model (launch/test.sh)")
+        licenses = "/usr/share/common-licenses/"
+        plan = """
+tasks: copy
+budgets: 0.25
+modes: [%s]
+copy: {pairs: 2, tokens_a: 256, tokens_b: 512}
+texts: [%sGPL-3, %sMPL-2.0, %sApache-2.0]
+budget_of: %s
+policies: [%s]
+"""
+        def perplexities(mode, budget_of, *policies):
+            with open(self.path("real.yaml"), "w") as file:
+                file.write(plan % (mode, licenses, licenses, licenses,
+                                   budget_of, ", ".join(policies)))
+            rows, _ = self.rows([EVALUATE, "--plan", self.path("real.yaml"),
+                                 "--model", model])
+            return {row["policy"]: row["value"] for row in rows
+                    if row["metric"] == "perplexity"}
+        rows = perplexities(
+            "once", "rows", "{name: exact, cache.policy: exact}",
+            "{name: h2o, cache.policy: heavy_hitter}",
+            "{name: window, cache.policy: window}",
+            "{name: subgen, cache.policy: subgen}")
+        print("copy, once:", rows)
+        self.assertLess(rows["exact"], 1.7)
+        self.assertLess(rows["subgen"], 4.5)
+        self.assertLess(rows["subgen"], 0.75 * rows["h2o"])
+        self.assertLess(rows["h2o"], rows["window"])
+        stream = perplexities("stream", "bytes",
+            "{name: q4, cache.policy: subgen, cache.row_format: q4}")
+        print("copy, stream, q4:", stream)
+        self.assertLess(stream["q4"], 1.5 * rows["exact"])
+
     def test_plots(self):
         plan = PLAN.replace("tasks: [", "tasks: [copy] # ")
         folder = self.path("plots")
