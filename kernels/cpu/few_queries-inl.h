@@ -95,11 +95,12 @@ struct StoredTile {
   HWY_INLINE const std::byte* row(int64_t i) const { return data + i * stride; }
 };
 
-// The next tile's rows, while this one is worked on.
-HWY_INLINE void PrefetchTile(const StoredTile& tile) {
-  const std::byte* next = tile.row(tile.count);
-  for (int64_t i = 0; i < tile.count * tile.stride; i += 64) {
-    hwy::Prefetch(next + i);
+// Rows this far behind are asked for while a row is worked on: measured.
+constexpr int64_t kPrefetchBytes = 8192;
+
+HWY_INLINE void PrefetchBehind(const std::byte* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) {
+    hwy::Prefetch(from + kPrefetchBytes + i);
   }
 }
 
@@ -109,6 +110,7 @@ template <class Strip, int kQueries>
 HWY_INLINE void FewLogits(const Operand& queries, const StoredTile& tile,
                           const Result& logits) {
   for (int64_t j = 0; j < tile.count; j += 4) {
+    PrefetchBehind(tile.row(j), 4 * tile.stride);
     V sums[kQueries][4];
     for (auto& query : sums) {
       for (V& sum : query) sum = hn::Zero(kFloat);
@@ -143,6 +145,7 @@ HWY_INLINE void FewSums(const Operand& weights, const StoredTile& tile,
       }
     }
     for (int64_t j = 0; j < tile.count; ++j) {
+      PrefetchBehind(tile.row(j) + k * tile.stride / tile.dim, 1);
       V numbers[kStripVectors];
       Strip::Load(tile.row(j), k, numbers);
       for (int q = 0; q < kQueries; ++q) {
@@ -215,7 +218,6 @@ HWY_INLINE void RunFew(const Rows& rows, Range range, int64_t queries,
                        const Operand& factors, const Result& out) {
   const StoredTile tile{rows.row(range.first), RowBytes(rows.format, rows.dim),
                         range.count, rows.dim};
-  PrefetchTile(tile);
   switch (rows.format) {
     case RowFormat::kBF16:
       return RunFewOf<Kernel, StripBF16>(queries, factors, tile, out);
