@@ -48,9 +48,12 @@ void MeanKey::Weigh(Vector<const float> alignments, int exponent,
   const float scale = static_cast<float>(length > 0.0 ? 1.0 / length : 0.0);
   for (size_t i = 0; i < weights.size(); ++i) {
     const float away = std::max(0.0f, 1.0f - scale * alignments[i]);
-    float weight = 1.0f;
-    for (int n = 0; n < exponent; ++n) weight *= away * away;
-    weights[i] = weight;
+    weights[i] = away * away;
+  }
+  // One exponent after the other, so that the loops are of vectors.
+  std::vector<float> squares(weights.begin(), weights.end());
+  for (int n = 1; n < exponent; ++n) {
+    for (size_t i = 0; i < weights.size(); ++i) weights[i] *= squares[i];
   }
 }
 

@@ -26,11 +26,11 @@ class NeighborTable {
   using DistancesOf = std::function<void(int64_t row, Vector<float> squared)>;
 
   NeighborTable() = default;
-  explicit NeighborTable(int64_t limit) : rows_(limit) {}
+  explicit NeighborTable(int64_t limit) : rows_(limit), squared_(limit) {}
 
   int64_t size() const { return rows_.size(); }
-  int64_t bytes() const { return rows_.bytes(); }
-  const Neighbor& operator[](int64_t row) const { return rows_[row]; }
+  int64_t bytes() const { return rows_.bytes() + squared_.bytes(); }
+  Neighbor operator[](int64_t row) const { return {rows_[row], squared_[row]}; }
 
   // Adds a row at these distances to the present ones, [size()].
   void Add(Vector<const float> squared);
@@ -41,7 +41,10 @@ class NeighborTable {
   // `rows` rows of which nothing is known.
   void Reset(int64_t rows);
   // As Column.
-  void SetLimit(int64_t limit) { rows_.SetLimit(limit); }
+  void SetLimit(int64_t limit) {
+    rows_.SetLimit(limit);
+    squared_.SetLimit(limit);
+  }
 
   // The row of the least weight * squared distance to its neighbour, which is
   // exact then; the first of equals. weights: [size()], none negative; empty:
@@ -51,11 +54,20 @@ class NeighborTable {
   float Rest(int64_t row, int64_t partner,
              const DistancesOf& distances_of) const;
 
-  void Save(ByteWriter* out) const { rows_.Save(out); }
+  void Save(ByteWriter* out) const {
+    rows_.Save(out);
+    squared_.Save(out);
+  }
   absl::Status Load(ByteReader* in);
 
  private:
-  Column<Neighbor> rows_;
+  void Resize(int64_t size);
+  // The first row of the least score, [size()], what is not a number last.
+  static int64_t LeastOf(Vector<const float> scores);
+
+  // Apart, so that loops over one of them are of vectors.
+  Column<int32_t> rows_;
+  Column<float> squared_;
 };
 
 }  // namespace subgen
