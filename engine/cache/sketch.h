@@ -83,16 +83,18 @@ class Sketch {
 inline void AddTokenDistances(const LeavingTokens& tokens, const Rows& existing,
                               Matrix<float> squared,
                               std::vector<DistanceTask>* tasks) {
-  for (int64_t i = 0; i < tokens.count(); ++i) {
-    const Vector<const float> point = tokens.points.row(i);
-    const Vector<float> row = squared.row(i);
-    if (existing.count > 0) {
-      tasks->push_back({point, existing, row.first(existing.count)});
+  // Tasks of the same rows one after the other: a backend reads these once.
+  if (existing.count > 0) {
+    for (int64_t i = 0; i < tokens.count(); ++i) {
+      tasks->push_back({tokens.points.row(i), existing,
+                        squared.row(i).first(existing.count)});
     }
-    if (i == 0) continue;
+  }
+  for (int64_t i = 1; i < tokens.count(); ++i) {
     Rows before = tokens.keys;
     before.count = i;
-    tasks->push_back({point, before, row.subspan(existing.count, i)});
+    tasks->push_back({tokens.points.row(i), before,
+                      squared.row(i).subspan(existing.count, i)});
   }
 }
 

@@ -19,40 +19,64 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Sums over four rows, from which their squared distances follow.
+// Points that a row is compared with while it is in registers.
+constexpr int kMostPoints = 4;
+
+struct Points {
+  Vector<const DistanceTask> tasks;  // a point each, of the same rows
+  const float* numbers = nullptr;    // [points, width], padded with zeros
+  int64_t width = 0;
+  float lengths[kMostPoints] = {};  // squared
+
+  HWY_INLINE V Load(int p, int64_t k) const {
+    return hn::LoadU(kFloat, numbers + p * width + k);
+  }
+};
+
+// Sums over four rows, from which their squared distances follow: of products
+// and squares for directions, else of squared differences.
+template <int kPoints, bool kDirections>
 struct FourSums {
-  V products[4];  // of directions; else of differences with themselves
-  V norms[4];     // of directions
+  V products[kPoints][4];
+  V norms[4];
 
   HWY_INLINE FourSums() {
-    for (int i = 0; i < 4; ++i) products[i] = norms[i] = hn::Zero(kFloat);
-  }
-  template <bool kDirections>
-  HWY_INLINE void Add(int i, V point, V row) {
-    if constexpr (kDirections) {
-      products[i] = hn::MulAdd(point, row, products[i]);
-      norms[i] = hn::MulAdd(row, row, norms[i]);
-    } else {
-      const V difference = hn::Sub(point, row);
-      products[i] = hn::MulAdd(difference, difference, products[i]);
+    for (int i = 0; i < 4; ++i) {
+      norms[i] = hn::Zero(kFloat);
+      for (auto& of_point : products) of_point[i] = hn::Zero(kFloat);
     }
   }
-  // `length`: squared, of the point. Where two directions are one, rounding
-  // leaves up to about dim * 2^-24, never less than 0.
-  template <bool kDirections>
-  HWY_INLINE void Store(float length, float* squared) const {
-    StoreLaneSums(products, squared);
-    if constexpr (!kDirections) return;
+  HWY_INLINE void Add(int i, const Points& points, int64_t k, V row) {
+    for (int p = 0; p < kPoints; ++p) {
+      const V point = points.Load(p, k);
+      const V x = kDirections ? point : hn::Sub(point, row);
+      products[p][i] = hn::MulAdd(x, kDirections ? row : x, products[p][i]);
+    }
+    if constexpr (kDirections) norms[i] = hn::MulAdd(row, row, norms[i]);
+  }
+  // Of rows [first, first + count), count <= 4.
+  HWY_INLINE void Store(const Points& points, int64_t first,
+                        int64_t count) const {
     float lengths[4];
     StoreLaneSums(norms, lengths);
-    for (int i = 0; i < 4; ++i) {
-      const float ones = (length != 0.0f) + (lengths[i] != 0.0f);
-      // Two roots: the product of the squares may leave the range of floats.
-      const float both = std::sqrt(length) * std::sqrt(lengths[i]);
-      const float cosine = ones == 2.0f ? squared[i] / both : 0.0f;
-      // In this order: what is not a number stays so.
-      squared[i] = std::max(ones - 2.0f * cosine, 0.0f);
+    for (int p = 0; p < kPoints; ++p) {
+      float squared[4];
+      StoreLaneSums(products[p], squared);
+      for (int i = 0; kDirections && i < 4; ++i) {
+        squared[i] = OfDirections(points.lengths[p], lengths[i], squared[i]);
+      }
+      std::copy_n(squared, count, &points.tasks[p].squared[first]);
     }
+  }
+  // From squared lengths and a product. Where two directions are one, rounding
+  // leaves up to about dim * 2^-24, never less than 0.
+  static HWY_INLINE float OfDirections(float a, float b, float product) {
+    const float ones = (a != 0.0f) + (b != 0.0f);
+    // Two roots: the product of the squares may leave the range of floats.
+    const float both = std::sqrt(a) * std::sqrt(b);
+    const float cosine = ones == 2.0f ? product / both : 0.0f;
+    // In this order: what is not a number stays so.
+    return std::max(ones - 2.0f * cosine, 0.0f);
   }
 };
 
@@ -65,93 +89,104 @@ float SquaredLength(const float* row, int64_t width) {
   return hn::GetLane(hn::SumOfLanes(kFloat, sum));
 }
 
-struct Point {
-  const float* numbers = nullptr;  // padded with zeros
-  float length = 0.0f;             // squared
+// Of rows as they are stored.
+template <class Strip>
+struct StoredRows {
+  template <int kPoints, bool kDirections>
+  static void Run(const Points& points, Range range, float*) {
+    const Rows& all = points.tasks[0].rows;
+    const int64_t end = range.first + range.count;
+    const int64_t row_bytes = RowBytes(all.format, all.dim);
+    for (int64_t first = range.first; first < end; first += 4) {
+      const int64_t count = std::min<int64_t>(4, end - first);
+      const std::byte* rows[4];
+      for (int i = 0; i < 4; ++i) {
+        rows[i] =
+            all.data + (first + std::min<int64_t>(i, count - 1)) * row_bytes;
+      }
+      PrefetchBehind(rows[0], 4 * row_bytes);
+      FourSums<kPoints, kDirections> sums;
+      for (int64_t k = 0; k < all.dim; k += kStrip) {
+        for (int i = 0; i < 4; ++i) {
+          V numbers[kStripVectors];
+          Strip::Load(rows[i], k, numbers);
+          for (int64_t x = 0; x < kStripVectors; ++x) {
+            sums.Add(i, points, k + x * kLanes, numbers[x]);
+          }
+        }
+      }
+      sums.Store(points, first, count);
+    }
+  }
 };
 
-// Of rows as they are stored.
-template <class Strip, bool kDirections>
-void StoredDistances(const DistanceTask& task, Range range,
-                     const Point& point) {
-  const int64_t end = range.first + range.count;
-  const int64_t row_bytes = RowBytes(task.rows.format, task.rows.dim);
-  for (int64_t first = range.first; first < end; first += 4) {
-    const int64_t count = std::min<int64_t>(4, end - first);
-    const std::byte* rows[4];
-    for (int i = 0; i < 4; ++i) {
-      rows[i] = task.rows.data +
-                (first + std::min<int64_t>(i, count - 1)) * row_bytes;
-    }
-    PrefetchBehind(rows[0], 4 * row_bytes);
-    FourSums sums;
-    for (int64_t k = 0; k < task.rows.dim; k += kStrip) {
-      for (int i = 0; i < 4; ++i) {
-        V numbers[kStripVectors];
-        Strip::Load(rows[i], k, numbers);
-        for (int64_t x = 0; x < kStripVectors; ++x) {
-          sums.Add<kDirections>(
-              i, hn::LoadU(kFloat, point.numbers + k + x * kLanes), numbers[x]);
+// Of rows of any format: expanded into `memory` first, a tile at a time.
+struct ExpandedRows {
+  template <int kPoints, bool kDirections>
+  static void Run(const Points& points, Range range, float* memory) {
+    const int64_t width = points.width;
+    for (int64_t first = 0; first < range.count; first += kRowTile) {
+      const int64_t count = std::min(kRowTile, range.count - first);
+      ExpandRows(points.tasks[0].rows, range.first + first, count, width,
+                 memory);
+      for (int64_t row = 0; row < count; row += 4) {
+        FourSums<kPoints, kDirections> sums;
+        for (int64_t k = 0; k < width; k += kLanes) {
+          for (int i = 0; i < 4; ++i) {
+            sums.Add(i, points, k,
+                     hn::LoadU(kFloat, memory + (row + i) * width + k));
+          }
         }
+        sums.Store(points, range.first + first + row,
+                   std::min<int64_t>(4, count - row));
       }
     }
-    float squared[4];
-    sums.Store<kDirections>(point.length, squared);
-    std::copy_n(squared, count, &task.squared[first]);
+  }
+};
+
+template <class Kernel>
+void RunKernel(const Points& points, Range range, float* memory) {
+  const bool directions = points.tasks[0].directions;
+  if (points.tasks.size() == kMostPoints) {
+    return directions
+               ? Kernel::template Run<kMostPoints, true>(points, range, memory)
+               : Kernel::template Run<kMostPoints, false>(points, range,
+                                                          memory);
+  }
+  for (size_t p = 0; p < points.tasks.size(); ++p) {
+    Points one = points;
+    one.tasks = points.tasks.subspan(p, 1);
+    one.numbers += p * points.width;
+    one.lengths[0] = points.lengths[p];
+    directions ? Kernel::template Run<1, true>(one, range, memory)
+               : Kernel::template Run<1, false>(one, range, memory);
   }
 }
 
-// Of rows of any format: expanded into `rows` first, a tile at a time.
-template <bool kDirections>
-void ExpandedDistances(const DistanceTask& task, Range range,
-                       const Point& point, float* rows) {
-  const int64_t width = PaddedWidth(task.rows.dim);
-  for (int64_t first = 0; first < range.count; first += kRowTile) {
-    const int64_t count = std::min(kRowTile, range.count - first);
-    ExpandRows(task.rows, range.first + first, count, width, rows);
-    for (int64_t row = 0; row < count; row += 4) {
-      FourSums sums;
-      for (int64_t k = 0; k < width; k += kLanes) {
-        const V numbers = hn::LoadU(kFloat, point.numbers + k);
-        for (int i = 0; i < 4; ++i) {
-          sums.Add<kDirections>(
-              i, numbers, hn::LoadU(kFloat, rows + (row + i) * width + k));
-        }
-      }
-      float squared[4];
-      sums.Store<kDirections>(point.length, squared);
-      std::copy_n(squared, std::min<int64_t>(4, count - row),
-                  &task.squared[range.first + first + row]);
-    }
+// Tasks of the same rows and kind, at most kMostPoints. scratch: their points
+// and a tile of rows, each padded with zeros.
+void DistanceRows(Vector<const DistanceTask> tasks, Range range,
+                  float* scratch) {
+  const Rows& rows = tasks[0].rows;
+  const int64_t width = PaddedWidth(rows.dim);
+  Points points;
+  points.tasks = tasks;
+  points.numbers = scratch;
+  points.width = width;
+  for (size_t p = 0; p < tasks.size(); ++p, scratch += width) {
+    std::fill(std::copy_n(tasks[p].point.data(), rows.dim, scratch),
+              scratch + width, 0.0f);
+    points.lengths[p] = SquaredLength(scratch, width);
   }
-}
-
-template <bool kDirections>
-void DistancesOf(const DistanceTask& task, Range range, const Point& point,
-                 float* rows) {
-  const bool strips = HWY_TARGET != HWY_SCALAR && task.rows.dim % kStrip == 0;
-  if (strips && task.rows.format == RowFormat::kBF16) {
-    StoredDistances<StripBF16, kDirections>(task, range, point);
-  } else if (strips && task.rows.format == RowFormat::kF16) {
-    StoredDistances<StripF16, kDirections>(task, range, point);
-  } else if (strips && task.rows.format == RowFormat::kQ8) {
-    StoredDistances<StripQ8, kDirections>(task, range, point);
+  const bool strips = HWY_TARGET != HWY_SCALAR && rows.dim % kStrip == 0;
+  if (strips && rows.format == RowFormat::kBF16) {
+    RunKernel<StoredRows<StripBF16>>(points, range, scratch);
+  } else if (strips && rows.format == RowFormat::kF16) {
+    RunKernel<StoredRows<StripF16>>(points, range, scratch);
+  } else if (strips && rows.format == RowFormat::kQ8) {
+    RunKernel<StoredRows<StripQ8>>(points, range, scratch);
   } else {
-    ExpandedDistances<kDirections>(task, range, point, rows);
-  }
-}
-
-// scratch: the point and a tile of rows, each padded with zeros.
-void DistanceRows(const DistanceTask& task, Range range, float* scratch) {
-  const int64_t dim = task.rows.dim, width = PaddedWidth(dim);
-  std::fill(std::copy_n(task.point.data(), dim, scratch), scratch + width,
-            0.0f);
-  Point point = {scratch, 0.0f};
-  if (task.directions) {
-    point.length = SquaredLength(scratch, width);
-    DistancesOf<true>(task, range, point, scratch + width);
-  } else {
-    DistancesOf<false>(task, range, point, scratch + width);
+    RunKernel<ExpandedRows>(points, range, scratch);
   }
 }
 
@@ -163,27 +198,45 @@ namespace subgen::cpu {
 
 HWY_EXPORT(DistanceRows);
 
+// Whether two tasks can share the reading of their rows.
+static bool Alike(const DistanceTask& a, const DistanceTask& b) {
+  return a.rows.data == b.rows.data && a.rows.count == b.rows.count &&
+         a.rows.dim == b.rows.dim && a.rows.format == b.rows.format &&
+         a.directions == b.directions;
+}
+
 void Distances(Context& context, Vector<const DistanceTask> tasks) {
   constexpr int64_t kPieceRows = 4 * kRowTile;
+  constexpr int64_t kMost = 4;
+  struct Piece {
+    Vector<const DistanceTask> tasks;
+    Range rows;
+  };
   std::vector<Piece> pieces;
-  int64_t multiply_adds = 0;
-  for (size_t t = 0; t < tasks.size(); ++t) {
+  int64_t multiply_adds = 0, most_floats = 0;
+  for (size_t t = 0; t < tasks.size();) {
     const Rows& rows = tasks[t].rows;
-    SUBGEN_CHECK(static_cast<int64_t>(tasks[t].squared.size()) == rows.count);
-    SUBGEN_CHECK(rows.count == 0 ||
-                 static_cast<int64_t>(tasks[t].point.size()) == rows.dim);
-    multiply_adds += rows.count * rows.dim;
+    size_t end = t;
+    for (; end < tasks.size() && end < t + size_t{kMost}; ++end) {
+      const DistanceTask& task = tasks[end];
+      if (!Alike(tasks[t], task)) break;
+      SUBGEN_CHECK(static_cast<int64_t>(task.squared.size()) == rows.count);
+      SUBGEN_CHECK(rows.count == 0 ||
+                   static_cast<int64_t>(task.point.size()) == rows.dim);
+    }
+    multiply_adds += (end - t) * rows.count * rows.dim;
+    most_floats =
+        std::max(most_floats, (kMost + kRowTile) * PaddedWidth(rows.dim));
     for (int64_t row = 0; row < rows.count; row += kPieceRows) {
-      pieces.push_back({static_cast<int64_t>(t),
-                        {0, 1},
+      pieces.push_back({tasks.subspan(t, end - t),
                         {row, std::min(kPieceRows, rows.count - row)}});
     }
+    t = end;
   }
   context.Run(pieces.size(), multiply_adds, [&](int64_t i, int worker) {
-    const DistanceTask& task = tasks[pieces[i].task];
-    const int64_t floats = (1 + kRowTile) * PaddedWidth(task.rows.dim);
     HWY_DYNAMIC_DISPATCH(DistanceRows)
-    (task, pieces[i].rows, context.worker_scratch[worker].Get(floats));
+    (pieces[i].tasks, pieces[i].rows,
+     context.worker_scratch[worker].Get(most_floats));
   });
 }
 

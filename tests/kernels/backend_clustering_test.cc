@@ -68,6 +68,32 @@ TEST_P(ClusteringTest, DirectionsByHand) {
   }
 }
 
+// Rows are read once for several points: the same bits as for each alone.
+TEST_P(ClusteringTest, PointsOfTheSameRowsChangeNothing) {
+  for (const RowFormat format : kRowFormats) {
+    for (const bool directions : {false, true}) {
+      constexpr int64_t kDim = 64, kRows = 301, kPoints = 7;
+      RandomMatrix rows(kRows, kDim, 1), points(kPoints, kDim, 2);
+      const StoredRows stored(format, rows.view());
+      std::vector<float> alone(kRows), together(kPoints * kRows);
+      std::vector<DistanceTask> tasks;
+      for (int64_t p = 0; p < kPoints; ++p) {
+        tasks.push_back({points.view().row(p), stored.rows(),
+                         Vector<float>(together).subspan(p * kRows, kRows),
+                         directions});
+      }
+      cpu_->Distances(tasks);
+      for (int64_t p = 0; p < kPoints; ++p) {
+        cpu_->Distances(
+            {{{points.view().row(p), stored.rows(), alone, directions}}});
+        ASSERT_TRUE(std::equal(alone.begin(), alone.end(),
+                               together.begin() + p * kRows))
+            << RowFormatName(format) << " point " << p;
+      }
+    }
+  }
+}
+
 TEST_P(ClusteringTest, DistanceToItselfIsZero) {
   RandomMatrix rows(5, 80, 1);
   const StoredRows stored(RowFormat::kF32, rows.view());
