@@ -65,7 +65,12 @@ struct FourSums {
       for (int i = 0; kDirections && i < 4; ++i) {
         squared[i] = OfDirections(points.lengths[p], lengths[i], squared[i]);
       }
-      std::copy_n(squared, count, &points.tasks[p].squared[first]);
+      float* out = &points.tasks[p].squared[first];
+      if (count == 4) {
+        std::copy_n(squared, 4, out);  // one store
+      } else {
+        for (int64_t i = 0; i < count; ++i) out[i] = squared[i];
+      }
     }
   }
   // From squared lengths and a product. Where two directions are one, rounding
