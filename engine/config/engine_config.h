@@ -25,7 +25,7 @@ struct SubgenConfig {
   int distinctiveness_exponent = 3;
   // k_center: the part of its cluster's size that a centre's weight has:
   // log-weight = count_exponent * log(n). 0 as in the paper's experiments.
-  double count_exponent = 0.0;
+  double count_exponent = 0.25;
   // streaming (Algorithm 1). Radius 0 lets the bound on clusters choose it.
   double radius = 0.0;          // delta, in units of key distance
   int samples_per_cluster = 4;  // t

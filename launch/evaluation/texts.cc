@@ -132,8 +132,12 @@ int64_t Draw::Below(int64_t below, uint32_t draw) const {
 
 absl::StatusOr<std::vector<int>> Excerpt(const std::vector<Text>& texts,
                                          int64_t count, Draw draw) {
-  const Text& text = texts[draw.item % texts.size()];
-  if (Length(text) < count) return TooShort(text, count);
+  std::vector<const Text*> enough;
+  for (const Text& text : texts) {
+    if (Length(text) >= count) enough.push_back(&text);
+  }
+  if (enough.empty()) return TooShort(texts[0], count);
+  const Text& text = *enough[draw.item % enough.size()];
   return DrawSlice(text, 0, Length(text), count, draw);
 }
 

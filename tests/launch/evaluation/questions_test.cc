@@ -119,6 +119,14 @@ TEST_F(QuestionsTest, ExcerptsComeFromTheirTextAndOfTheSeed) {
               testing::AllOf(HasSubstr("count"), HasSubstr("200")));
 }
 
+// Texts that are too short are passed over.
+TEST_F(QuestionsTest, ExcerptsComeFromTextsThatAreLongEnough) {
+  const std::vector<Text> texts = {{"short", {1, 2}}, {"long", {3, 4, 5}}};
+  for (int64_t item = 0; item < 4; ++item) {
+    EXPECT_EQ(*Excerpt(texts, 3, {1, item, 0}), (std::vector<int>{3, 4, 5}));
+  }
+}
+
 TEST_F(QuestionsTest, UnrelatedExcerptsShareNoText) {
   const std::vector<Text> texts = {Prose('x', 50), Prose('y', 50),
                                    Prose('z', 50)};
