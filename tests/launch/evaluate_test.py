@@ -6,6 +6,7 @@ usage: evaluate_test.py BUILD_FOLDER [unittest arguments]
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -147,6 +148,9 @@ class EvaluateTest(unittest.TestCase):
         model = os.environ.get("SMOLLM2_GGUF")
         if not model:
             self.skipTest("SMOLLM2_GGUF names no model (launch/test.sh)")
+        with open(os.path.join(BUILD, "CMakeCache.txt")) as file:
+            if re.search(r"^SUBGEN_SANITIZE:\w+=.", file.read(), re.MULTILINE):
+                self.skipTest("takes minutes under a sanitizer")
         licenses = "/usr/share/common-licenses/"
         plan = """
 tasks: copy
