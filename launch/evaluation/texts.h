@@ -29,8 +29,8 @@ struct Draw {
   int64_t Below(int64_t below, uint32_t draw = 0) const;
 };
 
-// `count` consecutive tokens of texts[item % texts], from anywhere in it. An
-// error where it is shorter.
+// `count` consecutive tokens from anywhere in a text: of those that are long
+// enough, the item-th, round and round. An error where there is none.
 absl::StatusOr<std::vector<int>> Excerpt(const std::vector<Text>& texts,
                                          int64_t count, Draw draw);
 
