@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "kernels/memory/view.h"
 #include "kernels/quant/block_format.h"
@@ -54,6 +55,13 @@ class Backend {
   virtual ~Backend() = default;
   virtual absl::string_view name() const = 0;
 
+  // The matrix will be read again and again and stays as it is for as long as
+  // the backend lives: a device with memory of its own takes a copy. An error
+  // where there is no room.
+  virtual absl::Status KeepWeight(const WeightMatrix&) {
+    return absl::OkStatus();
+  }
+
   // output = input weight^T. [tokens, weight.cols] -> [tokens, weight.rows]
   virtual void Linear(Matrix<const float> input, const WeightMatrix& weight,
                       Matrix<float> output) = 0;
@@ -81,5 +89,8 @@ class Backend {
 // kernels/reference and kernels/cpu. threads >= 1, the calling one included.
 std::unique_ptr<Backend> MakeReferenceBackend();
 std::unique_ptr<Backend> MakeCpuBackend(int threads);
+// kernels/cuda, on one device of this host. An error that says what is missing:
+// the toolkit when this was built, the driver, a GPU, that device.
+absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device);
 
 }  // namespace subgen

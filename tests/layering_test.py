@@ -19,7 +19,7 @@ LEVELS = [
     ["kernels/memory"],
     ["kernels/quant"],
     ["kernels"],
-    ["kernels/reference", "kernels/cpu"],
+    ["kernels/reference", "kernels/cpu", "kernels/cuda"],
     ["comm"],
     ["engine/config"],
     ["engine/cache"],

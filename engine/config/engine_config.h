@@ -91,7 +91,7 @@ struct ChatConfig {
 
 struct EngineConfig {
   std::string model;            // path of a GGUF file
-  std::string backend = "cpu";  // or reference
+  std::string backend = "cpu";  // or cuda, reference
   std::string comm = "auto";    // none, threads, mpi
   int threads = 0;              // a rank; 0: cores of this host over its ranks
   int64_t context_tokens = 0;   // longest sequence; 0: what the request needs

@@ -25,7 +25,7 @@ Legal StrictlyBetween(double low, double high) {
 std::vector<Field> EngineFields() {
   return {
       {AT(model), Any(), "path of a GGUF file; a leading ~/ is HOME"},
-      {AT(backend), OneOf({"cpu", "reference"}), "what computes"},
+      {AT(backend), OneOf({"cpu", "cuda", "reference"}), "what computes"},
       {AT(comm), OneOf({"auto", "none", "threads", "mpi"}),
        "how ranks talk; auto: mpi under mpirun or srun, else none"},
       {AT(threads), Between(0, 4096),

@@ -10,12 +10,13 @@
 namespace subgen {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const std::string& name,
-                                                     int threads) {
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(
+    const std::string& name, const EngineOptions& options) {
   if (name == "reference") return MakeReferenceBackend();
-  if (name == "cpu") return MakeCpuBackend(threads);
+  if (name == "cpu") return MakeCpuBackend(options.threads);
+  if (name == "cuda") return MakeCudaBackend(options.device);
   return absl::InvalidArgumentError(
-      absl::StrCat("backend '", name, "': this build has cpu and reference"));
+      absl::StrCat("backend '", name, "': legal are cpu, cuda, reference"));
 }
 
 // "rank 1 of 4 on host7", for messages about a step.
@@ -69,10 +70,11 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
       PlanGrid({ranks.head_shards, ranks.token_shards, ranks.token_block},
                world->size(), model.config.kv_heads));
   ASSIGN_OR_RETURN(const MergeMethod merge, ParseMergeMethod(ranks.merge));
-  ASSIGN_OR_RETURN(auto backend, MakeBackend(config.backend, options.threads));
+  auto backend = MakeBackend(config.backend, options);
+  RETURN_IF_ERROR(AgreeOnStatus(*world, backend.status()));
   auto parts = std::make_unique<Parts>();
   parts->grid = MakeGrid(shape, std::move(world));
-  parts->backend = std::move(backend);
+  parts->backend = *std::move(backend);
 
   TransformerOptions transformer_options;
   transformer_options.cache = config.cache;

@@ -28,6 +28,7 @@ absl::StatusOr<Model> LoadModel(const EngineConfig& config);
 struct EngineOptions {
   int64_t context_tokens = 0;  // longest sequence
   int threads = 1;             // of this rank
+  int device = 0;              // of this host, for cuda
   PolicyFactory make_policy = MakeCachePolicy;
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "comm/agreement.h"
 #include "engine/cache/row_store.h"
 #include "engine/model/head_shares.h"
 #include "engine/model/heads.h"
@@ -58,8 +59,20 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
     const TransformerOptions& options, RankGrid& grid, Backend& backend) {
   std::unique_ptr<Transformer> made(
       new Transformer(file, config, options, grid, backend));
+  RETURN_IF_ERROR(AgreeOnStatus(*grid.world, made->KeepWeights()));
   RETURN_IF_ERROR(made->MakePolicies());
   return made;
+}
+
+absl::Status Transformer::KeepWeights() {
+  for (const LayerWeights& layer : weights_.layers) {
+    for (const WeightMatrix* weight :
+         {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate,
+          &layer.up, &layer.down}) {
+      RETURN_IF_ERROR(backend_.KeepWeight(*weight));
+    }
+  }
+  return backend_.KeepWeight(weights_.unembedding);
 }
 
 CacheShape Transformer::ShapeOfCache() const {

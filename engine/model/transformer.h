@@ -65,6 +65,7 @@ class Transformer {
               const TransformerOptions& options, RankGrid& grid,
               Backend& backend);
   CacheShape ShapeOfCache() const;  // of layer 0
+  absl::Status KeepWeights();  // of all layers, on the backend's device
   absl::Status MakePolicies();
   // Shares of all [layers * KV heads of the model], or empty: all alike.
   // Collective, as is MeasureKeySpreads.

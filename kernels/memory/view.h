@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "kernels/base/check.h"
 
@@ -24,7 +25,11 @@ struct Matrix {
       : Matrix(data, rows, cols, cols) {}
   Matrix(T* data, int64_t rows, int64_t cols, int64_t stride)
       : data(data), rows(rows), cols(cols), stride(stride) {}
-  operator Matrix<const T>() const { return {data, rows, cols, stride}; }
+  // To a view that does not write.
+  template <class U>
+  requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>)
+      Matrix(const Matrix<U>& other)
+      : Matrix(other.data, other.rows, other.cols, other.stride) {}
 
   Vector<T> row(int64_t i) const {
     return {data + i * stride, static_cast<size_t>(cols)};

@@ -5,17 +5,17 @@
 #include <vector>
 
 #include "tests/kernels/attention_case.h"
-#include "tests/kernels/cpu_targets.h"
+#include "tests/kernels/backend_case.h"
 
 namespace subgen {
 namespace {
 
-class AttentionTest : public CpuTest {
+class AttentionTest : public BackendTest {
  protected:
   void ExpectEqual(AttentionCase& c) {
     PartialsBuffer actual = c.EmptyPartials(), expected = c.EmptyPartials();
     PartialsBuffer magnitudes = c.EmptyPartials();
-    cpu_->Attend({{c.Task(actual.view())}});
+    tested_->Attend({{c.Task(actual.view())}});
     reference_->Attend({{c.Task(expected.view())}});
     reference_->Attend({{c.TaskOfMagnitudes(magnitudes.view())}});
     ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
@@ -81,7 +81,7 @@ TEST_P(AttentionTest, RowsThatTakePartInNothingLeaveAnEmptySet) {
     c.SetPartitionBias(1.0);
     c.SetValueBias(1.0);
     PartialsBuffer out = c.EmptyPartials();
-    cpu_->Attend({{c.Task(out.view())}});
+    tested_->Attend({{c.Task(out.view())}});
     for (const float max : out.view().max_logit) {
       EXPECT_EQ(max, -std::numeric_limits<float>::infinity());
     }
@@ -114,8 +114,8 @@ TEST_P(AttentionTest, SetsOfOneListMergeIntoTheSameOutput) {
   // The sets are disjoint rows of the same queries.
   few.TakeQueriesFrom(many);
   none.TakeQueriesFrom(many);
-  cpu_->Attend({{few.Task(actual.view()), other.Task(apart.view()),
-                 none.Task(actual.view()), many.Task(actual.view())}});
+  tested_->Attend({{few.Task(actual.view()), other.Task(apart.view()),
+                    none.Task(actual.view()), many.Task(actual.view())}});
   reference_->Attend({{few.Task(expected.view()), many.Task(expected.view())}});
   reference_->Attend({{few.TaskOfMagnitudes(magnitudes.view()),
                        many.TaskOfMagnitudes(magnitudes.view())}});
@@ -131,8 +131,8 @@ TEST_P(AttentionTest, ResultsDoNotDependOnTiming) {
     std::vector<float> first;
     for (int i = 0; i < 30; ++i) {
       PartialsBuffer out = a.EmptyPartials();
-      cpu_->Attend({{b.Task(out.view()), a.Task(out.view()), b.Task(out.view()),
-                     a.Task(out.view())}});
+      tested_->Attend({{b.Task(out.view()), a.Task(out.view()),
+                        b.Task(out.view()), a.Task(out.view())}});
       const std::vector<float> now(out.packed().begin(), out.packed().end());
       if (first.empty()) first = now;
       ASSERT_EQ(now, first);
@@ -140,7 +140,7 @@ TEST_P(AttentionTest, ResultsDoNotDependOnTiming) {
   }
 }
 
-class MassTest : public CpuTest {
+class MassTest : public BackendTest {
  protected:
   void ExpectEqual(AttentionCase& c) {
     PartialsBuffer partials = c.EmptyPartials();
@@ -152,7 +152,7 @@ class MassTest : public CpuTest {
       if (std::isfinite(l)) largest = std::max<double>(largest, std::abs(l));
     }
     std::vector<float> actual(c.rows(), 1.0f), expected(c.rows(), 1.0f);
-    cpu_->AccumulateMass({{c.MassTask(log_partition, actual)}});
+    tested_->AccumulateMass({{c.MassTask(log_partition, actual)}});
     reference_->AccumulateMass({{c.MassTask(log_partition, expected)}});
     const double unit = c.RelativeError() + kUnit * (8 * largest + c.queries());
     for (int64_t j = 0; j < c.rows(); ++j) {
@@ -180,9 +180,9 @@ TEST_P(MassTest, EqualsReference) {
 TEST_P(MassTest, TasksOfOneListAddUp) {
   AttentionCase c({.tokens = 2, .group = 3, .rows = 300});
   std::vector<float> log_partition(6, 4.0f), twice(300), once(300);
-  cpu_->AccumulateMass(
+  tested_->AccumulateMass(
       {{c.MassTask(log_partition, twice), c.MassTask(log_partition, twice)}});
-  cpu_->AccumulateMass({{c.MassTask(log_partition, once)}});
+  tested_->AccumulateMass({{c.MassTask(log_partition, once)}});
   for (int j = 0; j < 300; ++j) {
     // Cut into other pieces, but the sums of a row are the same.
     ASSERT_EQ(twice[j], 2 * once[j]);
@@ -190,10 +190,10 @@ TEST_P(MassTest, TasksOfOneListAddUp) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, AttentionTest, testing::ValuesIn(CpuCases()),
-                         CpuCaseName);
-INSTANTIATE_TEST_SUITE_P(Cpu, MassTest, testing::ValuesIn(CpuCases()),
-                         CpuCaseName);
+INSTANTIATE_TEST_SUITE_P(All, AttentionTest, testing::ValuesIn(BackendCases()),
+                         BackendCaseName);
+INSTANTIATE_TEST_SUITE_P(All, MassTest, testing::ValuesIn(BackendCases()),
+                         BackendCaseName);
 
 }  // namespace
 }  // namespace subgen

@@ -1,13 +1,13 @@
 #include <cmath>
 #include <vector>
 
-#include "tests/kernels/cpu_targets.h"
+#include "tests/kernels/backend_case.h"
 #include "tests/kernels/random_rows.h"
 
 namespace subgen {
 namespace {
 
-class ClusteringTest : public CpuTest {};
+class ClusteringTest : public BackendTest {};
 
 TEST_P(ClusteringTest, DistancesEqualReference) {
   for (const RowFormat format : kRowFormats) {
@@ -17,7 +17,7 @@ TEST_P(ClusteringTest, DistancesEqualReference) {
         RandomMatrix rows(count, dim, 1), point(1, dim, 2);
         const StoredRows stored(format, rows.view());
         std::vector<float> actual(count), expected(count);
-        cpu_->Distances({{{point.view().row(0), stored.rows(), actual}}});
+        tested_->Distances({{{point.view().row(0), stored.rows(), actual}}});
         reference_->Distances(
             {{{point.view().row(0), stored.rows(), expected}}});
         for (int64_t j = 0; j < count; ++j) {
@@ -38,7 +38,8 @@ TEST_P(ClusteringTest, DistancesOfDirectionsEqualReference) {
         RandomMatrix rows(count, dim, 1), point(1, dim, 2);
         const StoredRows stored(format, rows.view());
         std::vector<float> actual(count), expected(count);
-        cpu_->Distances({{{point.view().row(0), stored.rows(), actual, true}}});
+        tested_->Distances(
+            {{{point.view().row(0), stored.rows(), actual, true}}});
         reference_->Distances(
             {{{point.view().row(0), stored.rows(), expected, true}}});
         for (int64_t j = 0; j < count; ++j) {
@@ -56,7 +57,7 @@ TEST_P(ClusteringTest, DirectionsByHand) {
   float rows[] = {0, 0, 3e-12f, 0, -5e11f, 0, 7, 7};
   const Rows four = FloatRows({rows, 4, 2});
   std::vector<float> squared(4);
-  for (Backend* backend : {cpu_.get(), reference_.get()}) {
+  for (Backend* backend : {tested_.get(), reference_.get()}) {
     const std::vector<float> right = {2, 0}, nothing = {0, 0};
     backend->Distances({{{right, four, squared, true}}});
     EXPECT_EQ(squared[0], 1.0f);  // a zero vector has no direction
@@ -82,9 +83,9 @@ TEST_P(ClusteringTest, PointsOfTheSameRowsChangeNothing) {
                          Vector<float>(together).subspan(p * kRows, kRows),
                          directions});
       }
-      cpu_->Distances(tasks);
+      tested_->Distances(tasks);
       for (int64_t p = 0; p < kPoints; ++p) {
-        cpu_->Distances(
+        tested_->Distances(
             {{{points.view().row(p), stored.rows(), alone, directions}}});
         ASSERT_TRUE(std::equal(alone.begin(), alone.end(),
                                together.begin() + p * kRows))
@@ -98,7 +99,7 @@ TEST_P(ClusteringTest, DistanceToItselfIsZero) {
   RandomMatrix rows(5, 80, 1);
   const StoredRows stored(RowFormat::kF32, rows.view());
   std::vector<float> squared(5);
-  cpu_->Distances({{{rows.view().row(3), stored.rows(), squared}}});
+  tested_->Distances({{{rows.view().row(3), stored.rows(), squared}}});
   for (int64_t j = 0; j < 5; ++j) EXPECT_EQ(squared[j] == 0.0f, j == 3);
 }
 
@@ -107,16 +108,16 @@ TEST_P(ClusteringTest, TasksKeepTheirOwnResults) {
   const StoredRows a(RowFormat::kBF16, few.view());
   const StoredRows b(RowFormat::kF16, many.view());
   std::vector<float> together_a(3), together_b(900), alone_a(3), alone_b(900);
-  cpu_->Distances({{{points.view().row(0), a.rows(), together_a},
-                    {points.view().row(1), b.rows(), together_b}}});
-  cpu_->Distances({{{points.view().row(0), a.rows(), alone_a}}});
-  cpu_->Distances({{{points.view().row(1), b.rows(), alone_b}}});
+  tested_->Distances({{{points.view().row(0), a.rows(), together_a},
+                       {points.view().row(1), b.rows(), together_b}}});
+  tested_->Distances({{{points.view().row(0), a.rows(), alone_a}}});
+  tested_->Distances({{{points.view().row(1), b.rows(), alone_b}}});
   EXPECT_EQ(together_a, alone_a);
   EXPECT_EQ(together_b, alone_b);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, ClusteringTest, testing::ValuesIn(CpuCases()),
-                         CpuCaseName);
+INSTANTIATE_TEST_SUITE_P(All, ClusteringTest, testing::ValuesIn(BackendCases()),
+                         BackendCaseName);
 
 }  // namespace
 }  // namespace subgen

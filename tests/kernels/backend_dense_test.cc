@@ -3,8 +3,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/cpu/integer_linear.h"
-#include "tests/kernels/cpu_targets.h"
+#include "tests/kernels/backend_case.h"
 #include "tests/kernels/random_rows.h"
 #include "tests/support/gguf_writer.h"
 
@@ -50,7 +49,7 @@ std::vector<double> SumOfMagnitudes(Matrix<const float> input,
 // What rounding tokens to 16 bits may change: half a scale, which is 1/32,639
 // of the largest of 32 numbers, times |weight|. A hundredth more for roundings
 // of float32 where the scale and the minimum of a block nearly cancel.
-std::vector<double> RoundingOfTokens(Matrix<const float> input,
+std::vector<double> RoundingTo16Bits(Matrix<const float> input,
                                      const WeightMatrix& weight) {
   std::vector<double> sums;
   std::vector<float> row(weight.cols);
@@ -73,24 +72,37 @@ std::vector<double> RoundingOfTokens(Matrix<const float> input,
   return sums;
 }
 
-class DenseTest : public CpuTest {
+class DenseTest : public BackendTest {
  protected:
-  bool RoundsTokens(const WeightMatrix& weight) {
-    return GetParam().target == HWY_AVX3 &&
-           cpu::HasIntegerLinear(weight.format, weight.cols);
+  LinearRounding RoundingOf(const WeightMatrix& weight, int64_t tokens) {
+    return GetParam().linear_rounding(weight, tokens);
+  }
+
+  std::vector<double> Rounding(Matrix<const float> input,
+                               const WeightMatrix& weight) {
+    switch (RoundingOf(weight, input.rows)) {
+      case LinearRounding::kTokensTo16Bits:
+        return RoundingTo16Bits(input, weight);
+      case LinearRounding::kBothToBF16: {
+        std::vector<double> sums = SumOfMagnitudes(input, weight);
+        // Two factors, each off by half of the last of 8 bits.
+        for (double& sum : sums) sum *= 2 * 0x1p-8 + 0x1p-16;
+        return sums;
+      }
+      case LinearRounding::kNone:
+        break;
+    }
+    return std::vector<double>(input.rows * weight.rows);
   }
 
   void ExpectLinearEqual(const WeightMatrix& weight, int64_t tokens) {
     RandomMatrix input(tokens, weight.cols, 1, 3);
     RandomMatrix actual(tokens, weight.rows, 2, 5);
     RandomMatrix expected(tokens, weight.rows, 3);
-    cpu_->Linear(input.view(), weight, actual.view());
+    tested_->Linear(input.view(), weight, actual.view());
     reference_->Linear(input.view(), weight, expected.view());
     const std::vector<double> sums = SumOfMagnitudes(input.view(), weight);
-    std::vector<double> rounding(sums.size());
-    if (RoundsTokens(weight)) {
-      rounding = RoundingOfTokens(input.view(), weight);
-    }
+    const std::vector<double> rounding = Rounding(input.view(), weight);
     // One rounding for each product and each addition, in any order.
     const double unit = kUnit * (weight.cols + 2);
     for (int64_t j = 0; j < weight.rows; ++j) {
@@ -149,16 +161,19 @@ TEST_P(DenseTest, LinearOfUnitVectorsIsDequantize) {
     const Weight weight(format, 3, kCols);
     std::vector<float> unit(kCols * kCols), actual(kCols * 3);
     for (int64_t i = 0; i < kCols; ++i) unit[i * kCols + i] = 1.0f;
-    cpu_->Linear({unit.data(), kCols, kCols}, weight.matrix,
-                 {actual.data(), kCols, 3});
+    tested_->Linear({unit.data(), kCols, kCols}, weight.matrix,
+                    {actual.data(), kCols, 3});
     std::vector<float> row(kCols);
     for (int64_t j = 0; j < 3; ++j) {
       Dequantize(format, weight.matrix.row(j), row);
       for (int64_t k = 0; k < kCols; ++k) {
-        if (RoundsTokens(weight.matrix)) {
+        const LinearRounding rounding = RoundingOf(weight.matrix, kCols);
+        if (rounding == LinearRounding::kTokensTo16Bits) {
           // 32,639 times 1 / 32,639, and roundings of the scale's and the
           // minimum's part, which are of the size of the largest weights.
           ASSERT_NEAR(actual[k * 3 + j], row[k], 32 * kUnit * Largest(row));
+        } else if (rounding == LinearRounding::kBothToBF16) {
+          ASSERT_NEAR(actual[k * 3 + j], row[k], 0x1p-8 * std::abs(row[k]));
         } else {
           ASSERT_EQ(actual[k * 3 + j], row[k]) << BlockFormatName(format);
         }
@@ -173,10 +188,13 @@ TEST_P(DenseTest, ATokenDoesNotDependOnItsBatch) {
   for (const BlockFormat format : {BlockFormat::kF32, BlockFormat::kQ4_0,
                                    BlockFormat::kQ4_1, BlockFormat::kQ8_0}) {
     const Weight weight(format, 45, 2208);
-    RandomMatrix input(21, 2208, 1), all(21, 45, 2), one(1, 45, 3);
-    cpu_->Linear(input.view(), weight.matrix, all.view());
-    for (int64_t i = 0; i < 21; ++i) {
-      cpu_->Linear(input.view().Rows(i, 1), weight.matrix, one.view());
+    // Of as many tokens as are rounded alike.
+    const int64_t tokens =
+        RoundingOf(weight.matrix, 1) == RoundingOf(weight.matrix, 21) ? 21 : 13;
+    RandomMatrix input(tokens, 2208, 1), all(tokens, 45, 2), one(1, 45, 3);
+    tested_->Linear(input.view(), weight.matrix, all.view());
+    for (int64_t i = 0; i < tokens; ++i) {
+      tested_->Linear(input.view().Rows(i, 1), weight.matrix, one.view());
       for (int64_t j = 0; j < 45; ++j) {
         ASSERT_EQ(one.view().row(0)[j], all.view().row(i)[j]) << i << " " << j;
       }
@@ -191,7 +209,7 @@ TEST_P(DenseTest, LinearKeepsWhatIsNotFinite) {
       RandomMatrix input(tokens, 288, 1), output(tokens, 40, 2);
       input.view().row(0)[50] = std::numeric_limits<float>::quiet_NaN();
       input.view().row(1)[77] = std::numeric_limits<float>::infinity();
-      cpu_->Linear(input.view(), weight.matrix, output.view());
+      tested_->Linear(input.view(), weight.matrix, output.view());
       for (int64_t j = 0; j < 40; ++j) {
         EXPECT_FALSE(std::isfinite(output.view().row(0)[j]));
         EXPECT_FALSE(std::isfinite(output.view().row(1)[j]));
@@ -208,7 +226,8 @@ TEST_P(DenseTest, LinearOfTinyTokens) {
   const Weight weight(BlockFormat::kQ4_1, 40, 288);
   for (const float tiny : {0.0f, 1e-44f, -1e-38f}) {
     std::vector<float> input(288, tiny), output(40, 1.0f);
-    cpu_->Linear({input.data(), 1, 288}, weight.matrix, {output.data(), 1, 40});
+    tested_->Linear({input.data(), 1, 288}, weight.matrix,
+                    {output.data(), 1, 40});
     for (const float x : output) EXPECT_LT(std::abs(x), 1e-28f);
   }
 }
@@ -218,7 +237,7 @@ TEST_P(DenseTest, EmbedIsDequantize) {
     const Weight table(format, 9, 512);
     const std::vector<int> ids{8, 0, 3, 3};
     RandomMatrix actual(4, 512, 1, 1), expected(4, 512, 2);
-    cpu_->Embed(table.matrix, ids, actual.view());
+    tested_->Embed(table.matrix, ids, actual.view());
     reference_->Embed(table.matrix, ids, expected.view());
     for (int64_t i = 0; i < 4; ++i) {
       for (int64_t k = 0; k < 512; ++k) {
@@ -234,8 +253,8 @@ TEST_P(DenseTest, RmsNormEqualsReference) {
     RandomMatrix actual(9, cols, 3), expected(9, cols, 4);
     const Vector<const float> gains = gain.view().row(0);
     reference_->RmsNorm(input.view(), gains, 1e-5f, expected.view());
-    cpu_->RmsNorm(input.view(), gains, 1e-5f, actual.view());
-    cpu_->RmsNorm(input.view(), gains, 1e-5f, input.view());  // in place
+    tested_->RmsNorm(input.view(), gains, 1e-5f, actual.view());
+    tested_->RmsNorm(input.view(), gains, 1e-5f, input.view());  // in place
     // Sum of squares: cols roundings, halved by the root; a few more after it.
     const double unit = kUnit * (cols / 2.0 + 8);
     for (int64_t i = 0; i < 9; ++i) {
@@ -250,7 +269,7 @@ TEST_P(DenseTest, RmsNormEqualsReference) {
 
 TEST_P(DenseTest, RmsNormOfZerosIsZero) {
   std::vector<float> zeros(20), gain(20, 3.0f), out(20, 7.0f);
-  cpu_->RmsNorm({zeros.data(), 1, 20}, gain, 1e-6f, {out.data(), 1, 20});
+  tested_->RmsNorm({zeros.data(), 1, 20}, gain, 1e-6f, {out.data(), 1, 20});
   EXPECT_EQ(out, zeros);
 }
 
@@ -270,7 +289,7 @@ TEST_P(DenseTest, RotateEqualsReference) {
         const std::vector<int64_t> positions{first, first + 1, 5};
         RandomMatrix actual(3, 4 * head_dim, 1, 1),
             expected(3, 4 * head_dim, 1, 1);
-        cpu_->Rotate(rotary, positions, head_dim, actual.view());
+        tested_->Rotate(rotary, positions, head_dim, actual.view());
         reference_->Rotate(rotary, positions, head_dim, expected.view());
         const double size =
             rotary.magnitude * 2 * LargestRowNorm(actual.view());
@@ -290,7 +309,7 @@ TEST_P(DenseTest, GatedSiluEqualsReference) {
   actual.numbers()[0] = 200.0f;
   actual.numbers()[1] = -200.0f;
   expected.numbers() = actual.numbers();
-  cpu_->GatedSilu(up.view(), actual.view());
+  tested_->GatedSilu(up.view(), actual.view());
   reference_->GatedSilu(up.view(), expected.view());
   for (int64_t i = 0; i < 5; ++i) {
     for (int64_t k = 0; k < 1001; ++k) {
@@ -306,15 +325,15 @@ TEST_P(DenseTest, GatedSiluEqualsReference) {
 TEST_P(DenseTest, AddAndAddRowAreExact) {
   RandomMatrix x(37, 1001, 1, 2), actual(37, 1001, 2, 1);
   RandomMatrix expected(37, 1001, 2, 1);
-  cpu_->Add(x.view(), actual.view());
-  cpu_->AddRow(x.view().row(3), actual.view());
+  tested_->Add(x.view(), actual.view());
+  tested_->AddRow(x.view().row(3), actual.view());
   reference_->Add(x.view(), expected.view());
   reference_->AddRow(x.view().row(3), expected.view());
   EXPECT_EQ(actual.numbers(), expected.numbers());
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, DenseTest, testing::ValuesIn(CpuCases()),
-                         CpuCaseName);
+INSTANTIATE_TEST_SUITE_P(All, DenseTest, testing::ValuesIn(BackendCases()),
+                         BackendCaseName);
 
 }  // namespace
 }  // namespace subgen

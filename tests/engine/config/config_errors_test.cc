@@ -59,7 +59,7 @@ constexpr BadYaml kBadYaml[] = {
      "F:1:13: cache.seed must be an integer from 0 to 18446744073709551615, "
      "not '-1'"},
     {"backend: gpu\n",
-     "F:1:10: backend must be one of cpu, reference, not 'gpu'"},
+     "F:1:10: backend must be one of cpu, cuda, reference, not 'gpu'"},
     {"rope: {scaling: ntk}\n",
      "F:1:17: rope.scaling must be one of \"\", none, linear, llama3, yarn, "
      "not 'ntk'"},

@@ -1,0 +1,80 @@
+// Attention over weighted rows on device memory. Rows are split over blocks;
+// the queries of a tile share one reading of each row; partials of the blocks
+// are merged by the rule of SoftmaxPartials. Any row format and head size up to
+// kMostHeadDim; put on the stream, returns at once.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "kernels/memory/row_format.h"
+
+namespace subgen::cuda {
+
+inline constexpr int kMostHeadDim = 256;
+inline constexpr int kTileQueries = 8;  // that share one reading of the rows
+inline constexpr int kTileRows = 64;    // that a block takes at a time
+
+// Some rows of a task for a tile of its queries. Pointers are of the device;
+// null where a view is empty. Biases and row_token start at the first row.
+struct AttentionPiece {
+  const float* queries = nullptr;  // [query_count, dim]
+  int64_t query_stride = 0;
+  int query_count = 0;  // <= kTileQueries
+  int first_query = 0;  // of the task
+  int group = 1;
+  int dim = 0;
+  int value_dim = 0;
+  int rows = 0;
+  const uint8_t* keys = nullptr;
+  const uint8_t* values = nullptr;         // null: no row has a value
+  int64_t key_bytes = 0, value_bytes = 0;  // of a row
+  const float* partition_bias = nullptr;
+  const float* value_bias = nullptr;
+  const int* row_token = nullptr;
+  float* partials = nullptr;  // PartialsSize floats
+};
+
+// [max_logit | partition | weighted] of a tile.
+inline int64_t PartialsSize(int value_dim) {
+  return kTileQueries * (2 + int64_t{value_dim});
+}
+
+// Where the partials of consecutive pieces are merged into.
+struct MergeTarget {
+  float* max_logit = nullptr;  // [query_count]
+  float* partition = nullptr;  // [query_count]
+  float* weighted = nullptr;   // [query_count, value_dim]
+  int64_t weighted_stride = 0;
+  int query_count = 0;
+  int value_dim = 0;
+  const float* partials = nullptr;  // [pieces, PartialsSize]
+  int pieces = 0;
+};
+
+// pieces and targets: arrays on the device. All pieces of one format.
+void AttendPieces(cudaStream_t stream, RowFormat format,
+                  const AttentionPiece* pieces, int64_t count);
+void MergePieces(cudaStream_t stream, const MergeTarget* targets,
+                 int64_t count);
+
+// At most kTileRows rows of a mass task, with all of its queries.
+struct MassPiece {
+  const float* queries = nullptr;  // [query_count, dim]
+  int64_t query_stride = 0;
+  int query_count = 0;
+  int group = 1;
+  int dim = 0;
+  int rows = 0;
+  const uint8_t* keys = nullptr;
+  int64_t key_bytes = 0;
+  const float* partition_bias = nullptr;
+  const int* row_token = nullptr;
+  const float* log_partition = nullptr;  // [query_count]
+  float* mass = nullptr;                 // [rows], added to
+};
+void AccumulateMassPieces(cudaStream_t stream, RowFormat format,
+                          const MassPiece* pieces, int64_t count);
+
+}  // namespace subgen::cuda

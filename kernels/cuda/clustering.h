@@ -1,0 +1,29 @@
+// Distances between points and rows on device memory (DistanceTask of
+// kernels/backend.h); put on the stream, returns at once.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "kernels/memory/row_format.h"
+
+namespace subgen::cuda {
+
+inline constexpr int kDistanceRows = 64;  // that a block takes
+
+// At most kDistanceRows rows of a task.
+struct DistancePiece {
+  const float* point = nullptr;  // [dim], on the device as all of these
+  const uint8_t* rows = nullptr;
+  int64_t row_bytes = 0;
+  int count = 0;
+  int dim = 0;  // <= kMostHeadDim
+  bool directions = false;
+  float* squared = nullptr;  // [count]
+};
+// pieces: an array on the device, all of one format.
+void DistancesOfPieces(cudaStream_t stream, RowFormat format,
+                       const DistancePiece* pieces, int64_t count);
+
+}  // namespace subgen::cuda

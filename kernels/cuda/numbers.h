@@ -1,0 +1,56 @@
+// Number formats and loads, for host and device alike.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <cstring>
+
+#define SUBGEN_HOST_DEVICE __host__ __device__ __forceinline__
+
+namespace subgen::cuda {
+
+SUBGEN_HOST_DEVICE float FloatOf(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+SUBGEN_HOST_DEVICE uint32_t BitsOf(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+SUBGEN_HOST_DEVICE float FromBF16(uint32_t bits) { return FloatOf(bits << 16); }
+
+// Exact: the exponent is moved by a product, subnormal numbers included.
+SUBGEN_HOST_DEVICE float FromF16(uint32_t bits) {
+  const uint32_t sign = (bits & 0x8000) << 16;
+  uint32_t x = (bits & 0x7fff) << 13;
+  x = (bits & 0x7c00) == 0x7c00 ? x | 0x7f800000
+                                : BitsOf(FloatOf(x) * 0x1p112f);
+  return FloatOf(sign | x);
+}
+
+// To the nearest, ties to even; NaN stays NaN.
+SUBGEN_HOST_DEVICE uint16_t ToBF16(float value) {
+  const uint32_t bits = BitsOf(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) {
+    return static_cast<uint16_t>(bits >> 16 | 0x40);
+  }
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// Little-endian numbers at even addresses.
+SUBGEN_HOST_DEVICE uint32_t Load2(const uint8_t* bytes) {
+  return *reinterpret_cast<const uint16_t*>(bytes);
+}
+SUBGEN_HOST_DEVICE uint32_t Load4(const uint8_t* bytes) {
+  return Load2(bytes) | Load2(bytes + 2) << 16;
+}
+
+SUBGEN_HOST_DEVICE int ByteOf(uint32_t word, int i) {
+  return static_cast<int>(word >> 8 * i & 255);
+}
+
+}  // namespace subgen::cuda

@@ -1,0 +1,52 @@
+// A backend beside the reference. The tests of backend_*_test.cc are the same
+// for all; which backends a test program has, and in which variants, is told by
+// the file that it is linked with: cpu_cases.cc or cuda_cases.cc.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "kernels/backend.h"
+
+namespace subgen {
+
+// What Linear may round before it multiplies.
+enum class LinearRounding { kNone, kTokensTo16Bits, kBothToBF16 };
+
+struct BackendCase {
+  std::string name;
+  // Null where this machine has no such device; the test is skipped.
+  std::function<std::unique_ptr<Backend>()> make;
+  std::function<void()> tear_down;  // or empty
+  std::function<LinearRounding(const WeightMatrix&, int64_t tokens)>
+      linear_rounding;
+};
+std::vector<BackendCase> BackendCases();
+
+inline void PrintTo(const BackendCase& c, std::ostream* out) { *out << c.name; }
+inline std::string BackendCaseName(
+    const testing::TestParamInfo<BackendCase>& info) {
+  return info.param.name;
+}
+
+class BackendTest : public testing::TestWithParam<BackendCase> {
+ protected:
+  void SetUp() override {
+    tested_ = GetParam().make();
+    if (tested_ == nullptr) GTEST_SKIP() << "no device on this machine";
+    reference_ = MakeReferenceBackend();
+  }
+  void TearDown() override {
+    if (GetParam().tear_down) GetParam().tear_down();
+  }
+
+  std::unique_ptr<Backend> tested_;
+  std::unique_ptr<Backend> reference_;
+};
+
+}  // namespace subgen

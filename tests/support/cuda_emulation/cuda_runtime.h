@@ -1,0 +1,97 @@
+// Device code as host code (see README.md).
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <utility>
+
+#include "cuda_runtime_api.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static thread_local
+
+struct uint2 {
+  unsigned x, y;
+};
+struct uint3 {
+  unsigned x, y, z;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+
+// Of the thread that runs now.
+extern thread_local uint3 threadIdx, blockIdx;
+extern thread_local dim3 blockDim, gridDim;
+
+namespace subgen::emulation {
+
+void Launch(dim3 grid, dim3 block, const std::function<void()>& thread);
+void WarpBarrier();
+// Lane `source`'s 64 bits; every lane of the warp calls it.
+uint64_t Exchange(uint64_t bits, int source);
+int Lane();
+
+template <class T>
+T Shuffle(T value, int source) {
+  static_assert(sizeof(T) <= 8);
+  uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(T));
+  bits = Exchange(bits, source);
+  std::memcpy(&value, &bits, sizeof(T));
+  return value;
+}
+
+}  // namespace subgen::emulation
+
+void __syncthreads();
+inline void __syncwarp(unsigned = 0xffffffffu) {
+  subgen::emulation::WarpBarrier();
+}
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+  return subgen::emulation::Shuffle(value, subgen::emulation::Lane() ^ mask);
+}
+template <class T>
+T __shfl_sync(unsigned, T value, int source) {
+  return subgen::emulation::Shuffle(value, source & 31);
+}
+inline float __expf(float x) { return std::exp(x); }
+inline float __uint_as_float(unsigned bits) {
+  return std::bit_cast<float>(bits);
+}
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  size_t dynamicSmemBytes = 0;
+  cudaStream_t stream = nullptr;
+  void* attrs = nullptr;
+  unsigned numAttrs = 0;
+};
+
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config,
+                               void (*kernel)(Parameters...),
+                               Arguments&&... arguments) {
+  if (config->gridDim.x == 0 || config->blockDim.x == 0 ||
+      config->gridDim.y > 65535 || config->blockDim.x > 1024) {
+    return cudaErrorInvalidValue;
+  }
+  subgen::emulation::Launch(config->gridDim, config->blockDim,
+                            [&] { kernel(Parameters(arguments)...); });
+  return cudaSuccess;
+}

@@ -1,0 +1,247 @@
+// Memory, streams and devices.
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "cuda_runtime_api.h"
+
+struct EmulatedStream {};
+struct EmulatedEvent {};
+
+namespace subgen::emulation {
+namespace {
+
+std::atomic<int> devices{1};
+thread_local int current = 0;
+
+// All device memory of the process: a range of addresses that is only mapped
+// in while something of the device runs.
+class Arena {
+ public:
+  static Arena& Get() {
+    static Arena arena;
+    return arena;
+  }
+
+  void* Allocate(size_t bytes) {
+    bytes = (bytes + 255) / 256 * 256 + 256;  // and a gap
+    const std::lock_guard lock(mutex_);
+    for (auto hole = holes_.begin(); hole != holes_.end(); ++hole) {
+      if (hole->second < bytes) continue;
+      return Take(hole->first, bytes);
+    }
+    return nullptr;
+  }
+
+  bool Free(void* memory) {
+    const std::lock_guard lock(mutex_);
+    const auto used = used_.find(static_cast<char*>(memory));
+    if (used == used_.end()) return false;
+    auto hole = holes_.emplace(used->first, used->second).first;
+    used_.erase(used);
+    const auto next = std::next(hole);
+    if (next != holes_.end() && hole->first + hole->second == next->first) {
+      hole->second += next->second;
+      holes_.erase(next);
+    }
+    if (hole == holes_.begin()) return true;
+    const auto previous = std::prev(hole);
+    if (previous->first + previous->second == hole->first) {
+      previous->second += hole->second;
+      holes_.erase(hole);
+    }
+    return true;
+  }
+
+  bool Holds(const void* memory) const {
+    return memory >= base_ && memory < base_ + kBytes;
+  }
+
+  void Open(int change) {
+    const std::lock_guard lock(mutex_);
+    const int before = open_;
+    open_ += change;
+    if ((before == 0) == (open_ == 0)) return;
+    mprotect(base_, kBytes, open_ > 0 ? PROT_READ | PROT_WRITE : PROT_NONE);
+  }
+
+ private:
+  static constexpr size_t kBytes = size_t{16} << 30;
+
+  Arena()
+      : base_(static_cast<char*>(
+            mmap(nullptr, kBytes, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+    if (base_ == MAP_FAILED) std::abort();
+    holes_.emplace(base_, kBytes);
+  }
+
+  void* Take(char* at, size_t bytes) {
+    const size_t size = holes_[at];
+    holes_.erase(at);
+    if (size > bytes) holes_.emplace(at + bytes, size - bytes);
+    used_.emplace(at, bytes);
+    return at;
+  }
+
+  char* const base_;
+  std::mutex mutex_;
+  std::map<char*, size_t> holes_, used_;
+  int open_ = 0;
+};
+
+// Whether a copy of this kind goes where it says.
+bool Fits(const void* to, const void* from, cudaMemcpyKind kind) {
+  const bool to_device =
+      kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device =
+      kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  return kind == cudaMemcpyDefault || (IsDeviceMemory(to) == to_device &&
+                                       IsDeviceMemory(from) == from_device);
+}
+
+}  // namespace
+
+void SetEmulatedDevices(int count) { devices = count; }
+bool IsDeviceMemory(const void* memory) { return Arena::Get().Holds(memory); }
+DeviceMemoryOpen::DeviceMemoryOpen() { Arena::Get().Open(1); }
+DeviceMemoryOpen::~DeviceMemoryOpen() { Arena::Get().Open(-1); }
+
+}  // namespace subgen::emulation
+
+using subgen::emulation::Arena;
+using subgen::emulation::current;
+using subgen::emulation::DeviceMemoryOpen;
+using subgen::emulation::devices;
+
+const char* cudaGetErrorName(cudaError_t error) {
+  return error == cudaSuccess ? "cudaSuccess" : "cudaError";
+}
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    default:
+      return "invalid argument";
+  }
+}
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaPeekAtLastError() { return cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = devices;
+  return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= devices) return cudaErrorInvalidDevice;
+  current = device;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDevice(int* device) {
+  *device = current;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  *value = attribute == cudaDevAttrComputeCapabilityMajor   ? 9
+           : attribute == cudaDevAttrComputeCapabilityMinor ? 0
+                                                            : 4;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (device < 0 || device >= devices) return cudaErrorInvalidDevice;
+  *properties = {};
+  std::snprintf(properties->name, sizeof(properties->name),
+                "emulated device %d", device);
+  properties->uuid.bytes[0] = static_cast<char>(device + 1);
+  properties->major = 9;
+  properties->multiProcessorCount = 4;
+  properties->totalGlobalMem = size_t{16} << 30;
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *free = *total = size_t{16} << 30;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  *memory = Arena::Get().Allocate(bytes);
+  return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+cudaError_t cudaFree(void* memory) {
+  if (memory == nullptr || Arena::Get().Free(memory)) return cudaSuccess;
+  return cudaErrorInvalidValue;
+}
+cudaError_t cudaMallocHost(void** memory, size_t bytes) {
+  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* memory) {
+  std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes,
+                            cudaMemcpyKind kind, cudaStream_t stream) {
+  return cudaMemcpy2DAsync(to, bytes, from, bytes, bytes, 1, kind, stream);
+}
+cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from,
+                              size_t from_pitch, size_t width, size_t height,
+                              cudaMemcpyKind kind, cudaStream_t) {
+  if (!subgen::emulation::Fits(to, from, kind)) return cudaErrorInvalidValue;
+  const DeviceMemoryOpen open;
+  for (size_t i = 0; i < height; ++i) {
+    std::memmove(static_cast<char*>(to) + i * to_pitch,
+                 static_cast<const char*>(from) + i * from_pitch, width);
+  }
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes,
+                            cudaStream_t) {
+  if (!subgen::emulation::IsDeviceMemory(memory)) return cudaErrorInvalidValue;
+  const DeviceMemoryOpen open;
+  std::memset(memory, value, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new EmulatedStream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new EmulatedEvent;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t,
+                                 cudaEvent_t) {
+  *milliseconds = 1.0f;
+  return cudaSuccess;
+}
