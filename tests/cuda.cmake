@@ -6,7 +6,7 @@
 if(NOT SUBGEN_SANITIZE)
   find_package(Boost REQUIRED COMPONENTS context)
   set(emulation ${CMAKE_CURRENT_SOURCE_DIR}/support/cuda_emulation)
-  add_library(cuda_emulation STATIC ${emulation}/runtime.cc
+  add_library(cuda_emulation OBJECT ${emulation}/runtime.cc
                                     ${emulation}/fibers.cc)
   target_include_directories(cuda_emulation BEFORE PUBLIC ${emulation})
   target_link_libraries(cuda_emulation PUBLIC kernels_base Boost::context)
@@ -21,7 +21,8 @@ if(NOT SUBGEN_SANITIZE)
     file(CONFIGURE OUTPUT ${wrapped} CONTENT "#include \"${source}\"\n")
     list(APPEND sources ${wrapped})
   endforeach()
-  add_library(kernels_cuda_emulated STATIC ${sources})
+  # Objects, so that they come before any library's kernels_cuda.
+  add_library(kernels_cuda_emulated OBJECT ${sources})
   target_link_libraries(kernels_cuda_emulated PUBLIC cuda_emulation kernels)
 endif()
 
@@ -40,6 +41,17 @@ endfunction()
 if(TARGET kernels_cuda_emulated)
   subgen_cuda_test(kernels_cuda_emulated_test kernels_cuda_emulated
                    Emulated. kernels)
+  target_link_libraries(kernels_cuda_emulated_test PRIVATE cuda_emulation)
+  # The engine on it, beside numpy.
+  add_executable(engine_cuda_emulated_test
+                 engine/decode/toy_golden_test.cc
+                 engine/decode/cuda_golden_cases.cc)
+  target_link_libraries(engine_cuda_emulated_test PRIVATE
+    kernels_cuda_emulated cuda_emulation engine_decode tests_support
+    GTest::gmock_main)
+  gtest_discover_tests(engine_cuda_emulated_test DISCOVERY_MODE PRE_TEST
+                       TEST_PREFIX Emulated. PROPERTIES TIMEOUT 600
+                       LABELS engine_decode)
 endif()
 if(cuda_is_on)
   subgen_cuda_test(kernels_cuda_test kernels_cuda Device. cuda)

@@ -13,6 +13,7 @@
 #include "comm/thread_ranks.h"
 #include "engine/decode/engine.h"
 #include "kernels/base/status_macros.h"
+#include "tests/engine/decode/golden_case.h"
 
 namespace subgen {
 namespace {
@@ -23,7 +24,8 @@ constexpr const char* kModels[] = {
     "mistral",          "qwen2",      "qwen3"};
 
 struct Case {
-  std::string model, backend;
+  std::string model;
+  GoldenBackend backend;
   int ranks;
 };
 
@@ -35,14 +37,14 @@ nlohmann::json Golden() {
 // "rounding" is the largest change in 32 draws of what float32 can do to sums
 // and to stored numbers. Twice that leaves room for what is not drawn: exp, the
 // merges of partials.
-double Bound(const nlohmann::json& golden, const std::string& backend) {
-  return 2.0 * golden["rounding"][backend].get<double>();
+double Bound(const nlohmann::json& golden, const std::string& rounding) {
+  return 2.0 * golden["rounding"][rounding].get<double>();
 }
 
 EngineConfig ConfigOf(const Case& param) {
   EngineConfig config;
   config.model = absl::StrCat(kFolder, param.model, ".gguf");
-  config.backend = param.backend;
+  config.backend = param.backend.name;
   config.prefill_chunk = 16;
   config.cache.row_format = "f32";
   return config;
@@ -83,7 +85,7 @@ TEST_P(ToyGoldenTest, LogitsEqualNumpy) {
   const nlohmann::json golden = Golden()[GetParam().model];
   const std::vector<int> tokens = golden["prompt"];
   const std::vector<double> expected = golden["last_logits"];
-  const double bound = Bound(golden, GetParam().backend);
+  const double bound = Bound(golden, GetParam().backend.rounding);
   const EngineConfig config = ConfigOf(GetParam());
   Logits logits;
   const absl::Status status = RunThreadRanks(
@@ -111,7 +113,7 @@ TEST_P(ToyGoldenTest, LogitsEqualNumpy) {
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const char* model : kModels) {
-    for (const char* backend : {"reference", "cpu"}) {
+    for (const GoldenBackend& backend : GoldenBackends()) {
       for (const int ranks : {1, 2}) cases.push_back({model, backend, ranks});
     }
   }
@@ -121,8 +123,8 @@ std::vector<Case> Cases() {
 INSTANTIATE_TEST_SUITE_P(All, ToyGoldenTest, testing::ValuesIn(Cases()),
                          [](const auto& info) {
                            const Case& c = info.param;
-                           return absl::StrCat(c.model, "_", c.backend, "_",
-                                               c.ranks, "_ranks");
+                           return absl::StrCat(c.model, "_", c.backend.name,
+                                               "_", c.ranks, "_ranks");
                          });
 
 // A bound that would let a mistake pass tests nothing.

@@ -1,13 +1,13 @@
 // Device code as host code (see README.md).
 #pragma once
 
+#include <cuda_runtime_api.h>
+
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <utility>
-
-#include "cuda_runtime_api.h"
 
 #define __global__
 #define __device__

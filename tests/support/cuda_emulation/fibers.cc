@@ -1,11 +1,12 @@
 // Threads of a block as fibers that give way at barriers.
+#include <cuda_runtime.h>
+
 #include <boost/context/fiber.hpp>
 #include <boost/context/pooled_fixedsize_stack.hpp>
 #include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "cuda_runtime.h"
 #include "kernels/base/check.h"
 
 thread_local uint3 threadIdx, blockIdx;

@@ -1,10 +1,10 @@
 // Matrix products of a warp, 16 x 16 x 16: here each thread holds whole tiles.
 #pragma once
 
+#include <cuda_bf16.h>
+
 #include <bit>
 #include <type_traits>
-
-#include "cuda_bf16.h"
 
 namespace nvcuda::wmma {
 

@@ -1,4 +1,5 @@
 // Memory, streams and devices.
+#include <cuda_runtime_api.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -7,8 +8,6 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-
-#include "cuda_runtime_api.h"
 
 struct EmulatedStream {};
 struct EmulatedEvent {};

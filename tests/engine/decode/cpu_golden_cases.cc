@@ -1,0 +1,9 @@
+#include "tests/engine/decode/golden_case.h"
+
+namespace subgen {
+
+std::vector<GoldenBackend> GoldenBackends() {
+  return {{"reference", "reference"}, {"cpu", "cpu"}};
+}
+
+}  // namespace subgen
