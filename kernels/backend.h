@@ -8,6 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "kernels/heads.h"
+#include "kernels/memory/mirror.h"
 #include "kernels/memory/view.h"
 #include "kernels/quant/block_format.h"
 #include "kernels/rotary.h"
@@ -55,6 +57,11 @@ class Backend {
   virtual ~Backend() = default;
   virtual absl::string_view name() const = 0;
 
+  // What buffers are made with whose contents stay on the device between
+  // operations; null where operations work on host memory itself. Host code
+  // that writes or reads such buffers says so (kernels/memory/mirror.h).
+  virtual Mirror* mirror() { return nullptr; }
+
   // The matrix will be read again and again and stays as it is for as long as
   // the backend lives: a device with memory of its own takes a copy. An error
   // where there is no room.
@@ -81,10 +88,40 @@ class Backend {
   // Adds row [cols] to each row of the matrix.
   virtual void AddRow(Vector<const float> row, Matrix<float> matrix) = 0;
 
+  // What moves numbers and does next to no arithmetic; by default on the host.
+  // Row rows[i] into row i of the output.
+  virtual void GatherRows(Matrix<const float> from, Vector<const int> rows,
+                          Matrix<float> output);
+  virtual void Clear(Matrix<float> matrix);  // to zeros
+  // As the functions of these names (heads.h, softmax_partials.h).
+  virtual void SplitHeads(const HeadLayout& layout,
+                          Matrix<const float> token_major, float scale,
+                          Matrix<float> head_major);
+  virtual void JoinHeads(const HeadLayout& layout,
+                         const SoftmaxPartials& partials,
+                         const JoinPlace& place, Matrix<float> token_major);
+  virtual void SetEmpty(const SoftmaxPartials& partials);
+  virtual void LogPartition(const SoftmaxPartials& partials, Vector<float> out);
+
   virtual void Attend(Vector<const AttentionTask> tasks) = 0;
   virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
   virtual void Distances(Vector<const DistanceTask> tasks) = 0;
 };
+
+// Tells the backend's mirror, if it has one, that host code wrote this memory,
+// or is about to read it.
+template <class T>
+void WrittenByHost(Backend& backend, Vector<T> memory) {
+  if (Mirror* mirror = backend.mirror()) {
+    mirror->WrittenByHost(memory.data(), memory.size_bytes());
+  }
+}
+template <class T>
+void ReadByHost(Backend& backend, Vector<T> memory) {
+  if (Mirror* mirror = backend.mirror()) {
+    mirror->ReadByHost(memory.data(), memory.size_bytes());
+  }
+}
 
 // kernels/reference and kernels/cpu. threads >= 1, the calling one included.
 std::unique_ptr<Backend> MakeReferenceBackend();

@@ -37,8 +37,8 @@ void LogPartition(const SoftmaxPartials& partials, Vector<float> out);
 class PartialsBuffer {
  public:
   PartialsBuffer() = default;
-  PartialsBuffer(int64_t max_rows, int64_t head_dim)
-      : memory_(max_rows * (head_dim + 2)), head_dim_(head_dim) {}
+  PartialsBuffer(int64_t max_rows, int64_t head_dim, Mirror* mirror = nullptr)
+      : memory_(max_rows * (head_dim + 2), mirror), head_dim_(head_dim) {}
 
   // Sets the number of rows (at most max_rows) and returns the views; they are
   // not emptied.

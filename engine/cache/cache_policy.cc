@@ -145,6 +145,7 @@ absl::StatusOr<std::unique_ptr<CachePolicy>> MakeCachePolicy(
         absl::StrCat("cache.policy = ", config.policy, ": legal are ", legal));
   }
   ASSIGN_OR_RETURN(CachePlan plan, PlanCache(config, shape));
+  plan.layout.mirror = backend.mirror();
   return policy->make({config, shape, plan, &backend});
 }
 

@@ -88,12 +88,16 @@ class CachePolicy {
 
   // Merges attention over the past into `out` (laid out as step.queries).
   virtual void Attend(const LayerStep& step, const SoftmaxPartials& out) = 0;
+  // Whether Observe looks at queries and log_partition on the host, so that
+  // they are brought there.
+  virtual bool ReadsQueries() const { return false; }
   // After the merge over ranks. log_partition: [kv_heads * tokens * group].
   // For policies that learn from attention; keys are the chunk's own.
   virtual void Observe(const LayerStep& step,
                        Vector<const float> log_partition);
-  // Takes the chunk's owned tokens in, then shrinks to the budget. Called on
-  // every token shard at every step, also with no owned token.
+  // Takes the chunk's owned tokens in, which the host can read, then shrinks to
+  // the budget. Called on every token shard at every step, also with no owned
+  // token.
   virtual void Append(const LayerStep& step) = 0;
   // The slot is empty afterwards.
   virtual void Forget(int slot) = 0;

@@ -18,8 +18,9 @@ template <class T>
 class Column {
  public:
   Column() = default;
-  explicit Column(int64_t limit, int64_t width = 1, int64_t step = 64)
-      : limit_(limit), width_(width), step_(step) {}
+  explicit Column(int64_t limit, int64_t width = 1, int64_t step = 64,
+                  Mirror* mirror = nullptr)
+      : limit_(limit), width_(width), step_(step), mirror_(mirror) {}
 
   int64_t size() const { return size_; }  // rows
   int64_t bytes() const { return data_.bytes(); }
@@ -38,6 +39,12 @@ class Column {
     const int64_t capacity = width_ == 0 ? limit_ : data_.size() / width_;
     if (size > capacity) Reallocate(Grown(capacity, size));
     size_ = size;
+  }
+
+  // Rows of a mirrored column that were written.
+  void Written(int64_t first, int64_t count) {
+    if (mirror_ == nullptr) return;
+    mirror_->WrittenByHost(row(first), count * width_ * sizeof(T));
   }
 
   // From now on; frees what is over it. The size is at most that.
@@ -61,7 +68,9 @@ class Column {
                        (row_bytes == 0 || size <= in->left() / row_bytes),
                    "the number of rows"));
     Resize(size);
-    return in->GetAll(Vector<T>(data_.data(), size_ * width_));
+    RETURN_IF_ERROR(in->GetAll(Vector<T>(data_.data(), size_ * width_)));
+    Written(0, size_);
+    return absl::OkStatus();
   }
 
  private:
@@ -70,10 +79,11 @@ class Column {
     return std::min(limit_, std::max(size, next));
   }
   void Reallocate(int64_t rows) {
-    Buffer<T> grown(rows * width_);
+    Buffer<T> grown(rows * width_, mirror_);
     const int64_t kept = std::min(grown.bytes(), data_.bytes());
     if (kept > 0) std::memcpy(grown.data(), data_.data(), kept);
     data_ = std::move(grown);
+    if (mirror_ != nullptr) mirror_->WrittenByHost(data_.data(), kept);
   }
 
   Buffer<T> data_;
@@ -81,6 +91,7 @@ class Column {
   int64_t limit_ = 0;
   int64_t width_ = 1;
   int64_t step_ = 64;
+  Mirror* mirror_ = nullptr;
 };
 
 }  // namespace subgen

@@ -3,16 +3,27 @@
 #include <algorithm>
 
 namespace subgen {
+namespace {
+
+constexpr int64_t kGrowth = 64;  // rows
+
+}  // namespace
 
 RowStore::RowStore(RowLayout layout, int64_t limit, Holds holds)
     : layout_(layout),
       has_values_(holds == Holds::kKeysAndValues),
-      keys_(limit, layout.row_bytes()),
-      values_(has_values_ ? limit : 0, layout.row_bytes()) {}
+      keys_(limit, layout.row_bytes(), kGrowth, layout.mirror),
+      values_(has_values_ ? limit : 0, layout.row_bytes(), kGrowth,
+              layout.mirror) {}
 
 void RowStore::Resize(int64_t rows) {
   keys_.Resize(rows);
   if (has_values_) values_.Resize(rows);
+}
+
+void RowStore::Written(int64_t i) {
+  keys_.Written(i, 1);
+  if (has_values_) values_.Written(i, 1);
 }
 
 void RowStore::SetLimit(int64_t limit) {
@@ -36,6 +47,7 @@ void RowStore::Set(int64_t i, EncodedRow row) {
   }
   std::memmove(keys_.row(i), row.key, bytes);
   if (has_values_) std::memmove(values_.row(i), row.value, bytes);
+  Written(i);
 }
 
 void RowStore::Encode(int64_t i, Vector<const float> key,
@@ -43,14 +55,17 @@ void RowStore::Encode(int64_t i, Vector<const float> key,
   if (i == size()) Resize(i + 1);
   EncodeRow(layout_.format, key, keys_.row(i));
   if (has_values_) EncodeRow(layout_.format, value, values_.row(i));
+  Written(i);
 }
 
 void RowStore::Quantize(int64_t i, EncodedRow exact) {
   if (i >= size()) Resize(i + 1);
-  const auto& [format, dim] = layout_;
+  const RowFormat format = layout_.format;
+  const int64_t dim = layout_.head_dim;
   const RowFormat from = layout_.Exact().format;
   ConvertRow(from, exact.key, dim, format, keys_.row(i));
   if (has_values_) ConvertRow(from, exact.value, dim, format, values_.row(i));
+  Written(i);
 }
 
 EncodedRow RowStore::row(int64_t i) const {

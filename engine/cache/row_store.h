@@ -11,11 +11,12 @@ namespace subgen {
 struct RowLayout {
   RowFormat format = RowFormat::kF32;
   int64_t head_dim = 0;
+  Mirror* mirror = nullptr;  // of stored rows; outlives the stores
 
   int64_t row_bytes() const { return RowBytes(format, head_dim); }
   // Of sinks and recent rows, which are not quantised.
   RowLayout Exact() const {
-    return {IsQuantized(format) ? RowFormat::kBF16 : format, head_dim};
+    return {IsQuantized(format) ? RowFormat::kBF16 : format, head_dim, mirror};
   }
 };
 
@@ -58,6 +59,8 @@ class RowStore {
   absl::Status Load(ByteReader* in);
 
  private:
+  void Written(int64_t i);
+
   RowLayout layout_;
   bool has_values_ = true;
   Column<std::byte> keys_, values_;

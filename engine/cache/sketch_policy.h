@@ -24,6 +24,7 @@ struct SketchPolicyOptions {
   bool once = false;                 // the prompt is kept whole until it ends
   bool reindex_sinks = false;        // sink_rotation.h
   std::optional<HadamardTurn> turn;  // of keys, before they came here
+  bool reads_queries = false;        // sketches learn from queries
   // Where empty, what leaves the window is dropped. With plan.window.scored,
   // sketches learn from attention.
   std::function<std::unique_ptr<Sketch>(const SketchPlace&)> make_sketch;
@@ -34,6 +35,7 @@ class SketchPolicy final : public CachePolicy {
   SketchPolicy(SketchPolicyOptions options, Backend& backend);
 
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
+  bool ReadsQueries() const override { return options_.reads_queries; }
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override;
   void Append(const LayerStep& step) override;

@@ -116,6 +116,7 @@ MadePolicy MakeSnapKv(const PolicySetup& setup) {
   const SnapKvOptions snap_kv = {QueryRing::Tokens(setup.config.recent_tokens),
                                  setup.shape.group};
   SketchPolicyOptions options = setup.Options("snap_kv");
+  options.reads_queries = true;
   options.make_sketch = [snap_kv](const SketchPlace& place) {
     return std::make_unique<SnapKvSketch>(place, snap_kv);
   };

@@ -7,7 +7,6 @@
 #include "comm/agreement.h"
 #include "engine/cache/row_store.h"
 #include "engine/model/head_shares.h"
-#include "engine/model/heads.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
@@ -37,21 +36,29 @@ Transformer::Transformer(const GgufFile& file, const ModelConfig& config,
     vocabulary_counts_.push_back(static_cast<int>(
         PlanShard(config, file, grid.shape, rank).vocabulary.count));
   }
-  const int64_t batch = options.max_batch, head_dim = config.head_dim;
+  AllocateActivations();
+}
+
+void Transformer::AllocateActivations() {
+  const int64_t batch = options_.max_batch, head_dim = config_.head_dim;
   const int64_t query = plan_.query_heads.count * head_dim;
   const int64_t key = plan_.kv_heads.count * head_dim;
-  hidden_ = Buffer<float>(batch * config.embedding);
-  normed_ = Buffer<float>(batch * config.embedding);
-  projected_ = Buffer<float>(batch * config.embedding);
+  Mirror* const mirror = backend_.mirror();
+  const auto floats = [mirror](int64_t size) {
+    return Buffer<float>(size, mirror);
+  };
+  hidden_ = floats(batch * config_.embedding);
+  normed_ = floats(batch * config_.embedding);
+  projected_ = floats(batch * config_.embedding);
   token_major_ =
-      Buffer<float>(batch * std::max({query, plan_.output_columns.count}));
-  queries_ = Buffer<float>(batch * query);
-  keys_ = Buffer<float>(batch * key);
-  values_ = Buffer<float>(batch * key);
-  log_partition_ = Buffer<float>(batch * plan_.query_heads.count);
-  gate_ = Buffer<float>(batch * plan_.feed_forward.count);
-  up_ = Buffer<float>(batch * plan_.feed_forward.count);
-  partials_ = PartialsBuffer(batch * plan_.query_heads.count, head_dim);
+      floats(batch * std::max({query, key, plan_.output_columns.count}));
+  queries_ = floats(batch * query);
+  keys_ = floats(batch * key);
+  values_ = floats(batch * key);
+  log_partition_ = floats(batch * plan_.query_heads.count);
+  gate_ = floats(batch * plan_.feed_forward.count);
+  up_ = floats(batch * plan_.feed_forward.count);
+  partials_ = PartialsBuffer(batch * plan_.query_heads.count, head_dim, mirror);
 }
 
 absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
@@ -73,91 +80,6 @@ absl::Status Transformer::KeepWeights() {
     }
   }
   return backend_.KeepWeight(weights_.unembedding);
-}
-
-CacheShape Transformer::ShapeOfCache() const {
-  CacheShape shape;
-  shape.kv_heads = static_cast<int>(plan_.kv_heads.count);
-  shape.first_kv_head = static_cast<int>(plan_.kv_heads.first);
-  shape.head_dim = config_.head_dim;
-  shape.group = config_.group();
-  shape.slots = options_.slots;
-  shape.token_shards = grid_.shape.token_shards;
-  shape.token_shard = grid_.token_shard();
-  shape.token_block = grid_.shape.token_block;
-  shape.context_tokens = options_.context_tokens;
-  shape.rotary = config_.rotary;
-  return shape;
-}
-
-absl::Status Transformer::MakePolicies() {
-  ASSIGN_OR_RETURN(const std::vector<HeadShares> shares, ShareOutBudget());
-  CacheShape shape = ShapeOfCache();
-  for (shape.layer = 0; shape.layer < config_.layers; ++shape.layer) {
-    shape.head_shares = shares;
-    for (HeadShares& step : shape.head_shares) {
-      const auto first = step.shares.begin() + shape.layer * config_.kv_heads +
-                         shape.first_kv_head;
-      step.shares = std::vector<double>(first, first + shape.kv_heads);
-    }
-    ASSIGN_OR_RETURN(auto policy,
-                     options_.make_policy(options_.cache, shape, backend_));
-    policies_.push_back(std::move(policy));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<HeadShares>> Transformer::ShareOutBudget() {
-  const CacheConfig& cache = options_.cache;
-  ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(cache, ShapeOfCache()));
-  if (!SharesBySpread(cache) || rows >= options_.context_tokens) {
-    return std::vector<HeadShares>();
-  }
-  const double window = cache.sink_tokens + RecentTokens(cache, rows);
-  const double most = (options_.context_tokens - window) / (rows - window);
-  return SharesOverTime(MeasureKeySpreads(), most);
-}
-
-std::vector<double> Transformer::MeasureKeySpreads() {
-  CacheShape shape = ShapeOfCache();
-  CacheConfig exact;
-  exact.row_format = "f32";
-  std::vector<KeySpreadProbe*> probes;
-  for (; shape.layer < config_.layers; ++shape.layer) {
-    auto policy = MakeCachePolicy(exact, shape, backend_);
-    SUBGEN_CHECK(policy.ok(), policy.status().ToString());
-    auto probe = std::make_unique<KeySpreadProbe>(
-        *std::move(policy), shape, turn_ ? &*turn_ : nullptr, backend_);
-    probes.push_back(probe.get());
-    policies_.push_back(std::move(probe));
-  }
-  for (int64_t i = 0; i < kMeasuredTokens;) {
-    BatchRun run;
-    run.position = i;
-    for (; i < kMeasuredTokens &&
-           static_cast<int64_t>(run.tokens.size()) < options_.max_batch;
-         ++i) {
-      run.tokens.push_back(MeasuredToken(i, config_.vocabulary));
-    }
-    Forward({run});
-  }
-  const int64_t size = KeySumsSize(config_.head_dim);
-  std::vector<float> sums(config_.layers * config_.kv_heads * size);
-  for (int64_t layer = 0; layer < config_.layers; ++layer) {
-    for (int head = 0; head < shape.kv_heads; ++head) {
-      const std::vector<float> mine = probes[layer]->Sums(head);
-      const int64_t at =
-          (layer * config_.kv_heads + shape.first_kv_head + head) * size;
-      std::copy(mine.begin(), mine.end(), sums.begin() + at);
-    }
-  }
-  policies_.clear();
-  grid_.world->AllReduce(sums, ReduceOp::kSum);
-  std::vector<double> spreads;
-  for (size_t at = 0; at < sums.size(); at += size) {
-    spreads.push_back(KeySpread(Vector<const float>(sums).subspan(at, size)));
-  }
-  return spreads;
 }
 
 void Transformer::Arrange(const Batch& batch) {
@@ -215,16 +137,48 @@ void Transformer::Attention(int layer) {
   ProjectQueries(weights);
   ProjectKeysAndValues(weights);
   const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
-  SetEmpty(partials);
+  backend_.SetEmpty(partials);
   policies_[layer]->Attend(step_, partials);
   backend_.Attend(TasksInsideChunks(step_, partials));
-  merger_.Merge(partials_);
+  MergeOverTokenShards();
   const Vector<float> log_partition =
       log_partition_.span().first(step_.queries.rows);
-  LogPartition(partials, log_partition);
-  policies_[layer]->Observe(step_, log_partition);
-  policies_[layer]->Append(step_);
+  backend_.LogPartition(partials, log_partition);
+  CachePolicy& policy = *policies_[layer];
+  if (policy.ReadsQueries()) {
+    ReadByHost(backend_, Numbers(step_.queries));
+    ReadByHost(backend_, log_partition);
+  }
+  policy.Observe(step_, log_partition);
+  ReadByHost(backend_, Numbers(step_.keys));
+  ReadByHost(backend_, Numbers(step_.values));
+  policy.Append(step_);
   ProjectOutput(weights);
+}
+
+void Transformer::MergeOverTokenShards() {
+  if (grid_.tokens->size() == 1) return;
+  ReadByHost(backend_, partials_.packed());
+  merger_.Merge(partials_);
+  WrittenByHost(backend_, partials_.packed());
+}
+
+void Transformer::ApplyTurn(Matrix<float> rows, bool back) {
+  if (!turn_) return;
+  ReadByHost(backend_, Numbers(rows));
+  if (back) {
+    turn_->Undo(rows);
+  } else {
+    turn_->Apply(rows);
+  }
+  WrittenByHost(backend_, Numbers(rows));
+}
+
+void Transformer::SumOverRanks(Matrix<float> part) {
+  if (grid_.world->size() == 1) return;
+  ReadByHost(backend_, Numbers(part));
+  grid_.world->AllReduce(Numbers(part), ReduceOp::kSum);
+  WrittenByHost(backend_, Numbers(part));
 }
 
 void Transformer::ProjectQueries(const LayerWeights& weights) {
@@ -243,9 +197,10 @@ void Transformer::ProjectQueries(const LayerWeights& weights) {
   }
   backend_.Rotate(config_.rotary, positions_, head_dim, queries);
   Matrix<float> head_major = queries_.matrix(layout.rows(), head_dim);
-  SplitHeads(layout, queries, 1.0f / std::sqrt(static_cast<float>(head_dim)),
-             head_major);
-  if (turn_) turn_->Apply(head_major);
+  backend_.SplitHeads(layout, queries,
+                      1.0f / std::sqrt(static_cast<float>(head_dim)),
+                      head_major);
+  ApplyTurn(head_major, false);
   step_.queries = head_major;
 }
 
@@ -256,17 +211,14 @@ void Transformer::ProjectKeysAndValues(const LayerWeights& weights) {
   Matrix<float> input = normed_.matrix(step_.tokens, config_.embedding);
   if (step_.owned < step_.tokens) {
     input = projected_.matrix(step_.owned, config_.embedding);
-    for (int64_t i = 0; i < step_.owned; ++i) {
-      const Vector<float> row =
-          normed_.matrix(step_.tokens, config_.embedding).row(owned_rows_[i]);
-      std::copy(row.begin(), row.end(), input.row(i).begin());
-    }
+    backend_.GatherRows(normed_.matrix(step_.tokens, config_.embedding),
+                        owned_rows_, input);
   }
   Matrix<float> projected = token_major_.matrix(step_.owned, heads * head_dim);
   Matrix<float> values = values_.matrix(layout.rows(), head_dim);
   backend_.Linear(input, weights.value, projected);
   if (config_.qkv_bias) backend_.AddRow(weights.value_bias.span(), projected);
-  SplitHeads(layout, projected, 1.0f, values);
+  backend_.SplitHeads(layout, projected, 1.0f, values);
 
   Matrix<float> keys = keys_.matrix(layout.rows(), head_dim);
   backend_.Linear(input, weights.key, projected);
@@ -277,11 +229,9 @@ void Transformer::ProjectKeysAndValues(const LayerWeights& weights) {
     backend_.RmsNorm(each, weights.key_norm.span(), config_.norm_epsilon, each);
   }
   backend_.Rotate(config_.rotary, owned_positions_, head_dim, projected);
-  SplitHeads(layout, projected, 1.0f, keys);
-  if (turn_) {
-    turn_->Apply(keys);
-    turn_->Apply(values);
-  }
+  backend_.SplitHeads(layout, projected, 1.0f, keys);
+  ApplyTurn(keys, false);
+  ApplyTurn(values, false);
   step_.keys = keys;
   step_.values = values;
 }
@@ -293,18 +243,17 @@ void Transformer::ProjectOutput(const LayerWeights& weights) {
                           config_.head_dim};
   Matrix<float> attention = token_major_.matrix(step_.tokens, columns.count);
   if (columns.count > features.count) {  // zeros for other ranks' features
-    std::fill_n(attention.data, step_.tokens * columns.count, 0.0f);
+    backend_.Clear(attention);
   }
-  if (turn_) turn_->Undo(partials_.view().weighted);
+  ApplyTurn(partials_.view().weighted, true);
   const int64_t first_feature = plan_.query_heads.first * config_.head_dim;
-  JoinHeads(layout, partials_.view(),
-            {features.first - first_feature, features.count},
-            features.first - columns.first, attention);
+  backend_.JoinHeads(layout, partials_.view(),
+                     {features.first - first_feature, features.count,
+                      features.first - columns.first},
+                     attention);
   Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
   backend_.Linear(attention, weights.output, projected);
-  grid_.world->AllReduce(
-      {projected.data, static_cast<size_t>(projected.rows * projected.cols)},
-      ReduceOp::kSum);
+  SumOverRanks(projected);
   backend_.Add(projected, hidden_.matrix(step_.tokens, config_.embedding));
 }
 
@@ -320,9 +269,7 @@ void Transformer::FeedForward(const LayerWeights& weights) {
   backend_.Linear(normed, weights.up, up);
   backend_.GatedSilu(up, gate);
   backend_.Linear(gate, weights.down, projected);
-  grid_.world->AllReduce(
-      {projected.data, static_cast<size_t>(projected.rows * projected.cols)},
-      ReduceOp::kSum);
+  SumOverRanks(projected);
   backend_.Add(projected, hidden);
 }
 
@@ -330,17 +277,16 @@ Matrix<const float> Transformer::Logits() {
   const int64_t rows = logit_rows_.size();
   Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
   Matrix<float> last = projected_.matrix(rows, config_.embedding);
-  for (int64_t i = 0; i < rows; ++i) {
-    const Vector<float> row = hidden.row(logit_rows_[i]);
-    std::copy(row.begin(), row.end(), last.row(i).begin());
-  }
+  backend_.GatherRows(hidden, logit_rows_, last);
   backend_.RmsNorm(last, weights_.output_norm.span(), config_.norm_epsilon,
                    last);
   if (my_logits_.size() < rows * plan_.vocabulary.count) {
-    my_logits_ = Buffer<float>(rows * plan_.vocabulary.count);
+    my_logits_ =
+        Buffer<float>(rows * plan_.vocabulary.count, backend_.mirror());
   }
   Matrix<float> mine = my_logits_.matrix(rows, plan_.vocabulary.count);
   backend_.Linear(last, weights_.unembedding, mine);
+  ReadByHost(backend_, Numbers(mine));
   return GatherLogits(mine);
 }
 

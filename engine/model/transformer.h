@@ -65,6 +65,7 @@ class Transformer {
               const TransformerOptions& options, RankGrid& grid,
               Backend& backend);
   CacheShape ShapeOfCache() const;  // of layer 0
+  void AllocateActivations();
   absl::Status KeepWeights();  // of all layers, on the backend's device
   absl::Status MakePolicies();
   // Shares of all [layers * KV heads of the model], or empty: all alike.
@@ -75,6 +76,9 @@ class Transformer {
   // Where the batch's tokens lie; fills step_ and what it views.
   void Arrange(const Batch& batch);
   void Attention(int layer);
+  void MergeOverTokenShards();
+  void ApplyTurn(Matrix<float> rows, bool back);  // where there is one
+  void SumOverRanks(Matrix<float> part);
   void ProjectQueries(const LayerWeights& weights);
   void ProjectKeysAndValues(const LayerWeights& weights);
   void ProjectOutput(const LayerWeights& weights);

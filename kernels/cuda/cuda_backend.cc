@@ -1,5 +1,6 @@
-// The backend whose operands lie in host memory: each operation stages what it
-// reads and writes. Weights that are kept lie on the device.
+// Operations on host views: mirrored memory and weights that are kept are used
+// on the device, everything else is staged.
+#include <limits>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -7,9 +8,12 @@
 
 #include "absl/status/status.h"
 #include "kernels/backend.h"
+#include "kernels/base/status_macros.h"
 #include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/clustering.h"
 #include "kernels/cuda/dense.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/layout.h"
 #include "kernels/cuda/staging.h"
 
 namespace subgen {
@@ -33,9 +37,11 @@ class CudaBackend final : public Backend {
   CudaBackend(int device, int processors)
       : device_(device),
         blocks_(int64_t{kBlocksOfProcessor} * processors),
-        staging_(stream_.stream) {}
+        mirror_(device, stream_.stream),
+        staging_(stream_.stream, &mirror_) {}
 
   absl::string_view name() const override { return "cuda"; }
+  Mirror* mirror() override { return &mirror_; }
 
   absl::Status KeepWeight(const WeightMatrix& weight) override {
     Use();
@@ -146,6 +152,78 @@ class CudaBackend final : public Backend {
     staging_.Finish();
   }
 
+  void GatherRows(Matrix<const float> from, Vector<const int> rows,
+                  Matrix<float> output) override {
+    SUBGEN_CHECK(from.cols == output.cols &&
+                 output.rows == static_cast<int64_t>(rows.size()));
+    for (const int row : rows) SUBGEN_CHECK(row >= 0 && row < from.rows, row);
+    Use();
+    const Matrix<const float> in = staging_.In(from);
+    const int* ids = staging_.In(rows);
+    const Matrix<float> out = staging_.Out(output);
+    staging_.Upload();
+    cuda::GatherRows(stream_.stream, in, ids, out);
+    staging_.Finish();
+  }
+
+  void Clear(Matrix<float> matrix) override {
+    Use();
+    const Matrix<float> out = staging_.Out(matrix);
+    staging_.Upload();
+    cuda::Fill(stream_.stream, 0.0f, out);
+    staging_.Finish();
+  }
+
+  void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
+                  float scale, Matrix<float> head_major) override {
+    SUBGEN_CHECK(token_major.rows == layout.tokens &&
+                 head_major.rows == layout.rows());
+    Use();
+    const Matrix<const float> in = staging_.In(token_major);
+    const Matrix<float> out = staging_.Out(head_major);
+    staging_.Upload();
+    cuda::SplitHeads(stream_.stream, layout, in, scale, out);
+    staging_.Finish();
+  }
+
+  void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
+                 const JoinPlace& place, Matrix<float> token_major) override {
+    SUBGEN_CHECK(partials.rows() == layout.rows() &&
+                 token_major.rows == layout.tokens &&
+                 place.column + place.features <= token_major.cols);
+    Use();
+    const SoftmaxPartials in = In(partials);
+    const Matrix<float> out = staging_.InOut(token_major);
+    staging_.Upload();
+    cuda::JoinHeads(stream_.stream, layout, in, place, out);
+    staging_.Finish();
+  }
+
+  void SetEmpty(const SoftmaxPartials& partials) override {
+    Use();
+    const int64_t rows = partials.rows();
+    float* const max_logit = staging_.Out(partials.max_logit);
+    float* const partition = staging_.Out(partials.partition);
+    const Matrix<float> weighted = staging_.Out(partials.weighted);
+    staging_.Upload();
+    cuda::Fill(stream_.stream, -std::numeric_limits<float>::infinity(),
+               {max_logit, 1, rows});
+    cuda::Fill(stream_.stream, 0.0f, {partition, 1, rows});
+    cuda::Fill(stream_.stream, 0.0f, weighted);
+    staging_.Finish();
+  }
+
+  void LogPartition(const SoftmaxPartials& partials,
+                    Vector<float> out) override {
+    SUBGEN_CHECK(static_cast<int64_t>(out.size()) == partials.rows());
+    Use();
+    const SoftmaxPartials in = In(partials);
+    float* const logs = staging_.Out(out);
+    staging_.Upload();
+    cuda::LogPartition(stream_.stream, in, logs);
+    staging_.Finish();
+  }
+
   void Attend(Vector<const AttentionTask> tasks) override {
     Use();
     const AttentionPlan plan = PlanAttention(tasks, blocks_, &staging_);
@@ -222,6 +300,20 @@ class CudaBackend final : public Backend {
     return on_device;
   }
 
+  // Views of the device; only read there.
+  SoftmaxPartials In(const SoftmaxPartials& partials) {
+    const auto in = [this](Vector<float> host) -> Vector<float> {
+      const float* data = staging_.In(Vector<const float>(host));
+      return {const_cast<float*>(data), host.size()};
+    };
+    const Matrix<const float> weighted =
+        staging_.In(Matrix<const float>(partials.weighted));
+    return {in(partials.max_logit),
+            in(partials.partition),
+            {const_cast<float*>(weighted.data), weighted.rows, weighted.cols,
+             weighted.stride}};
+  }
+
   // Arrays of pieces, put in.
   template <class Piece>
   std::map<RowFormat, Vector<const Piece>> Send(
@@ -258,52 +350,17 @@ class CudaBackend final : public Backend {
   const int device_;
   const int64_t blocks_;  // of a grid that fills the device
   Stream stream_;
+  DeviceMirror mirror_;
   Staging staging_;
   std::map<WeightKey, DeviceMemory> kept_;
   int64_t kept_bytes_ = 0;
 };
 
-absl::Status CannotUse(cudaError_t error) {
-  int driver = 0, runtime = 0;
-  cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
-  const std::string needed =
-      absl::StrCat("CUDA ", runtime / 1000, ".", runtime % 1000 / 10);
-  if (error == cudaErrorInsufficientDriver && driver == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("backend 'cuda': no NVIDIA driver is installed here; "
-                     "needed is one for ",
-                     needed));
-  }
-  if (error == cudaErrorInsufficientDriver) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "backend 'cuda': the NVIDIA driver here is for CUDA ", driver / 1000,
-        ".", driver % 1000 / 10, ", needed is one for ", needed));
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "backend 'cuda': no GPU to use: ", cudaGetErrorString(error)));
-}
-
 }  // namespace
 }  // namespace cuda
 
 absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device) {
-  int devices = 0;
-  cudaError_t error = cudaGetDeviceCount(&devices);
-  if (error == cudaSuccess && devices == 0) error = cudaErrorNoDevice;
-  if (error != cudaSuccess) return cuda::CannotUse(error);
-  if (device < 0 || device >= devices) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("backend 'cuda': there is no device ", device,
-                     ", this host has ", devices));
-  }
-  int processors = 0;
-  error = cudaSetDevice(device);
-  if (error == cudaSuccess) {
-    error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount,
-                                   device);
-  }
-  if (error != cudaSuccess) return cuda::CannotUse(error);
+  ASSIGN_OR_RETURN(const int processors, cuda::OpenDevice(device));
   return std::make_unique<cuda::CudaBackend>(device, processors);
 }
 

@@ -8,6 +8,8 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 constexpr size_t kLeastArea = size_t{1} << 20;
+// Copies that may wait for the stream before it is waited for.
+constexpr size_t kMostPending = size_t{64} << 20;
 
 }  // namespace
 
@@ -30,17 +32,45 @@ Staging::Place Staging::Take(std::vector<Area>* areas, size_t bytes,
   return place;
 }
 
+void Staging::Reset(std::vector<Area>* areas) {
+  // The last is the largest: room for the next operation of this size.
+  if (areas->size() > 1) areas->erase(areas->begin(), areas->end() - 1);
+  if (!areas->empty()) areas->back().used = areas->back().sent = 0;
+}
+
+void Staging::SendNewer(const MirroredRange& range, int64_t bytes) {
+  std::vector<int64_t> sizes;
+  const auto parts = mirror_->TakeNewer(range, bytes, &sizes);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    // By a copy: the host may write there again before the stream has read it.
+    const Place place = Take(&out_, sizes[i], true);
+    std::memcpy(place.host, parts[i].host, sizes[i]);
+    sends_.push_back(
+        {place.host, parts[i].device, static_cast<size_t>(sizes[i])});
+  }
+}
+
 const uint8_t* Staging::InBytes(const void* host, size_t bytes) {
   if (bytes == 0) return nullptr;
-  const uint8_t*& known = sent_[{host, bytes}];
+  const uint8_t*& known = known_[{host, bytes}];
   if (known != nullptr) return known;
+  if (const MirroredRange range = mirror_->Find(host, bytes); range.host) {
+    SendNewer(range, bytes);
+    return known = range.device;
+  }
   const Place place = Take(&in_, bytes, true);
   std::memcpy(place.host, host, bytes);
-  known = place.device;
-  return known;
+  return known = place.device;
 }
 
 Matrix<const float> Staging::In(Matrix<const float> host) {
+  const int64_t span = SpanBytes(host);
+  if (const MirroredRange range = mirror_->Find(host.data, span);
+      range.host != nullptr) {
+    SendNewer(range, span);
+    return {reinterpret_cast<const float*>(range.device), host.rows, host.cols,
+            host.stride};
+  }
   const Place place = Take(&in_, host.rows * host.cols * sizeof(float), true);
   float* to = reinterpret_cast<float*>(place.host);
   for (int64_t i = 0; i < host.rows; ++i) {
@@ -50,12 +80,28 @@ Matrix<const float> Staging::In(Matrix<const float> host) {
 }
 
 Matrix<float> Staging::Result(Matrix<float> host, bool send) {
-  const Place place = Take(&out_, host.rows * host.cols * sizeof(float), true);
+  const int64_t span = SpanBytes(host);
+  if (const MirroredRange range = mirror_->Find(host.data, span);
+      range.host != nullptr) {
+    if (send) SendNewer(range, span);
+    const bool packed = host.stride == host.cols;
+    const int64_t stride = host.stride * sizeof(float);
+    for (int64_t i = 0; i < (packed ? 1 : host.rows); ++i) {
+      mirror_->WrittenByDevice(
+          {range.host + i * stride, range.device + i * stride},
+          packed ? span : host.cols * sizeof(float));
+    }
+    return {reinterpret_cast<float*>(range.device), host.rows, host.cols,
+            host.stride};
+  }
+  const size_t bytes = host.rows * host.cols * sizeof(float);
+  const Place place = Take(&out_, bytes, true);
   float* to = reinterpret_cast<float*>(place.host);
   for (int64_t i = 0; send && i < host.rows; ++i) {
     std::copy_n(host.row(i).data(), host.cols, to + i * host.cols);
   }
-  returns_.push_back({host, place.host});
+  if (send) sends_.push_back({place.host, place.device, bytes});
+  returns_.push_back({host, place.host, place.device});
   return {reinterpret_cast<float*>(place.device), host.rows, host.cols};
 }
 
@@ -65,24 +111,34 @@ float* Staging::Scratch(int64_t floats) {
 }
 
 void Staging::Upload() {
-  for (std::vector<Area>* areas : {&in_, &out_}) {
-    for (const Area& area : *areas) {
-      if (area.used == 0) continue;
-      CheckCuda(cudaMemcpyAsync(area.device.data(), area.host.data(), area.used,
-                                cudaMemcpyHostToDevice, stream_),
-                "copy to the device");
-    }
+  for (Area& area : in_) {
+    if (area.used == area.sent) continue;
+    sends_.push_back({area.host.data() + area.sent,
+                      area.device.data() + area.sent, area.used - area.sent});
+    area.sent = area.used;
   }
+  for (const Send& send : sends_) {
+    CheckCuda(cudaMemcpyAsync(send.to, send.from, send.bytes,
+                              cudaMemcpyHostToDevice, stream_),
+              "copy to the device");
+  }
+  sends_.clear();
 }
 
 void Staging::Finish() {
-  for (const Area& area : out_) {
-    if (area.used == 0) continue;
-    CheckCuda(cudaMemcpyAsync(area.host.data(), area.device.data(), area.used,
-                              cudaMemcpyDeviceToHost, stream_),
+  for (const Return& result : returns_) {
+    const size_t bytes = result.to.rows * result.to.cols * sizeof(float);
+    if (bytes == 0) continue;
+    CheckCuda(cudaMemcpyAsync(const_cast<uint8_t*>(result.from), result.device,
+                              bytes, cudaMemcpyDeviceToHost, stream_),
               "copy from the device");
   }
-  CheckCuda(cudaStreamSynchronize(stream_), "a kernel");
+  size_t pending = 0;
+  for (const std::vector<Area>* areas : {&in_, &out_}) {
+    for (const Area& area : *areas) pending += area.used;
+  }
+  const bool wait = !returns_.empty() || pending > kMostPending;
+  if (wait) CheckCuda(cudaStreamSynchronize(stream_), "a kernel");
   for (const Return& result : returns_) {
     const float* from = reinterpret_cast<const float*>(result.from);
     for (int64_t i = 0; i < result.to.rows; ++i) {
@@ -90,13 +146,14 @@ void Staging::Finish() {
                   result.to.row(i).data());
     }
   }
-  returns_.clear();
-  sent_.clear();
-  for (std::vector<Area>* areas : {&in_, &out_, &scratch_}) {
-    // The last is the largest: room for the next operation of this size.
-    if (areas->size() > 1) areas->erase(areas->begin(), areas->end() - 1);
-    if (!areas->empty()) areas->back().used = 0;
+  if (wait) {
+    mirror_->CountWait();
+    Reset(&in_);
+    Reset(&out_);
   }
+  returns_.clear();
+  known_.clear();
+  Reset(&scratch_);  // the stream is in order
 }
 
 }  // namespace subgen::cuda

@@ -1,8 +1,9 @@
-// Operands of one operation on their way from host memory to the device and
-// back: In, Out and InOut give device addresses, Upload sends what was put in,
-// and after the kernels Finish brings results back and waits for the stream.
-// Addresses are good until Finish. Memory grows to the largest operation's and
-// stays.
+// Operands of one operation: In, Out and InOut give the device addresses of
+// host views, Upload sends what is not there yet, and after the kernels Finish
+// brings results back. Mirrored memory is used where it lies, and only what the
+// host wrote of it is sent; other memory is copied to the device and back, for
+// which Finish waits. Addresses are good until Finish. Memory grows to the
+// largest operation's and stays.
 #pragma once
 
 #include <map>
@@ -10,13 +11,15 @@
 #include <vector>
 
 #include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/device_mirror.h"
 #include "kernels/memory/view.h"
 
 namespace subgen::cuda {
 
 class Staging {
  public:
-  explicit Staging(cudaStream_t stream) : stream_(stream) {}
+  Staging(cudaStream_t stream, DeviceMirror* mirror)
+      : stream_(stream), mirror_(mirror) {}
 
   // The same host memory twice is sent once. Null for an empty view.
   template <class T>
@@ -41,24 +44,41 @@ class Staging {
     PinnedMemory host;  // empty for scratch
     DeviceMemory device;
     size_t used = 0;
+    size_t sent = 0;  // of those used
   };
   struct Place {
     uint8_t* host = nullptr;
     uint8_t* device = nullptr;
   };
+  struct Send {
+    const uint8_t* from;  // pinned
+    uint8_t* to;
+    size_t bytes;
+  };
   struct Return {
     Matrix<float> to;
     const uint8_t* from;  // pinned
+    const uint8_t* device;
   };
   static Matrix<float> AsMatrix(Vector<float> host) {
     return {host.data(), 1, static_cast<int64_t>(host.size())};
   }
+  static int64_t SpanBytes(Matrix<const float> host) {
+    return host.rows == 0
+               ? 0
+               : ((host.rows - 1) * host.stride + host.cols) * sizeof(float);
+  }
   static Place Take(std::vector<Area>* areas, size_t bytes, bool with_host);
+  static void Reset(std::vector<Area>* areas);
+  // Sends what the host has newer of a mirrored range.
+  void SendNewer(const MirroredRange& range, int64_t bytes);
   Matrix<float> Result(Matrix<float> host, bool send);
 
-  cudaStream_t stream_;
+  const cudaStream_t stream_;
+  DeviceMirror* const mirror_;
   std::vector<Area> in_, out_, scratch_;
-  std::map<std::pair<const void*, size_t>, const uint8_t*> sent_;
+  std::map<std::pair<const void*, size_t>, const uint8_t*> known_;
+  std::vector<Send> sends_;
   std::vector<Return> returns_;
 };
 

@@ -1,4 +1,5 @@
-// Owning, move-only, 64-byte aligned host memory.
+// Owning, move-only, 64-byte aligned host memory, of which a device may keep a
+// copy (mirror.h).
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "kernels/memory/mirror.h"
 #include "kernels/memory/view.h"
 
 namespace subgen {
@@ -18,10 +20,15 @@ class Buffer {
 
  public:
   Buffer() = default;
-  // Zero-filled.
-  explicit Buffer(int64_t size) : size_(size) {
+  // Zero-filled. The mirror, where there is one, outlives the buffer.
+  explicit Buffer(int64_t size, Mirror* mirror = nullptr) : size_(size) {
     SUBGEN_CHECK(size >= 0);
     if (size == 0) return;
+    if (mirror != nullptr) {
+      void* memory = mirror->Allocate(size * sizeof(T));
+      data_ = {static_cast<T*>(memory), Free{mirror}};
+      return;
+    }
     const size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
     data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
     SUBGEN_CHECK(data_ != nullptr, "out of memory: ", bytes, " bytes");
@@ -51,7 +58,14 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(T* data) const { std::free(data); }
+    Mirror* mirror = nullptr;
+    void operator()(T* data) const {
+      if (mirror != nullptr) {
+        mirror->Free(data);
+      } else {
+        std::free(data);
+      }
+    }
   };
   std::unique_ptr<T, Free> data_;
   int64_t size_ = 0;

@@ -40,4 +40,11 @@ struct Matrix {
   }
 };
 
+// All numbers of a matrix whose rows lie packed.
+template <class T>
+Vector<T> Numbers(Matrix<T> matrix) {
+  SUBGEN_CHECK(matrix.stride == matrix.cols);
+  return {matrix.data, static_cast<size_t>(matrix.rows * matrix.cols)};
+}
+
 }  // namespace subgen

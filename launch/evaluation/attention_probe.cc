@@ -87,6 +87,8 @@ class ProbedPolicy final : public CachePolicy {
 void ProbedPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   SUBGEN_CHECK(step.chunks.size() == 1 && step.chunks[0].slot == 0);
   exact_->Attend(step, out);
+  ReadByHost(backend_, Numbers(step.queries));
+  ReadByHost(backend_, Numbers(step.values));
   AddValues(step);
   const SoftmaxPartials subject =
       probe_.Whole(*subject_, step, backend_, probe_.subject_);

@@ -1,4 +1,4 @@
-#include "engine/model/heads.h"
+#include "kernels/heads.h"
 
 #include <algorithm>
 
@@ -27,15 +27,16 @@ void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
 }
 
 void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
-               Range features, int64_t column, Matrix<float> token_major) {
+               const JoinPlace& place, Matrix<float> token_major) {
+  const int64_t end_feature = place.first_feature + place.features;
   SUBGEN_CHECK(partials.rows() == layout.rows() &&
                token_major.rows == layout.tokens &&
-               column + features.count <= token_major.cols);
+               place.column + place.features <= token_major.cols);
   const int64_t dim = layout.head_dim;
   for (int64_t token = 0; token < layout.tokens; ++token) {
-    float* to = token_major.row(token).data() + column;
-    for (int64_t first = features.first; first < features.end();) {
-      const int64_t end = std::min(features.end(), (first / dim + 1) * dim);
+    float* to = token_major.row(token).data() + place.column;
+    for (int64_t first = place.first_feature; first < end_feature;) {
+      const int64_t end = std::min(end_feature, (first / dim + 1) * dim);
       const int64_t row = HeadMajorRow(layout, first / dim, token);
       const float* from = partials.weighted.row(row).data() + first % dim;
       const float scale = 1.0f / partials.partition[row];

@@ -3,7 +3,6 @@
 // [kv_heads * tokens * group, head_dim].
 #pragma once
 
-#include "comm/rank_grid.h"
 #include "kernels/softmax_partials.h"
 
 namespace subgen {
@@ -21,10 +20,16 @@ struct HeadLayout {
 void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
                 float scale, Matrix<float> head_major);
 
-// attention = weighted / partition for the features [features] of this rank's
-// heads (feature = query head * head_dim + i, from its first head), to columns
-// [column, column + features.count) of the token-major output.
+// Which of this rank's features (feature = query head * head_dim + i, from its
+// first head), and the column of the output where the first of them goes.
+struct JoinPlace {
+  int64_t first_feature = 0;
+  int64_t features = 0;
+  int64_t column = 0;
+};
+
+// attention = weighted / partition for these features, token-major.
 void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
-               Range features, int64_t column, Matrix<float> token_major);
+               const JoinPlace& place, Matrix<float> token_major);
 
 }  // namespace subgen

@@ -1,0 +1,115 @@
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/layout.h"
+
+namespace subgen::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+LaunchShape ElementWise(int64_t elements) {
+  return {CeilDivide(elements, kThreads), kThreads};
+}
+__device__ __forceinline__ int64_t Element() {
+  return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+}
+
+__global__ void Gather(Matrix<const float> from, const int* rows,
+                       Matrix<float> output) {
+  const int64_t element = Element();
+  if (element >= output.rows * output.cols) return;
+  const int64_t row = element / output.cols, column = element % output.cols;
+  output.data[row * output.stride + column] =
+      from.data[rows[row] * from.stride + column];
+}
+
+__global__ void FillAll(float value, Matrix<float> matrix) {
+  const int64_t element = Element();
+  if (element >= matrix.rows * matrix.cols) return;
+  matrix.data[element / matrix.cols * matrix.stride + element % matrix.cols] =
+      value;
+}
+
+__device__ __forceinline__ int64_t HeadMajorRow(const HeadLayout& layout,
+                                                int64_t head, int64_t token) {
+  return (head / layout.group * layout.tokens + token) * layout.group +
+         head % layout.group;
+}
+
+__global__ void Split(HeadLayout layout, Matrix<const float> token_major,
+                      float scale, Matrix<float> head_major) {
+  const int64_t heads = layout.kv_heads * layout.group, dim = layout.head_dim;
+  const int64_t element = Element();
+  if (element >= layout.tokens * heads * dim) return;
+  const int64_t token = element / (heads * dim);
+  const int64_t head = element / dim % heads, i = element % dim;
+  head_major.data[HeadMajorRow(layout, head, token) * head_major.stride + i] =
+      scale * token_major.data[token * token_major.stride + head * dim + i];
+}
+
+// Of SoftmaxPartials, whose spans are not for device code.
+struct Sums {
+  const float* max_logit;
+  const float* partition;
+  Matrix<const float> weighted;
+};
+
+__global__ void Join(HeadLayout layout, Sums sums, JoinPlace place,
+                     Matrix<float> token_major) {
+  const int64_t element = Element();
+  if (element >= layout.tokens * place.features) return;
+  const int64_t token = element / place.features, i = element % place.features;
+  const int64_t feature = place.first_feature + i;
+  const int64_t row = HeadMajorRow(layout, feature / layout.head_dim, token);
+  const float scale = 1.0f / sums.partition[row];
+  token_major.data[token * token_major.stride + place.column + i] =
+      scale * sums.weighted
+                  .data[row * sums.weighted.stride + feature % layout.head_dim];
+}
+
+__global__ void Logs(Sums sums, int64_t rows, float* out) {
+  const int64_t row = Element();
+  if (row >= rows) return;
+  out[row] = sums.partition[row] > 0.0f
+                 ? sums.max_logit[row] + logf(sums.partition[row])
+                 : -INFINITY;
+}
+
+Sums SumsOf(const SoftmaxPartials& partials) {
+  return {partials.max_logit.data(), partials.partition.data(),
+          partials.weighted};
+}
+
+}  // namespace
+
+void GatherRows(cudaStream_t stream, Matrix<const float> from, const int* rows,
+                Matrix<float> output) {
+  Launch(stream, ElementWise(output.rows * output.cols), Gather, from, rows,
+         output);
+}
+
+void Fill(cudaStream_t stream, float value, Matrix<float> matrix) {
+  Launch(stream, ElementWise(matrix.rows * matrix.cols), FillAll, value,
+         matrix);
+}
+
+void SplitHeads(cudaStream_t stream, const HeadLayout& layout,
+                Matrix<const float> token_major, float scale,
+                Matrix<float> head_major) {
+  Launch(stream, ElementWise(layout.rows() * layout.head_dim), Split, layout,
+         token_major, scale, head_major);
+}
+
+void JoinHeads(cudaStream_t stream, const HeadLayout& layout,
+               const SoftmaxPartials& partials, const JoinPlace& place,
+               Matrix<float> token_major) {
+  Launch(stream, ElementWise(layout.tokens * place.features), Join, layout,
+         SumsOf(partials), place, token_major);
+}
+
+void LogPartition(cudaStream_t stream, const SoftmaxPartials& partials,
+                  float* out) {
+  Launch(stream, ElementWise(partials.rows()), Logs, SumsOf(partials),
+         partials.rows(), out);
+}
+
+}  // namespace subgen::cuda

@@ -1,0 +1,25 @@
+// Host memory of which a device keeps a copy, so that operands which stay need
+// not be copied at each operation. The two copies of a byte agree, or one of
+// them is the newer: an operation on the device makes its results newer there
+// and leaves host memory stale; host code says what it wrote, and asks before
+// it reads what a device may have written. On memory of anyone else both calls
+// do nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace subgen {
+
+class Mirror {
+ public:
+  virtual ~Mirror() = default;
+  // Zero on both sides, 64-byte aligned.
+  virtual void* Allocate(int64_t bytes) = 0;
+  virtual void Free(void* memory) = 0;
+  virtual void WrittenByHost(const void* memory, int64_t bytes) = 0;
+  // Waits for the device where it has to.
+  virtual void ReadByHost(const void* memory, int64_t bytes) = 0;
+};
+
+}  // namespace subgen
