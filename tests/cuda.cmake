@@ -44,6 +44,7 @@ if(TARGET kernels_cuda_emulated)
   target_link_libraries(kernels_cuda_emulated_test PRIVATE cuda_emulation)
   # The engine on it, beside numpy.
   add_executable(engine_cuda_emulated_test
+                 engine/decode/cuda_policies_test.cc
                  engine/decode/toy_golden_test.cc
                  engine/decode/cuda_golden_cases.cc)
   target_link_libraries(engine_cuda_emulated_test PRIVATE
