@@ -145,7 +145,9 @@ HostPlacement MpiPlacement() {
                                MPI_INFO_NULL, &local),
            "MPI_Comm_split_type");
   const MpiCommunicator ranks(local);
-  return {std::string(host, length), ranks.rank(), ranks.size()};
+  int rank = 0;
+  CheckMpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank");
+  return {std::string(host, length), ranks.rank(), ranks.size(), rank};
 }
 
 }  // namespace subgen

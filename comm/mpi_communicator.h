@@ -22,6 +22,7 @@ struct HostPlacement {
   std::string host;
   int local_rank = 0;  // among the job's ranks on this host
   int local_size = 1;
+  int rank = 0;  // of the job
 };
 
 // Needs a live MpiSession. Collective over all ranks of the job.

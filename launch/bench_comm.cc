@@ -149,8 +149,7 @@ int main(int argc, char** argv) {
   const auto line = subgen::Parse(argc, argv);
   const subgen::EngineConfig config =
       line.ok() ? line->config : subgen::EngineConfig();
-  return subgen::RunRanks(config.comm, config.ranks.count,
-                          [&](subgen::RankContext rank) {
-                            return subgen::RunRank(line, std::move(rank));
-                          });
+  return subgen::RunRanks(config, [&](subgen::RankContext rank) {
+    return subgen::RunRank(line, std::move(rank));
+  });
 }

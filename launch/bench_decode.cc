@@ -191,6 +191,7 @@ absl::Status Measure(const CommandLine& line, const RankContext& rank) {
   RETURN_IF_ERROR(AgreeOnStatus(world, model.status()));
   DecodeBenchOptions options = line.options;
   options.threads = ThreadsOfRank(line.config.threads, rank.ranks_on_host);
+  options.device = rank.device;
   AddHooks(line.in_turns, &options);
   BenchSetting setting;
   DescribeModel(*model, &setting);
@@ -222,8 +223,7 @@ int main(int argc, char** argv) {
   const auto line = subgen::Parse(argc, argv);
   const subgen::EngineConfig config =
       line.ok() ? line->config : subgen::EngineConfig();
-  return subgen::RunRanks(config.comm, config.ranks.count,
-                          [&](subgen::RankContext rank) {
-                            return subgen::RunRank(line, std::move(rank));
-                          });
+  return subgen::RunRanks(config, [&](subgen::RankContext rank) {
+    return subgen::RunRank(line, std::move(rank));
+  });
 }

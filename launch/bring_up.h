@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "comm/communicator.h"
+#include "engine/config/engine_config.h"
 
 namespace subgen {
 
@@ -14,14 +15,16 @@ namespace subgen {
 struct RankContext {
   std::unique_ptr<Communicator> world;
   int ranks_on_host = 1;
+  int device = 0;  // of this host, for cuda
 };
 using RankMain = std::function<absl::Status(RankContext)>;
 
 // Runs the body on every rank and returns the exit code of this process: 0, or
-// 1 after one line on standard error, from one rank only. comm: none; threads
-// (thread_ranks of them in this process); mpi; auto (mpi where mpirun or srun
-// started the process, else none). A bug or a lost peer ends the whole job.
-int RunRanks(const std::string& comm, int thread_ranks, const RankMain& body);
+// 1 after one line on standard error, from one rank only. config.comm: none;
+// threads (config.ranks.count of them in this process); mpi; nccl (over MPI);
+// auto (mpi where mpirun or srun started the process, else none). A bug or a
+// lost peer ends the whole job.
+int RunRanks(const EngineConfig& config, const RankMain& body);
 
 // Threads of one rank: `configured`, or this host's cores shared out over its
 // ranks, or the cores that the launcher bound this rank to.

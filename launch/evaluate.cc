@@ -111,6 +111,7 @@ absl::Status Measure(const CommandLine& line, const RankContext& rank,
   RETURN_IF_ERROR(AgreeOnStatus(world, model.status()));
   EvaluationOptions options = line.options;
   options.threads = ThreadsOfRank(line.config.threads, rank.ranks_on_host);
+  options.device = rank.device;
   options.on_progress = PrintProgress;
   ASSIGN_OR_RETURN(const std::vector<ResultRow> rows,
                    Evaluate(options, *model, world));
@@ -138,8 +139,7 @@ int main(int argc, char** argv) {
   const auto line = subgen::Parse(argc, argv);
   const subgen::EngineConfig config =
       line.ok() ? line->config : subgen::EngineConfig();
-  return subgen::RunRanks(config.comm, config.ranks.count,
-                          [&](subgen::RankContext rank) {
-                            return subgen::RunRank(line, std::move(rank));
-                          });
+  return subgen::RunRanks(config, [&](subgen::RankContext rank) {
+    return subgen::RunRank(line, std::move(rank));
+  });
 }

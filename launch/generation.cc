@@ -184,11 +184,13 @@ absl::Status Generate(const GenerationOptions& options, RankContext rank) {
       AgreeOnStatus(world, leads ? generator.Prepare() : absl::OkStatus()));
   const int64_t context =
       GatherFromRanks(world, leads ? generator.ContextTokens() : 0)[0];
-  ASSIGN_OR_RETURN(auto engine,
-                   Engine::Make(options.config, *model,
-                                {context, ThreadsOfRank(options.config.threads,
-                                                        rank.ranks_on_host)},
-                                std::move(rank.world)));
+  ASSIGN_OR_RETURN(
+      auto engine,
+      Engine::Make(
+          options.config, *model,
+          {context, ThreadsOfRank(options.config.threads, rank.ranks_on_host),
+           rank.device},
+          std::move(rank.world)));
   absl::Status status;
   if (leads) {
     status = generator.Run(*engine);

@@ -58,7 +58,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     parsed = absl::InvalidArgumentError(error.what());
   }
-  return subgen::RunRanks("none", 1, [&](subgen::RankContext) {
+  subgen::EngineConfig config;
+  config.comm = "none";
+  return subgen::RunRanks(config, [&](subgen::RankContext) {
     return parsed.ok() ? subgen::Inspect(line) : parsed;
   });
 }

@@ -4,14 +4,15 @@
 #   launch/test.sh --quick   no sanitizers
 #   launch/test.sh --asan    only what reads foreign bytes, AddressSanitizer
 #   launch/test.sh --tsan    only what shares memory, ThreadSanitizer
+#   launch/test.sh --cuda    only what needs a GPU; skipped where there is none
 # The last line is "N passed, N failed, N skipped".
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 mode=${1:-all}
 case "$mode" in
-  all | --quick | --asan | --tsan) ;;
-  *) echo "test: $mode: legal are --quick, --asan, --tsan" >&2; exit 2 ;;
+  all | --quick | --asan | --tsan | --cuda) ;;
+  *) echo "test: $mode: legal are --quick, --asan, --tsan, --cuda" >&2; exit 2 ;;
 esac
 
 "$root/launch/install_packages.sh" --tests
@@ -86,6 +87,13 @@ build() {
 
 test_cpu() { build cpu && run_tests cpu; }
 
+# On a GPU, or skipped with a reason.
+test_cuda() {
+  build cpu "kernels_cuda_test engine_cuda_test" || return 0
+  nvidia-smi -L 2> /dev/null || echo "no GPU: nvidia-smi finds none"
+  run_tests cpu -L '^cuda$'
+}
+
 # What reads model files, settings, text and prompts.
 test_asan() {
   build asan "kernels_test engine_config_test engine_text_test \
@@ -105,13 +113,14 @@ format() {
   local clang_format
   clang_format=$(command -v clang-format-14 || command -v clang-format)
   find "$root" -name 'build*' -prune -o -name '.?*' -prune -o \
-    \( -name '*.cc' -o -name '*.h' \) -print0 |
+    \( -name '*.cc' -o -name '*.h' -o -name '*.cu' \) -print0 |
     xargs -0 "$clang_format" --dry-run -Werror
 }
 
 case "$mode" in
   --asan) test_asan ;;
   --tsan) test_tsan ;;
+  --cuda) test_cuda ;;
   *)
     test_cpu || true
     check "clang-format" format

@@ -26,34 +26,50 @@ if(NOT SUBGEN_SANITIZE)
   target_link_libraries(kernels_cuda_emulated PUBLIC cuda_emulation kernels)
 endif()
 
-# The backend's tests over a library: the same as those of cpu.
-function(subgen_cuda_test target library)
-  file(GLOB tests CONFIGURE_DEPENDS kernels/backend_*_test.cc
-       kernels/cuda_*_test.cc)
-  add_executable(${target} ${tests} kernels/cuda_cases.cc)
-  target_link_libraries(${target} PRIVATE ${library} tests_support
+# What runs over the libraries named, once emulated and once on a GPU:
+# kernels as the backends of hosts are tested, and the engine.
+function(subgen_cuda_test name label prefix)
+  add_executable(${name} ${tests})
+  target_link_libraries(${name} PRIVATE ${ARGN} engine_decode tests_support
                         GTest::gmock_main)
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST
-                       TEST_PREFIX ${ARGV2} PROPERTIES TIMEOUT 600
-                       LABELS ${ARGV3})
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${prefix}
+                       PROPERTIES TIMEOUT 600 LABELS ${label})
+endfunction()
+function(subgen_cuda_tests name label prefix)
+  file(GLOB tests CONFIGURE_DEPENDS kernels/backend_*_test.cc kernels/cuda/*.cc)
+  subgen_cuda_test(kernels_${name}_test ${label} ${prefix} ${ARGN})
+  file(GLOB tests CONFIGURE_DEPENDS engine/decode/toy_golden_test.cc
+       engine/decode/cuda/*.cc)
+  subgen_cuda_test(engine_${name}_test ${label} ${prefix} ${ARGN})
 endfunction()
 
 if(TARGET kernels_cuda_emulated)
-  subgen_cuda_test(kernels_cuda_emulated_test kernels_cuda_emulated
-                   Emulated. kernels)
-  target_link_libraries(kernels_cuda_emulated_test PRIVATE cuda_emulation)
-  # The engine on it, beside numpy.
-  add_executable(engine_cuda_emulated_test
-                 engine/decode/cuda_policies_test.cc
-                 engine/decode/toy_golden_test.cc
-                 engine/decode/cuda_golden_cases.cc)
-  target_link_libraries(engine_cuda_emulated_test PRIVATE
-    kernels_cuda_emulated cuda_emulation engine_decode tests_support
-    GTest::gmock_main)
-  gtest_discover_tests(engine_cuda_emulated_test DISCOVERY_MODE PRE_TEST
-                       TEST_PREFIX Emulated. PROPERTIES TIMEOUT 600
-                       LABELS engine_decode)
+  subgen_cuda_tests(cuda_emulated emulated Emulated.
+                    kernels_cuda_emulated cuda_emulation)
 endif()
 if(cuda_is_on)
-  subgen_cuda_test(kernels_cuda_test kernels_cuda Device. cuda)
+  subgen_cuda_tests(cuda cuda Device. kernels_cuda)
+endif()
+
+# The NCCL communicator over an emulated NCCL.
+if(nccl_is_on)
+  set(fake ${CMAKE_CURRENT_SOURCE_DIR}/support/nccl_emulation)
+  add_library(fake_nccl SHARED ${fake}/nccl.cc)
+  # Its CUDA functions are those of the program that opens it.
+  target_include_directories(fake_nccl BEFORE PRIVATE ${emulation})
+  target_include_directories(fake_nccl SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/comm/nccl/nccl_*.cc)
+  add_executable(comm_nccl_emulated_test comm/nccl/nccl_ranks_test.cc
+                 comm/collective_checks.cc ${sources})
+  set_target_properties(comm_nccl_emulated_test PROPERTIES ENABLE_EXPORTS ON)
+  target_include_directories(comm_nccl_emulated_test SYSTEM PRIVATE
+                             ${NCCL_INCLUDE_DIR})
+  target_link_libraries(comm_nccl_emulated_test PRIVATE
+    kernels_cuda_emulated cuda_emulation comm tests_support ${CMAKE_DL_LIBS}
+    GTest::gmock_main)
+  target_compile_definitions(comm_nccl_emulated_test PRIVATE
+    SUBGEN_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
+  add_dependencies(comm_nccl_emulated_test fake_nccl)
+  gtest_discover_tests(comm_nccl_emulated_test DISCOVERY_MODE PRE_TEST
+                       TEST_PREFIX Emulated. PROPERTIES TIMEOUT 600 LABELS emulated)
 endif()

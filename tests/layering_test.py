@@ -21,6 +21,7 @@ LEVELS = [
     ["kernels"],
     ["kernels/reference", "kernels/cpu", "kernels/cuda"],
     ["comm"],
+    ["comm/nccl"],
     ["engine/config"],
     ["engine/cache"],
     ["engine/model", "engine/text"],

@@ -14,6 +14,9 @@ struct RanksConfig {
   int token_shards = 0;  // 0: the rest
   int64_t token_block = 16;
   std::string merge = "all_gather";  // or all_reduce; comm/README.md
+  // Of GPUs: own, a rank each, or shared: all ranks of a host on its first one,
+  // for tests.
+  std::string device = "own";
 };
 
 struct SubgenConfig {
@@ -92,7 +95,7 @@ struct ChatConfig {
 struct EngineConfig {
   std::string model;            // path of a GGUF file
   std::string backend = "cpu";  // or cuda, reference
-  std::string comm = "auto";    // none, threads, mpi
+  std::string comm = "auto";    // none, threads, mpi, nccl
   int threads = 0;              // a rank; 0: cores of this host over its ranks
   int64_t context_tokens = 0;   // longest sequence; 0: what the request needs
   int64_t prefill_chunk = 256;  // tokens of a prompt in one step

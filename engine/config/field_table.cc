@@ -26,8 +26,9 @@ std::vector<Field> EngineFields() {
   return {
       {AT(model), Any(), "path of a GGUF file; a leading ~/ is HOME"},
       {AT(backend), OneOf({"cpu", "cuda", "reference"}), "what computes"},
-      {AT(comm), OneOf({"auto", "none", "threads", "mpi"}),
-       "how ranks talk; auto: mpi under mpirun or srun, else none"},
+      {AT(comm), OneOf({"auto", "none", "threads", "mpi", "nccl"}),
+       "how ranks talk; auto: mpi under mpirun or srun, else none; nccl: on "
+       "GPUs, under mpirun or srun"},
       {AT(threads), Between(0, 4096),
        "a rank; 0: cores of the host over its ranks"},
       {AT(context_tokens), Between(0, kBillion),
@@ -48,6 +49,8 @@ std::vector<Field> EngineFields() {
        "tokens in a row on one token shard"},
       {AT(ranks.merge), OneOf({"all_reduce", "all_gather"}),
        "how partial attention meets over token shards"},
+      {AT(ranks.device), OneOf({"own", "shared"}),
+       "a GPU for each rank, or the host's first for all (for tests)"},
   };
 }
 

@@ -360,8 +360,12 @@ class CudaBackend final : public Backend {
 }  // namespace cuda
 
 absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device) {
-  ASSIGN_OR_RETURN(const int processors, cuda::OpenDevice(device));
-  return std::make_unique<cuda::CudaBackend>(device, processors);
+  const absl::StatusOr<int> processors = cuda::OpenDevice(device);
+  if (!processors.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("backend 'cuda': ", processors.status().message()));
+  }
+  return std::make_unique<cuda::CudaBackend>(device, *processors);
 }
 
 }  // namespace subgen

@@ -18,17 +18,17 @@ absl::Status CannotUse(cudaError_t error) {
       absl::StrCat("CUDA ", runtime / 1000, ".", runtime % 1000 / 10);
   if (error == cudaErrorInsufficientDriver && driver == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("backend 'cuda': no NVIDIA driver is installed here; "
+        absl::StrCat("no NVIDIA driver is installed here; "
                      "needed is one for ",
                      needed));
   }
   if (error == cudaErrorInsufficientDriver) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "backend 'cuda': the NVIDIA driver here is for CUDA ", driver / 1000,
+        "the NVIDIA driver here is for CUDA ", driver / 1000,
         ".", driver % 1000 / 10, ", needed is one for ", needed));
   }
   return absl::FailedPreconditionError(absl::StrCat(
-      "backend 'cuda': no GPU to use: ", cudaGetErrorString(error)));
+      "no GPU to use: ", cudaGetErrorString(error)));
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ absl::StatusOr<int> OpenDevice(int device) {
   if (error != cudaSuccess) return CannotUse(error);
   if (device < 0 || device >= devices) {
     return absl::FailedPreconditionError(
-        absl::StrCat("backend 'cuda': there is no device ", device,
+        absl::StrCat("there is no device ", device,
                      ", this host has ", devices));
   }
   int processors = 0;

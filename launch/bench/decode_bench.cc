@@ -83,6 +83,7 @@ absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
   EngineOptions engine_options;
   engine_options.context_tokens = end_;
   engine_options.threads = options_.threads;
+  engine_options.device = options_.device;
   engine_options.make_policy = cache.Factory();
   ASSIGN_OR_RETURN(auto engine,
                    Engine::Make(policy_.config, model_, engine_options,

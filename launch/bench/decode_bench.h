@@ -35,6 +35,7 @@ struct DecodeBenchOptions {
   int repetitions = 3;
   ContextFill fill = ContextFill::kAuto;
   int threads = 1;  // of this rank
+  int device = 0;   // of this rank, for cuda
 
   // On rank 0; none may be empty. A layer more of a synthetic context is full;
   // around each repetition that is measured, which starts when the first

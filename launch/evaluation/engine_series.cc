@@ -17,11 +17,11 @@ void Broadcast(Communicator& world, EngineChoice* choice) {
 }  // namespace
 
 EngineSeries::EngineSeries(const Model& model,
-                           std::vector<EngineConfig> configs, int threads,
-                           Communicator& world)
+                           std::vector<EngineConfig> configs,
+                           const EngineOptions& hardware, Communicator& world)
     : model_(model),
       configs_(std::move(configs)),
-      threads_(threads),
+      hardware_(hardware),
       world_(world) {}
 
 absl::Status EngineSeries::With(
@@ -87,9 +87,8 @@ absl::Status EngineSeries::Run(
     const std::function<absl::Status(Engine&)>& use) {
   std::vector<CacheConfig> caches;
   const EngineConfig config = Configure(choice, &caches);
-  EngineOptions options;
+  EngineOptions options = hardware_;
   options.context_tokens = choice.context_tokens;
-  options.threads = threads_;
   std::unique_ptr<AttentionProbe> probe;
   if (choice.measured_from >= 0) {
     ASSIGN_OR_RETURN(

@@ -37,7 +37,7 @@ class EngineSeries {
  public:
   // Model and ranks outlive the series.
   EngineSeries(const Model& model, std::vector<EngineConfig> configs,
-               int threads, Communicator& world);
+               const EngineOptions& hardware, Communicator& world);
 
   // On rank 0: makes the engine on all ranks, calls `use`, takes it down.
   absl::Status With(const EngineChoice& choice,
@@ -58,7 +58,7 @@ class EngineSeries {
 
   const Model& model_;
   const std::vector<EngineConfig> configs_;
-  const int threads_;
+  const EngineOptions hardware_;  // threads and device
   Communicator& world_;
   AttentionErrors errors_;
 };

@@ -155,7 +155,10 @@ absl::StatusOr<std::vector<ResultRow>> Evaluate(
     const EvaluationOptions& options, const Model& model, Communicator& world) {
   SUBGEN_CHECK(options.policies.size() == options.plan.policies.size() &&
                !options.policies.empty());
-  EngineSeries series(model, options.policies, options.threads, world);
+  EngineOptions hardware;
+  hardware.threads = options.threads;
+  hardware.device = options.device;
+  EngineSeries series(model, options.policies, hardware, world);
   absl::StatusOr<std::vector<ResultRow>> rows = std::vector<ResultRow>();
   if (world.rank() == 0) {
     rows = Lead(options, model, series);

@@ -17,6 +17,7 @@ struct EvaluationOptions {
   EvaluationPlan plan;
   std::vector<EngineConfig> policies;  // one for each of the plan's
   int threads = 1;                     // of this rank
+  int device = 0;                      // of this rank, for cuda
   // On rank 0, after each sequence: of `total`, `done` are measured.
   std::function<void(int64_t done, int64_t total, const std::string& what)>
       on_progress;

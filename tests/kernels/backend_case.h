@@ -1,6 +1,6 @@
 // A backend beside the reference. The tests of backend_*_test.cc are the same
 // for all; which backends a test program has, and in which variants, is told by
-// the file that it is linked with: cpu_cases.cc or cuda_cases.cc.
+// the file that it is linked with: cpu_cases.cc or cuda/backend_cases.cc.
 #pragma once
 
 #include <gtest/gtest.h>

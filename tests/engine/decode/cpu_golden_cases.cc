@@ -6,4 +6,6 @@ std::vector<GoldenBackend> GoldenBackends() {
   return {{"reference", "reference"}, {"cpu", "cpu"}};
 }
 
+std::string MissingDevice(const std::string&) { return ""; }
+
 }  // namespace subgen

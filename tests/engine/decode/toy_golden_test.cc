@@ -29,6 +29,8 @@ struct Case {
   int ranks;
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.model; }
+
 nlohmann::json Golden() {
   std::ifstream file(absl::StrCat(kFolder, "logits.json"));
   return nlohmann::json::parse(file);
@@ -79,7 +81,13 @@ absl::Status ReadOnRank(const EngineConfig& config,
   return absl::OkStatus();
 }
 
-class ToyGoldenTest : public testing::TestWithParam<Case> {};
+class ToyGoldenTest : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    const std::string missing = MissingDevice(GetParam().backend.name);
+    if (!missing.empty()) GTEST_SKIP() << missing;
+  }
+};
 
 TEST_P(ToyGoldenTest, LogitsEqualNumpy) {
   const nlohmann::json golden = Golden()[GetParam().model];

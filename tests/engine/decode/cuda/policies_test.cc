@@ -97,6 +97,10 @@ Logits LogitsOf(const std::string& backend, const CacheConfig& cache,
 
 class CudaPoliciesTest : public testing::TestWithParam<Case> {
  protected:
+  void SetUp() override {
+    const auto backend = MakeCudaBackend(0);
+    if (!backend.ok()) GTEST_SKIP() << backend.status().message();
+  }
   Logits LogitsOn(const std::string& backend) {
     return LogitsOf(backend, GetParam().cache, GetParam().ranks);
   }

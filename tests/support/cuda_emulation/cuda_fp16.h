@@ -1,0 +1,2 @@
+// Nothing of it is used; nccl.h asks for it.
+#pragma once
