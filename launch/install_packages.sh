@@ -12,7 +12,7 @@ packages=(
 )
 case "${1:-}" in
   "") ;;
-  --tests) packages+=(clang-format gnuplot-nox libboost-context-dev) ;;
+  --tests) packages+=(clang-format gnuplot-nox libboost-context-dev patchelf) ;;
   *) echo "install_packages: $1: the only option is --tests" >&2; exit 2 ;;
 esac
 

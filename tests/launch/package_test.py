@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Packs the programs, unpacks them elsewhere and runs them with an empty
+environment: nothing but glibc may come from this machine.
+
+usage: package_test.py BUILD_FOLDER [unittest arguments]
+"""
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = os.path.abspath(sys.argv.pop(1))
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+GLIBC = re.compile(r"/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|util|anl|"
+                   r"nsl|nss_[a-z]*)\.so[.0-9]*)$")
+# As root, in containers and on one core; nothing of Open MPI's prefix.
+EMPTY = {
+    "PATH": "/usr/bin:/bin",
+    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
+
+
+@unittest.skipIf(shutil.which("patchelf") is None, "patchelf is not installed")
+class PackageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        tarball = os.path.join(cls.folder.name, "subgen.tar.gz")
+        packed = subprocess.run(
+            [os.path.join(ROOT, "launch", "package.sh"), BUILD, tarball],
+            capture_output=True, text=True)
+        if packed.returncode != 0:
+            raise AssertionError(packed.stderr)
+        place = os.path.join(cls.folder.name, "some other place")
+        os.mkdir(place)
+        subprocess.run(["tar", "-xzf", tarball, "-C", place], check=True)
+        cls.package = os.path.join(place, "subgen")
+        cls.model = os.path.join(cls.folder.name, "toy.gguf")
+        subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
+                        cls.model], check=True)
+        # As on a file server: nobody writes there.
+        for folder, _, _ in os.walk(cls.package):
+            os.chmod(folder, stat.S_IRUSR | stat.S_IXUSR)
+
+    @classmethod
+    def tearDownClass(cls):
+        for folder, _, _ in os.walk(cls.package):
+            os.chmod(folder, stat.S_IRWXU)
+        cls.folder.cleanup()
+
+    def program(self, name):
+        return os.path.join(self.package, "bin", name)
+
+    def generate(self):
+        return [self.program("subgen_generate"), "--model", self.model,
+                "--prompt", "ab", "--max_tokens", "8"]
+
+    def run_packed(self, command, **more):
+        return subprocess.run(command, capture_output=True, timeout=60,
+                              env=dict(EMPTY, **more), cwd="/")
+
+    def loaded(self, errors):
+        """Libraries that LD_DEBUG says were started, of all processes."""
+        return set(re.findall(r"calling init: (\S.*)", errors.decode(
+            errors="replace")))
+
+    def assert_own(self, libraries):
+        self.assertGreater(len(libraries), 10)
+        for library in libraries:
+            if not os.path.realpath(library).startswith(
+                    os.path.realpath(self.package)):
+                self.assertRegex(library, GLIBC)
+
+    def test_one_rank(self):
+        result = self.run_packed(self.generate())
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        traced = self.run_packed(self.generate(), LD_DEBUG="libs")
+        self.assert_own(self.loaded(traced.stderr))
+
+    def test_ranks_of_its_own_mpirun(self):
+        alone = self.run_packed(self.generate())
+        command = [self.program("mpirun"), "-n", "2"] + self.generate()
+        both = self.run_packed(command)
+        self.assertEqual(both.returncode, 0, both.stderr.decode())
+        self.assertEqual(both.stdout, alone.stdout)
+        self.assertIn("2 head shards", both.stderr.decode())
+        traced = self.run_packed(command, LD_DEBUG="libs")
+        own = {library for library in self.loaded(traced.stderr)
+               if "/bin/" not in library}
+        # bash, which starts the package's mpirun, is the machine's.
+        self.assert_own({library for library in own
+                         if "libtinfo" not in library})
+        self.assertTrue(any("mca_btl" in library for library in own), own)
+
+    def test_every_program_starts(self):
+        for name in sorted(os.listdir(os.path.join(self.package, "bin"))):
+            if name.startswith("subgen_"):
+                result = self.run_packed([self.program(name), "--help"])
+                self.assertEqual(result.returncode, 0, name)
+
+    def test_every_library_finds_its_own(self):
+        for folder, _, names in os.walk(self.package):
+            for name in names:
+                if ".so" not in name:
+                    continue
+                out = subprocess.run(["ldd", os.path.join(folder, name)],
+                                     capture_output=True, text=True, env=EMPTY)
+                self.assertNotIn("not found", out.stdout, name)
+                for library in re.findall(r"=> (/.*) \(0x", out.stdout):
+                    if not library.startswith(self.package):
+                        self.assertRegex(library, GLIBC, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
