@@ -1,5 +1,4 @@
 // subgen_bench_comm: collectives and merges at the engine's message sizes.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +10,7 @@
 #include "launch/bench/comm_bench.h"
 #include "launch/bench/comm_table.h"
 #include "launch/bench/samples.h"
-#include "launch/bring_up.h"
+#include "launch/program.h"
 
 extern char** environ;
 
@@ -71,27 +70,17 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   Flags flags;
   CLI::App app("Measures what ranks exchange, at the engine's message sizes.");
   AddFlags(&app, &flags, &line);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    line.help = app.help();
-    return line;
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(error.what());
-  }
+  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
+  if (!line.help.empty()) return line;
   RETURN_IF_ERROR(ReadFlags(flags, &line));
   return line;
-}
-
-void Print(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
 }
 
 // What the ranks talk over.
 std::string Transport(const EngineConfig& config, int ranks) {
   const bool mpi =
       config.comm == "mpi" || (config.comm == "auto" && LaunchedByMpi());
+  if (config.comm == "nccl") return "nccl";
   return mpi ? "mpi" : ranks > 1 ? "threads" : "none";
 }
 
@@ -105,7 +94,8 @@ std::vector<int64_t> Counts(CommOperation operation, const EngineConfig& config,
   return counts;
 }
 
-absl::Status Measure(const CommandLine& line, Communicator& world) {
+absl::Status Measure(const CommandLine& line, RankContext rank) {
+  Communicator& world = *rank.world;
   CommBenchOptions options = line.options;
   Model model;
   if (line.sizes.empty()) {
@@ -134,22 +124,10 @@ absl::Status Measure(const CommandLine& line, Communicator& world) {
       absl::StrCat(table.wrong(), " numbers that were exchanged are wrong"));
 }
 
-absl::Status RunRank(const absl::StatusOr<CommandLine>& line,
-                     RankContext rank) {
-  RETURN_IF_ERROR(AgreeOnStatus(*rank.world, line.status()));
-  if (line->help.empty()) return Measure(*line, *rank.world);
-  if (rank.world->rank() == 0) Print(line->help);
-  return absl::OkStatus();
-}
-
 }  // namespace
 }  // namespace subgen
 
 int main(int argc, char** argv) {
-  const auto line = subgen::Parse(argc, argv);
-  const subgen::EngineConfig config =
-      line.ok() ? line->config : subgen::EngineConfig();
-  return subgen::RunRanks(config, [&](subgen::RankContext rank) {
-    return subgen::RunRank(line, std::move(rank));
-  });
+  return subgen::RunProgram<subgen::CommandLine>(subgen::Parse(argc, argv),
+                                                 subgen::Measure);
 }

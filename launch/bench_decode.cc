@@ -1,7 +1,6 @@
 // subgen_bench_decode: tokens per second at depths of context.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -16,7 +15,7 @@
 #include "launch/bench/decode_table.h"
 #include "launch/bench/machine.h"
 #include "launch/bench/samples.h"
-#include "launch/bring_up.h"
+#include "launch/program.h"
 
 extern char** environ;
 
@@ -138,21 +137,10 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   Flags flags;
   CLI::App app("Measures tokens per second at depths of context.");
   AddFlags(&app, &flags, &line);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    line.help = app.help();
-    return line;
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(error.what());
-  }
+  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
+  if (!line.help.empty()) return line;
   RETURN_IF_ERROR(ReadFlags(flags, &line));
   return line;
-}
-
-void Print(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
 }
 
 // A line on a terminal, rewritten; nothing in a file.
@@ -185,7 +173,7 @@ void AddHooks(bool in_turns, DecodeBenchOptions* options) {
   };
 }
 
-absl::Status Measure(const CommandLine& line, const RankContext& rank) {
+absl::Status Measure(const CommandLine& line, RankContext rank) {
   Communicator& world = *rank.world;
   auto model = LoadModel(line.config);
   RETURN_IF_ERROR(AgreeOnStatus(world, model.status()));
@@ -208,22 +196,10 @@ absl::Status Measure(const CommandLine& line, const RankContext& rank) {
   return absl::OkStatus();
 }
 
-absl::Status RunRank(const absl::StatusOr<CommandLine>& line,
-                     RankContext rank) {
-  RETURN_IF_ERROR(AgreeOnStatus(*rank.world, line.status()));
-  if (line->help.empty()) return Measure(*line, rank);
-  if (rank.world->rank() == 0) Print(line->help);
-  return absl::OkStatus();
-}
-
 }  // namespace
 }  // namespace subgen
 
 int main(int argc, char** argv) {
-  const auto line = subgen::Parse(argc, argv);
-  const subgen::EngineConfig config =
-      line.ok() ? line->config : subgen::EngineConfig();
-  return subgen::RunRanks(config, [&](subgen::RankContext rank) {
-    return subgen::RunRank(line, std::move(rank));
-  });
+  return subgen::RunProgram<subgen::CommandLine>(subgen::Parse(argc, argv),
+                                                 subgen::Measure);
 }

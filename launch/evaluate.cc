@@ -1,16 +1,15 @@
 // subgen_evaluate: what cache policies lose, and what they save.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
 #include "engine/config/config_file.h"
 #include "kernels/base/status_macros.h"
-#include "launch/bring_up.h"
 #include "launch/evaluation/evaluation.h"
 #include "launch/evaluation/plots.h"
+#include "launch/program.h"
 #include "launch/report.h"
 
 extern char** environ;
@@ -63,14 +62,8 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
                  "Write the rows here too: .md, .csv or .json");
   app.add_option("--plot", line.plot_folder,
                  "Folder for PNG pictures, made by gnuplot");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    line.help = app.help();
-    return line;
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(error.what());
-  }
+  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
+  if (!line.help.empty()) return line;
   sources.environment = environ;
   if (!model.empty()) sources.settings.push_back("model=" + YamlQuoted(model));
   ASSIGN_OR_RETURN(line.config, LoadConfig(sources));
@@ -119,27 +112,17 @@ absl::Status Measure(const CommandLine& line, const RankContext& rank,
       world, world.rank() == 0 ? Show(line, output, rows) : absl::OkStatus());
 }
 
-absl::Status RunRank(const absl::StatusOr<CommandLine>& line,
-                     RankContext rank) {
-  RETURN_IF_ERROR(AgreeOnStatus(*rank.world, line.status()));
+absl::Status RunRank(const CommandLine& line, RankContext rank) {
   const bool leads = rank.world->rank() == 0;
-  if (!line->help.empty()) {
-    if (leads) std::fputs(line->help.c_str(), stdout);
-    return absl::OkStatus();
-  }
-  auto output = ReportFile::Open(leads ? line->output : "");
+  auto output = ReportFile::Open(leads ? line.output : "");
   RETURN_IF_ERROR(AgreeOnStatus(*rank.world, output.status()));
-  return Measure(*line, rank, *output);
+  return Measure(line, rank, *output);
 }
 
 }  // namespace
 }  // namespace subgen
 
 int main(int argc, char** argv) {
-  const auto line = subgen::Parse(argc, argv);
-  const subgen::EngineConfig config =
-      line.ok() ? line->config : subgen::EngineConfig();
-  return subgen::RunRanks(config, [&](subgen::RankContext rank) {
-    return subgen::RunRank(line, std::move(rank));
-  });
+  return subgen::RunProgram<subgen::CommandLine>(subgen::Parse(argc, argv),
+                                                 subgen::RunRank);
 }

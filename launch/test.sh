@@ -98,7 +98,8 @@ test_cuda() {
 test_asan() {
   build asan "kernels_test engine_config_test engine_text_test \
     engine_model_test engine_cache_test write_toy_model subgen_generate \
-    subgen_inspect subgen_evaluate subgen_bench_decode subgen_bench_comm" \
+    subgen_inspect subgen_evaluate subgen_bench_decode subgen_bench_comm \
+    subgen_bench_kernels" \
     || return 0
   run_tests asan -L '^(kernels|engine_(config|text|model|cache)|programs)$'
 }

@@ -10,15 +10,6 @@
 namespace subgen {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(
-    const std::string& name, const EngineOptions& options) {
-  if (name == "reference") return MakeReferenceBackend();
-  if (name == "cpu") return MakeCpuBackend(options.threads);
-  if (name == "cuda") return MakeCudaBackend(options.device);
-  return absl::InvalidArgumentError(
-      absl::StrCat("backend '", name, "': legal are cpu, cuda, reference"));
-}
-
 // "rank 1 of 4 on host7", for messages about a step.
 std::string RankName(const Communicator& world) {
   char host[256] = "";
@@ -28,6 +19,15 @@ std::string RankName(const Communicator& world) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(
+    const std::string& name, const EngineOptions& options) {
+  if (name == "reference") return MakeReferenceBackend();
+  if (name == "cpu") return MakeCpuBackend(options.threads);
+  if (name == "cuda") return MakeCudaBackend(options.device);
+  return absl::InvalidArgumentError(
+      absl::StrCat("backend '", name, "': legal are cpu, cuda, reference"));
+}
 
 absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
   if (config.model.empty()) {

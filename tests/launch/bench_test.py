@@ -18,6 +18,7 @@ LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
                       "launch")
 DECODE = os.path.join(BUILD, "subgen_bench_decode")
 COMM = os.path.join(BUILD, "subgen_bench_comm")
+KERNELS = os.path.join(BUILD, "subgen_bench_kernels")
 TIME_LIMIT = 180.0
 
 # mpirun as root, in containers and on one core.
@@ -206,6 +207,61 @@ class BenchTest(unittest.TestCase):
         self.assert_refused(mpirun([COMM, "--sizes", "1"]), "--sizes")
 
     # --- scripts ------------------------------------------------------------
+
+    def test_kernels(self):
+        small = [KERNELS, "--rows", "70,128", "--seconds", "0", "-r", "2",
+                 "--embedding", "256", "--feed_forward", "300",
+                 "--head_dim", "64", "--set", "threads=2"]
+        result = run(small + ["-o", "json"])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = json.loads(result.stdout)
+        self.assertEqual([row["kernel"] for row in rows],
+                         ["copy", "linear", "linear"] +
+                         2 * ["attention", "distances"])
+        self.assertEqual(rows[3]["bytes"], 2 * 8 * 70 * 64 * 2)
+        for row in rows:
+            self.assertGreater(row["microseconds"], 0)
+            self.assertAlmostEqual(
+                row["share_of_copy"], row["gigabytes_per_second"] /
+                rows[0]["gigabytes_per_second"])
+        text = run(small + ["--kernels", "attention"]).stdout
+        self.assertEqual(len(text.splitlines()), 2 + 3)
+
+    def test_kernels_mistakes(self):
+        for wrong, words in [
+                (["--kernels", "dense"], "legal are linear"),
+                (["--rows", "0"], "--rows"),
+                (["--head_dim", "40", "--set", "cache.row_format=q8"],
+                 "--head_dim 40"),
+                (["--set", "backend=gpu"], "backend must be one of")]:
+            result = run([KERNELS] + wrong)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(len(result.stderr.splitlines()), 1)
+            self.assertIn(words, result.stderr)
+
+    @unittest.skipIf(shutil.which("nvidia-smi"), "this machine may have a GPU")
+    def test_gpu_report_needs_a_gpu(self):
+        result = run([os.path.join(LAUNCH, "bench_gpu.sh")])
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no GPU on this host", result.stderr)
+        for setting in ("backend=cuda", "comm=nccl"):
+            result = run([KERNELS, "--set", setting, "--seconds", "0"])
+            if setting == "comm=nccl":  # nothing to exchange, but asked for
+                result = run([COMM, "--set", setting, "--sizes", "64"])
+            self.assertEqual(result.returncode, 1, result.stdout)
+            ours = [line for line in result.stderr.splitlines()
+                    if line.startswith("subgen: ")]
+            self.assertEqual(len(ours), 1, result.stderr)
+            self.assertRegex(ours[0], "no NVIDIA driver|no GPU|has none")
+
+    def test_torch_comparison_says_what_is_missing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            result = run([sys.executable,
+                          os.path.join(LAUNCH, "compare_torch.py")],
+                         env={"PYTHONPATH": folder, "PYTHONNOUSERSITE": "1"})
+        if result.returncode == 0:
+            self.skipTest("torch is installed")
+        self.assertIn("compare_torch: ", result.stderr)
 
     def test_compare(self):
         script = [sys.executable, os.path.join(LAUNCH, "compare_llama_cpp.py"),

@@ -1,0 +1,40 @@
+// How near the kernels of a backend come to what its memory gives.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/backend.h"
+
+namespace subgen {
+
+struct KernelBenchOptions {
+  std::vector<int64_t> rows = {8192, 131072};  // of each KV head's cache
+  RowFormat row_format = RowFormat::kBF16;
+  BlockFormat weight_format = BlockFormat::kQ4_0;
+  int64_t embedding = 4096;  // of the linears; 7B models have 4096 and 11008
+  int64_t feed_forward = 11008;
+  int64_t head_dim = 128;
+  int kv_heads = 8;
+  int group = 4;
+  std::vector<std::string> kernels = {"linear", "attention", "distances"};
+  int repetitions = 5;   // the median counts
+  double seconds = 0.1;  // of a repetition, at least
+};
+
+struct KernelRow {
+  std::string kernel, shape;
+  int64_t bytes = 0;  // that it must move
+  double microseconds = 0.0;
+  double bandwidth() const { return bytes / microseconds / 1e3; }  // GB/s
+};
+
+// copy (GatherRows of 256 MB), linear of one and 16 tokens, attention of one
+// token and distances of one token over each number of rows: those of
+// options.kernels, and always the copy. Each row is handed over as it comes.
+void RunKernelBench(const KernelBenchOptions& options, Backend& backend,
+                    const std::function<void(const KernelRow&)>& each);
+
+}  // namespace subgen
