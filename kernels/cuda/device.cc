@@ -23,12 +23,12 @@ absl::Status CannotUse(cudaError_t error) {
                      needed));
   }
   if (error == cudaErrorInsufficientDriver) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the NVIDIA driver here is for CUDA ", driver / 1000,
-        ".", driver % 1000 / 10, ", needed is one for ", needed));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the NVIDIA driver here is for CUDA ", driver / 1000, ".",
+                     driver % 1000 / 10, ", needed is one for ", needed));
   }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "no GPU to use: ", cudaGetErrorString(error)));
+  return absl::FailedPreconditionError(
+      absl::StrCat("no GPU to use: ", cudaGetErrorString(error)));
 }
 
 }  // namespace
@@ -39,9 +39,8 @@ absl::StatusOr<int> OpenDevice(int device) {
   if (error == cudaSuccess && devices == 0) error = cudaErrorNoDevice;
   if (error != cudaSuccess) return CannotUse(error);
   if (device < 0 || device >= devices) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("there is no device ", device,
-                     ", this host has ", devices));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "there is no device ", device, ", this host has ", devices));
   }
   int processors = 0;
   error = cudaSetDevice(device);
