@@ -1,5 +1,5 @@
 #include "kernels/cuda/dense.h"
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/element_wise.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/warp.h"
 #include "kernels/cuda/weight_blocks.h"
@@ -7,15 +7,7 @@
 namespace subgen::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
-// A thread an element of a matrix.
-LaunchShape ElementWise(int64_t elements) {
-  return {CeilDivide(elements, kThreads), kThreads};
-}
-__device__ __forceinline__ int64_t Element() {
-  return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-}
+constexpr int kThreads = 256;  // of a block that takes a row
 
 template <BlockFormat format>
 __global__ void Expand(WeightMatrix rows, Matrix<float> output) {

@@ -1,17 +1,8 @@
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/element_wise.h"
 #include "kernels/cuda/layout.h"
 
 namespace subgen::cuda {
 namespace {
-
-constexpr int kThreads = 256;
-
-LaunchShape ElementWise(int64_t elements) {
-  return {CeilDivide(elements, kThreads), kThreads};
-}
-__device__ __forceinline__ int64_t Element() {
-  return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-}
 
 __global__ void Gather(Matrix<const float> from, const int* rows,
                        Matrix<float> output) {
