@@ -42,4 +42,8 @@ void Backend::LogPartition(const SoftmaxPartials& partials, Vector<float> out) {
   subgen::LogPartition(partials, out);
 }
 
+void Backend::InsertCenters(Vector<const CenterTask> tasks) {
+  for (const CenterTask& task : tasks) InsertCentersOnHost(*this, task);
+}
+
 }  // namespace subgen

@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "engine/cache/neighbors.h"
+#include "kernels/neighbors.h"
 #include "engine/cache/query_ring.h"
 #include "kernels/base/status_macros.h"
 
@@ -195,10 +195,10 @@ int64_t RowCost(const CacheConfig& config, RowLayout layout) {
 
 int64_t FixedCost(const CacheConfig& config, const CacheShape& shape) {
   if (config.policy == "key_diff") return shape.head_dim * sizeof(double);
-  if (IsKCenter(config)) {  // the token at hand, the mean key
+  if (IsKCenter(config)) {  // the token at hand, the means
     const bool mean = config.subgen.distinctiveness_exponent != 0;
     return NeighborCost(config.subgen) +
-           (mean ? shape.head_dim * sizeof(double) : 0);
+           (1 + (mean ? shape.head_dim : 0)) * sizeof(double);
   }
   if (config.policy == "snap_kv") {
     return QueryRing::Bytes(QueryRing::Tokens(config.recent_tokens),

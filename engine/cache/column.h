@@ -55,6 +55,9 @@ class Column {
   }
 
   void Save(ByteWriter* out) const {
+    if (mirror_ != nullptr) {
+      mirror_->ReadByHost(data_.data(), size_ * width_ * sizeof(T));
+    }
     out->Put(size_);
     out->PutAll(Vector<const T>(data_.data(), size_ * width_));
   }
@@ -81,6 +84,7 @@ class Column {
   void Reallocate(int64_t rows) {
     Buffer<T> grown(rows * width_, mirror_);
     const int64_t kept = std::min(grown.bytes(), data_.bytes());
+    if (mirror_ != nullptr) mirror_->ReadByHost(data_.data(), kept);
     if (kept > 0) std::memcpy(grown.data(), data_.data(), kept);
     data_ = std::move(grown);
     if (mirror_ != nullptr) mirror_->WrittenByHost(data_.data(), kept);

@@ -1,6 +1,5 @@
 // What the centres are kept in, and the policy.
 #include <cmath>
-#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "engine/cache/k_center_sketch.h"
@@ -9,95 +8,70 @@
 namespace subgen {
 
 KCenterSketch::KCenterSketch(const SketchPlace& place,
-                             const KCenterOptions& options)
+                             const CenterMetric& metric)
     : place_(place),
-      options_(options),
+      metric_(metric),
       limit_(place.rows),
       store_(place.layout, limit_),
-      counts_(counted() ? limit_ : 0),
-      bias_(counted() ? limit_ : 0),
-      table_(limit_ + 1),  // with the token at hand
-      alignments_(weighted() ? limit_ + 1 : 0) {
-  if (weighted()) mean_ = MeanKey(place.layout.head_dim);
+      counts_(metric.counted() ? limit_ : 0, 1, 64, place.layout.mirror),
+      bias_(metric.counted() ? limit_ : 0, 1, 64, place.layout.mirror),
+      neighbors_(limit_ + 1, 1, 64, place.layout.mirror),
+      nearest_(limit_ + 1, 1, 64, place.layout.mirror),
+      alignments_(metric.weighted() ? limit_ + 1 : 0, 1, 64,
+                  place.layout.mirror),
+      totals_(1 + (metric.weighted() ? place.layout.head_dim : 0), 1, 1,
+              place.layout.mirror) {
+  totals_.Resize(1 + (metric.weighted() ? place.layout.head_dim : 0));
 }
 
-void KCenterSketch::AddDistances(const LeavingTokens& tokens,
-                                 Matrix<float> squared,
-                                 std::vector<DistanceTask>* tasks) const {
-  if (!Overflows(tokens.count())) return;
-  const std::vector<RowPart>& parts = options_.metric.parts();
-  for (size_t p = 0; p < parts.size(); ++p) {
-    const Matrix<float> columns(squared.data + p * PartColumns(), squared.rows,
-                                PartColumns(), squared.stride);
-    const bool of_values = parts[p] == RowPart::kValue;
-    LeavingTokens compared = tokens;
-    if (of_values) {
-      compared.keys = tokens.values;
-      compared.points = tokens.value_points;
-    }
-    const size_t first = tasks->size();
-    const WeightedRows rows = store_.View();
-    AddTokenDistances(compared, of_values ? rows.values : rows.keys, columns,
-                      tasks);
-    for (size_t i = first; i < tasks->size(); ++i) {
-      (*tasks)[i].directions = parts[p] == RowPart::kDirection;
-    }
-  }
+void KCenterSketch::ResizeLinks(int64_t rows) {
+  neighbors_.Resize(rows);
+  nearest_.Resize(rows);
+  if (metric_.weighted()) alignments_.Resize(rows);
 }
 
-void KCenterSketch::SetRow(int64_t i, EncodedRow row, int32_t count) {
-  if (counted() && i == store_.size()) {
-    counts_.Resize(i + 1);
-    bias_.Resize(i + 1);
-  }
-  store_.Set(i, row);
-  if (counted()) counts_[i] = 0;
-  AddCount(i, count);
+CenterTask KCenterSketch::Task() {
+  CenterTask task;
+  task.metric = metric_;
+  CenterArrays& arrays = task.centers;
+  arrays.format = place_.layout.format;
+  arrays.dim = place_.layout.head_dim;
+  arrays.limit = limit_;
+  arrays.keys = store_.keys();
+  arrays.values = store_.values();
+  arrays.counts = counts_.span();
+  arrays.bias = bias_.span();
+  arrays.neighbors = neighbors_.span();
+  arrays.nearest = nearest_.span();
+  arrays.alignments = alignments_.span();
+  arrays.totals = totals_.span();
+  task.rows = store_.size();
+  task.entered = entered_;
+  task.linked = linked();
+  return task;
 }
 
-void KCenterSketch::AddCount(int64_t i, int32_t count) {
-  if (!counted()) return;
-  counts_[i] += count;
-  bias_[i] = static_cast<float>(options_.count_exponent * std::log(counts_[i]));
+void KCenterSketch::AddCenterTasks(const LeavingTokens& tokens,
+                                   std::vector<CenterTask>* tasks) {
+  const int64_t before = store_.size(), count = tokens.count();
+  const bool was_linked = linked(), exchanges = before + count > limit_;
+  const int64_t after = std::min(limit_, before + count);
+  store_.Resize(after);
+  counts_.Resize(metric_.counted() ? after : 0);
+  bias_.Resize(metric_.counted() ? after : 0);
+  if (exchanges) ResizeLinks(limit_ + 1);  // the token at hand
+  CenterTask task = Task();
+  if (exchanges) ResizeLinks(limit_);
+  task.rows = before;
+  task.linked = was_linked;
+  task.keys = tokens.keys;
+  task.values = tokens.values;
+  entered_ += count;
+  tasks->push_back(task);
 }
 
-double KCenterSketch::Scale() const {
-  return value_squares_ / static_cast<double>(entered_);
-}
-
-void KCenterSketch::Enter(const RowPoint& point) {
-  ++entered_;
-  double squares = 0.0;
-  for (const float x : point.value) squares += static_cast<double>(x) * x;
-  if (std::isfinite(squares)) value_squares_ += squares;
-  if (weighted()) mean_.Add(point.key);
-}
-
-void KCenterSketch::Insert(const LeavingTokens& tokens,
-                           Matrix<const float> squared) {
-  const int64_t before = store_.size();
-  // Column of each part that holds the distances to each row; rows that tokens
-  // take are set below.
-  std::vector<int64_t> column(Overflows(tokens.count()) ? limit_ : 0);
-  std::iota(column.begin(), column.end(), int64_t{0});
-  Parts parts(options_.metric.parts().size(),
-              std::vector<float>(column.size()));
-  for (int64_t i = 0; i < tokens.count(); ++i) {
-    const RowPoint point(place_.layout, tokens.row(i));
-    int64_t row = store_.size();
-    if (!Overflows(1)) {
-      Enter(point);
-      SetRow(row, tokens.row(i), 1);
-    } else {
-      for (size_t p = 0; p < parts.size(); ++p) {
-        for (int64_t j = 0; j < limit_; ++j) {
-          parts[p][j] = squared.row(i)[p * PartColumns() + column[j]];
-        }
-      }
-      row = Exchange(tokens.row(i), point, parts);
-    }
-    if (row < static_cast<int64_t>(column.size())) column[row] = before + i;
-  }
+double KCenterSketch::MeanSquare() const {
+  return totals_[0] / static_cast<double>(entered_);
 }
 
 void KCenterSketch::AddRows(std::vector<WeightedRows>* out) const {
@@ -109,37 +83,47 @@ void KCenterSketch::AddRows(std::vector<WeightedRows>* out) const {
 void KCenterSketch::Save(ByteWriter* out) const {
   store_.Save(out);
   counts_.Save(out);
-  table_.Save(out);
+  neighbors_.Save(out);
+  nearest_.Save(out);
   alignments_.Save(out);
-  mean_.Save(out);
-  out->Put(value_squares_);
+  totals_.Save(out);
 }
 
 absl::Status KCenterSketch::Load(ByteReader* in, int64_t entered) {
+  const int64_t totals = totals_.size();
   RETURN_IF_ERROR(store_.Load(in));
   RETURN_IF_ERROR(counts_.Load(in));
-  RETURN_IF_ERROR(table_.Load(in));
+  RETURN_IF_ERROR(neighbors_.Load(in));
+  RETURN_IF_ERROR(nearest_.Load(in));
   RETURN_IF_ERROR(alignments_.Load(in));
-  RETURN_IF_ERROR(mean_.Load(in));
-  RETURN_IF_ERROR(in->Get(&value_squares_));
+  RETURN_IF_ERROR(totals_.Load(in));
   entered_ = entered;
-  const int64_t rows = store_.size(), linked = table_.size();
-  RETURN_IF_ERROR(
-      CheckSaved(rows <= entered && counts_.size() == (counted() ? rows : 0) &&
-                     (linked == 0 || (linked == rows && linked == limit_)) &&
-                     alignments_.size() == (weighted() ? linked : 0),
-                 "the number of centres"));
-  RETURN_IF_ERROR(
-      CheckSaved(std::isfinite(value_squares_) && value_squares_ >= 0.0,
-                 "the size of the values"));
-  if (!counted()) return absl::OkStatus();
+  const int64_t rows = store_.size(), links = neighbors_.size();
+  RETURN_IF_ERROR(CheckSaved(
+      rows <= entered && counts_.size() == (metric_.counted() ? rows : 0) &&
+          (links == 0 || (links == rows && links == limit_)) &&
+          nearest_.size() == links &&
+          alignments_.size() == (metric_.weighted() ? links : 0),
+      "the number of centres"));
+  RETURN_IF_ERROR(CheckSaved(totals_.size() == totals && totals_[0] >= 0.0,
+                             "the size of the values"));
+  for (const double x : totals_.span()) {
+    RETURN_IF_ERROR(CheckSaved(std::isfinite(x), "the means"));
+  }
+  for (int64_t i = 0; i < links; ++i) {
+    RETURN_IF_ERROR(CheckSaved(neighbors_[i] >= -1 && neighbors_[i] < links &&
+                                   neighbors_[i] != i && nearest_[i] >= 0.0f,
+                               "a neighbour"));
+  }
+  if (!metric_.counted()) return absl::OkStatus();
   int64_t sum = 0;
   bias_.Resize(rows);
   for (int64_t i = 0; i < rows; ++i) {
     RETURN_IF_ERROR(CheckSaved(counts_[i] >= 1, "a count"));
     sum += counts_[i];
-    AddCount(i, 0);
+    bias_[i] = metric_.Bias(counts_[i]);
   }
+  bias_.Written(0, rows);
   return CheckSaved(sum <= entered, "the sum of the counts");
 }
 
@@ -160,20 +144,33 @@ absl::Status CheckKCenter(const SubgenConfig& config) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<CenterMetric> ParseMetric(const SubgenConfig& config) {
+  RETURN_IF_ERROR(CheckKCenter(config));
+  CenterMetric metric;
+  const bool both = config.metric == "key_value";
+  if (!both && config.metric != "key" && config.metric != "value") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cache.subgen.metric = ", config.metric,
+                     ": legal are key, value, key_value"));
+  }
+  metric.keys = config.metric == "key";
+  metric.directions = metric.balanced = both;
+  metric.values = both || config.metric == "value";
+  metric.distinctiveness_exponent = config.distinctiveness_exponent;
+  metric.count_exponent = config.count_exponent;
+  return metric;
+}
+
 }  // namespace
 
 MadePolicy MakeKCenter(const PolicySetup& setup) {
   const SubgenConfig& config = setup.config.subgen;
-  RETURN_IF_ERROR(CheckKCenter(config));
-  ASSIGN_OR_RETURN(RowMetric metric, RowMetric::Parse(config.metric));
-  if (config.distinctiveness_exponent != 0) metric = metric.WithDirections();
+  ASSIGN_OR_RETURN(const CenterMetric metric, ParseMetric(config));
   SketchPolicyOptions options = setup.Options(absl::StrCat(
       "subgen k_center metric ", config.metric, " distinctiveness ",
       config.distinctiveness_exponent, " exponent ", config.count_exponent));
-  const KCenterOptions k_center = {metric, config.distinctiveness_exponent,
-                                   config.count_exponent};
-  options.make_sketch = [k_center](const SketchPlace& place) {
-    return std::make_unique<KCenterSketch>(place, k_center);
+  options.make_sketch = [metric](const SketchPlace& place) {
+    return std::make_unique<KCenterSketch>(place, metric);
   };
   return std::make_unique<SketchPolicy>(std::move(options), *setup.backend);
 }

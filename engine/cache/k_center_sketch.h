@@ -7,87 +7,57 @@
 // Distances are those of cache.subgen.metric, times a centre's distinctiveness,
 //   w = (1 - cos(key, mean of the unit keys that left the window so far))^p,
 // p = cache.subgen.distinctiveness_exponent. The paper: metric key, p = 0. In
-// the stream a distance keeps the scale of its time (row_metric.h).
+// the stream a distance keeps the scale of its time. The stream is an operation
+// of the backend (kernels/centers.h).
 #pragma once
 
-#include <vector>
-
-#include "engine/cache/mean_key.h"
-#include "engine/cache/neighbors.h"
-#include "engine/cache/row_metric.h"
 #include "engine/cache/sketch.h"
 
 namespace subgen {
 
-struct KCenterOptions {
-  RowMetric metric;
-  int distinctiveness_exponent = 0;
-  double count_exponent = 0.0;
-};
-
 class KCenterSketch final : public Sketch {
  public:
-  KCenterSketch(const SketchPlace& place, const KCenterOptions& options);
+  KCenterSketch(const SketchPlace& place, const CenterMetric& metric);
 
-  int64_t DistanceColumns() const override {
-    return options_.metric.parts().size() * PartColumns();
-  }
-  void AddDistances(const LeavingTokens& tokens, Matrix<float> squared,
-                    std::vector<DistanceTask>* tasks) const override;
-  void Insert(const LeavingTokens& tokens,
-              Matrix<const float> squared) override;
+  // Nothing but what AddCenterTasks leaves to the backend.
+  void Insert(const LeavingTokens&, Matrix<const float>) override {}
+  void AddCenterTasks(const LeavingTokens& tokens,
+                      std::vector<CenterTask>* tasks) override;
   void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override;
   void SetLimit(int64_t rows) override;
 
   void AddRows(std::vector<WeightedRows>* out) const override;
   int64_t rows() const override { return store_.size(); }
   int64_t bytes() const override {
-    return store_.bytes() + counts_.bytes() + bias_.bytes() + table_.bytes() +
-           alignments_.bytes() + mean_.bytes();
+    return store_.bytes() + counts_.bytes() + bias_.bytes() +
+           neighbors_.bytes() + nearest_.bytes() + alignments_.bytes() +
+           totals_.bytes();
   }
   void Save(ByteWriter* out) const override;
   absl::Status Load(ByteReader* in, int64_t entered) override;
 
  private:
-  // The distances of a token to the rows, [limit_] for each part.
-  using Parts = std::vector<std::vector<float>>;
-
-  bool counted() const { return options_.count_exponent != 0.0; }
-  bool weighted() const { return options_.distinctiveness_exponent != 0; }
-  bool Overflows(int64_t tokens) const {
-    return store_.size() + tokens > limit_;
-  }
-  int64_t PartColumns() const { return limit_ + kMostTokens; }
-  double Scale() const;  // mean of |v|^2
-  // Into the means.
-  void Enter(const RowPoint& point);
-  void SetRow(int64_t i, EncodedRow row, int32_t count);
-  void AddCount(int64_t i, int32_t count);
-  // Neighbours and alignments of all rows.
-  void Link();
+  bool linked() const { return neighbors_.size() > 0; }
+  void ResizeLinks(int64_t rows);
   // Takes the least of the rows out.
-  void DropLeast();
-  // Puts a token among the centres and takes one out. Returns the row that the
-  // token took, or limit_.
-  int64_t Exchange(EncodedRow token, const RowPoint& point, const Parts& parts);
-  // Of all rows and the token, after it entered.
-  void UpdateAlignments(const RowPoint& point, const Parts& parts);
-  // The row that goes, of those of table_. `squared`: distances of the token at
-  // hand, the last of them; empty: there is none.
-  int64_t ChooseRow(Vector<const float> squared);
+  void DropRows(int64_t count);
+  // Of no tokens, with the arrays as they are.
+  CenterTask Task();
+  double MeanSquare() const;  // of |v|
   // Squared weights of rows that entered.
-  std::vector<float> PromptWeights(const Rows& keys, Backend& backend) const;
+  std::vector<float> PromptWeights(const Rows& keys, Backend& backend);
+  void SetPromptRow(EncodedRow row, int32_t count);
 
   SketchPlace place_;
-  KCenterOptions options_;
+  CenterMetric metric_;
   int64_t limit_;  // centres
   RowStore store_;
-  Column<int32_t> counts_;    // tokens that a centre stands for, where counted
-  Column<float> bias_;        // count_exponent * log(count), where counted
-  NeighborTable table_;       // empty until the centres first overflow
-  Column<float> alignments_;  // as table_, with mean_, where weighted
-  MeanKey mean_;              // where weighted
-  double value_squares_ = 0.0;
+  // As in CenterArrays; those of neighbours have no rows until linked.
+  Column<int32_t> counts_;
+  Column<float> bias_;
+  Column<int32_t> neighbors_;
+  Column<float> nearest_, alignments_;
+  Column<double> totals_;
   int64_t entered_ = 0;
 };
 

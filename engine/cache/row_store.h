@@ -50,6 +50,9 @@ class RowStore {
   void Quantize(int64_t i, EncodedRow exact);
 
   EncodedRow row(int64_t i) const;
+  // All of them; who writes there tells the mirror.
+  std::byte* keys() { return keys_.row(0); }
+  std::byte* values() { return has_values_ ? values_.row(0) : nullptr; }
   void DecodeKey(int64_t i, Vector<float> out) const;
   // Rows [first, first + count), without biases.
   WeightedRows View(int64_t first, int64_t count) const;

@@ -298,10 +298,14 @@ void SketchPolicy::Flush(Slot* slot, Leaving* leaving) {
     if (columns > 0) sketch.AddDistances(views[i], matrices[i], &tasks);
   }
   if (!tasks.empty()) backend_.Distances(tasks);
+  std::vector<CenterTask> centers;
   for (size_t i = 0; i < slot->heads.size(); ++i) {
-    slot->heads[i].sketch->Insert(views[i], matrices[i]);
-    leaving->heads[i].Clear();
+    Sketch& sketch = *slot->heads[i].sketch;
+    sketch.Insert(views[i], matrices[i]);
+    sketch.AddCenterTasks(views[i], &centers);
   }
+  if (!centers.empty()) backend_.InsertCenters(centers);
+  for (LeavingBatch& batch : leaving->heads) batch.Clear();
 }
 
 void SketchPolicy::Forget(int slot) { slots_.at(slot) = Slot(); }

@@ -22,11 +22,28 @@ namespace subgen::cpu::HWY_NAMESPACE {
 // Points that a row is compared with while it is in registers.
 constexpr int kMostPoints = 4;
 
+// Four rows, or one at a time where there are no vectors.
+constexpr hn::CappedTag<float, 4> kFour;
+using V4 = hn::Vec<decltype(kFour)>;
+
+// 1 / length of four rows from its square, and 1; of a row that is zero both
+// are 0, and so is the cosine with it.
+struct Inverse {
+  V4 lengths, ones;
+
+  HWY_INLINE explicit Inverse(V4 squares) {
+    const auto zero = hn::Eq(squares, hn::Zero(kFour));
+    const V4 one = hn::Set(kFour, 1.0f);
+    lengths = hn::IfThenZeroElse(zero, hn::Div(one, hn::Sqrt(squares)));
+    ones = hn::IfThenZeroElse(zero, one);
+  }
+};
+
 struct Points {
   Vector<const DistanceTask> tasks;  // a point each, of the same rows
   const float* numbers = nullptr;    // [points, width], padded with zeros
   int64_t width = 0;
-  float lengths[kMostPoints] = {};  // squared
+  float inverse[kMostPoints] = {};  // of lengths; of zero: zero
 
   HWY_INLINE V Load(int p, int64_t k) const {
     return hn::LoadU(kFloat, numbers + p * width + k);
@@ -57,41 +74,48 @@ struct FourSums {
   // Of rows [first, first + count), count <= 4.
   HWY_INLINE void Store(const Points& points, int64_t first,
                         int64_t count) const {
-    float lengths[4];
-    StoreLaneSums(norms, lengths);
-    for (int p = 0; p < kPoints; ++p) {
-      float squared[4];
-      StoreLaneSums(products[p], squared);
-      for (int i = 0; kDirections && i < 4; ++i) {
-        squared[i] = OfDirections(points.lengths[p], lengths[i], squared[i]);
+    float squares[4], squared[kPoints][4];
+    StoreLaneSums(norms, squares);
+    for (int p = 0; p < kPoints; ++p) StoreLaneSums(products[p], squared[p]);
+    for (size_t i = 0; kDirections && i < 4; i += hn::MaxLanes(kFour)) {
+      const Inverse rows(hn::LoadU(kFour, squares + i));
+      for (int p = 0; p < kPoints; ++p) {
+        hn::StoreU(OfDirections(points.inverse[p], rows,
+                                hn::LoadU(kFour, squared[p] + i)),
+                   kFour, squared[p] + i);
       }
+    }
+    for (int p = 0; p < kPoints; ++p) {
       float* out = &points.tasks[p].squared[first];
       if (count == 4) {
-        std::copy_n(squared, 4, out);  // one store
+        std::copy_n(squared[p], 4, out);  // one store
       } else {
-        for (int64_t i = 0; i < count; ++i) out[i] = squared[i];
+        for (int64_t i = 0; i < count; ++i) out[i] = squared[p][i];
       }
     }
   }
-  // From squared lengths and a product. Where two directions are one, rounding
-  // leaves up to about dim * 2^-24, never less than 0.
-  static HWY_INLINE float OfDirections(float a, float b, float product) {
-    const float ones = (a != 0.0f) + (b != 0.0f);
-    // Two roots: the product of the squares may leave the range of floats.
-    const float both = std::sqrt(a) * std::sqrt(b);
-    const float cosine = ones == 2.0f ? product / both : 0.0f;
-    // In this order: what is not a number stays so.
-    return std::max(ones - 2.0f * cosine, 0.0f);
+  // From a product. Where two directions are one, rounding leaves up to about
+  // dim * 2^-24, never less than 0; what is not a number stays so.
+  static HWY_INLINE V4 OfDirections(float inverse, const Inverse& rows,
+                                    V4 product) {
+    const V4 point = hn::Set(kFour, inverse);
+    const V4 one = hn::Set(kFour, inverse != 0.0f ? 1.0f : 0.0f);
+    const V4 cosine = hn::Mul(hn::Mul(product, point), rows.lengths);
+    const V4 squared = hn::NegMulAdd(hn::Set(kFour, 2.0f), cosine,
+                                     hn::Add(one, rows.ones));
+    return hn::IfThenElse(hn::Lt(squared, hn::Zero(kFour)), hn::Zero(kFour),
+                          squared);
   }
 };
 
-float SquaredLength(const float* row, int64_t width) {
+float InverseLength(const float* row, int64_t width) {
   V sum = hn::Zero(kFloat);
   for (int64_t k = 0; k < width; k += kLanes) {
     const V x = hn::LoadU(kFloat, row + k);
     sum = hn::MulAdd(x, x, sum);
   }
-  return hn::GetLane(hn::SumOfLanes(kFloat, sum));
+  const float squares = hn::GetLane(hn::SumOfLanes(kFloat, sum));
+  return hn::GetLane(Inverse(hn::Set(kFour, squares)).lengths);
 }
 
 // Of rows as they are stored.
@@ -162,7 +186,7 @@ void RunKernel(const Points& points, Range range, float* memory) {
     Points one = points;
     one.tasks = points.tasks.subspan(p, 1);
     one.numbers += p * points.width;
-    one.lengths[0] = points.lengths[p];
+    one.inverse[0] = points.inverse[p];
     directions ? Kernel::template Run<1, true>(one, range, memory)
                : Kernel::template Run<1, false>(one, range, memory);
   }
@@ -181,7 +205,7 @@ void DistanceRows(Vector<const DistanceTask> tasks, Range range,
   for (size_t p = 0; p < tasks.size(); ++p, scratch += width) {
     std::fill(std::copy_n(tasks[p].point.data(), rows.dim, scratch),
               scratch + width, 0.0f);
-    points.lengths[p] = SquaredLength(scratch, width);
+    points.inverse[p] = InverseLength(scratch, width);
   }
   const bool strips = HWY_TARGET != HWY_SCALAR && rows.dim % kStrip == 0;
   if (strips && rows.format == RowFormat::kBF16) {

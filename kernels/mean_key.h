@@ -3,19 +3,17 @@
 // else is missed least.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
-#include "engine/cache/column.h"
+#include "kernels/memory/view.h"
 
 namespace subgen {
 
+// A view of the sum of the unit keys, [head_dim].
 class MeanKey {
  public:
-  MeanKey() = default;
-  explicit MeanKey(int64_t head_dim) : sum_(head_dim) { sum_.Resize(head_dim); }
+  explicit MeanKey(Vector<double> sum) : sum_(sum) {}
 
-  int64_t bytes() const { return sum_.bytes(); }
   // Takes a key in. One that is zero, or not finite, points nowhere.
   void Add(Vector<const float> key);
   // unit key . sum of unit keys
@@ -24,17 +22,13 @@ class MeanKey {
   float AlignmentAt(float squared) const;
   // As floats: what directions are compared with.
   std::vector<float> Direction() const;
+  double Length() const;
   // (1 - cos(key, mean))^(2 exponent), for squared distances, from alignments.
   void Weigh(Vector<const float> alignments, int exponent,
              Vector<float> weights) const;
 
-  void Save(ByteWriter* out) const { sum_.Save(out); }
-  absl::Status Load(ByteReader* in);
-
  private:
-  double Length() const;
-
-  Column<double> sum_;  // [head_dim]
+  Vector<double> sum_;
 };
 
 }  // namespace subgen

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "engine/cache/column.h"
+#include "kernels/memory/view.h"
 
 namespace subgen {
 
@@ -20,31 +20,26 @@ struct Neighbor {
   static constexpr float kMost = 3.4028234e38f;
 };
 
+// A view of two arrays with room for size() rows and what Add adds.
 class NeighborTable {
  public:
   // Fills the squared distances of a row to all rows of the table, [size()].
   using DistancesOf = std::function<void(int64_t row, Vector<float> squared)>;
 
-  NeighborTable() = default;
-  explicit NeighborTable(int64_t limit) : rows_(limit), squared_(limit) {}
+  NeighborTable(Vector<int32_t> rows, Vector<float> squared, int64_t size)
+      : rows_(rows), squared_(squared), size_(size) {}
 
-  int64_t size() const { return rows_.size(); }
-  int64_t bytes() const { return rows_.bytes() + squared_.bytes(); }
+  int64_t size() const { return size_; }
   Neighbor operator[](int64_t row) const { return {rows_[row], squared_[row]}; }
 
+  // Nothing is known of any row.
+  void Reset();
   // Adds a row at these distances to the present ones, [size()].
   void Add(Vector<const float> squared);
   // The last row takes the place of the one that goes.
   void Remove(int64_t row);
   // Makes a row exact. Its own entry is not read.
   void Set(int64_t row, Vector<const float> squared);
-  // `rows` rows of which nothing is known.
-  void Reset(int64_t rows);
-  // As Column.
-  void SetLimit(int64_t limit) {
-    rows_.SetLimit(limit);
-    squared_.SetLimit(limit);
-  }
 
   // The row of the least weight * squared distance to its neighbour, which is
   // exact then; the first of equals. weights: [size()], none negative; empty:
@@ -54,20 +49,11 @@ class NeighborTable {
   float Rest(int64_t row, int64_t partner,
              const DistancesOf& distances_of) const;
 
-  void Save(ByteWriter* out) const {
-    rows_.Save(out);
-    squared_.Save(out);
-  }
-  absl::Status Load(ByteReader* in);
-
  private:
-  void Resize(int64_t size);
-  // The first row of the least score, [size()], what is not a number last.
-  static int64_t LeastOf(Vector<const float> scores);
-
   // Apart, so that loops over one of them are of vectors.
-  Column<int32_t> rows_;
-  Column<float> squared_;
+  Vector<int32_t> rows_;
+  Vector<float> squared_;
+  int64_t size_;
 };
 
 }  // namespace subgen

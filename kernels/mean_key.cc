@@ -1,4 +1,4 @@
-#include "engine/cache/mean_key.h"
+#include "kernels/mean_key.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,14 +18,14 @@ double InverseLength(Vector<const float> key) {
 void MeanKey::Add(Vector<const float> key) {
   const double scale = InverseLength(key);
   if (scale == 0.0) return;
-  for (int64_t i = 0; i < sum_.size(); ++i) sum_[i] += scale * key[i];
+  for (size_t i = 0; i < sum_.size(); ++i) sum_[i] += scale * key[i];
 }
 
 float MeanKey::Alignment(Vector<const float> key) const {
   const double scale = InverseLength(key);
   if (scale == 0.0) return 0.0f;
   double dot = 0.0;
-  for (int64_t i = 0; i < sum_.size(); ++i) dot += sum_[i] * key[i];
+  for (size_t i = 0; i < sum_.size(); ++i) dot += sum_[i] * key[i];
   return static_cast<float>(scale * dot);
 }
 
@@ -36,7 +36,7 @@ float MeanKey::AlignmentAt(float squared) const {
 std::vector<float> MeanKey::Direction() const {
   const double length = Length(), scale = length > 0.0 ? 1.0 / length : 0.0;
   std::vector<float> direction;
-  for (const double x : sum_.span()) {
+  for (const double x : sum_) {
     direction.push_back(static_cast<float>(scale * x));
   }
   return direction;
@@ -59,18 +59,8 @@ void MeanKey::Weigh(Vector<const float> alignments, int exponent,
 
 double MeanKey::Length() const {
   double sum = 0.0;
-  for (const double x : sum_.span()) sum += x * x;
+  for (const double x : sum_) sum += x * x;
   return std::sqrt(sum);
-}
-
-absl::Status MeanKey::Load(ByteReader* in) {
-  const int64_t head_dim = sum_.size();
-  RETURN_IF_ERROR(sum_.Load(in));
-  RETURN_IF_ERROR(CheckSaved(sum_.size() == head_dim, "the mean of the keys"));
-  for (const double x : sum_.span()) {
-    RETURN_IF_ERROR(CheckSaved(std::isfinite(x), "the mean of the keys"));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace subgen

@@ -1,0 +1,106 @@
+// The centres of SubGen's k-center mode (arXiv 2402.06082, section 4.1; what is
+// ours: engine/cache/README.md), as a backend keeps them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/weighted_rows.h"
+
+namespace subgen {
+
+class Backend;
+
+// A squared distance between tokens is the sum of the parts that are set.
+struct CenterMetric {
+  bool keys = false;        // |k - k'|^2
+  bool directions = false;  // |k / |k| - k' / |k'||^2
+  bool values = false;      // |v - v'|^2
+  bool balanced = false;    // values over the mean of |v|^2
+  // A centre that goes is one of the least distance to its neighbour times
+  // (1 - cos(key, mean of the unit keys))^(2 exponent); the closest pair and of
+  // it the one nearer to the rest, where the exponent is 0.
+  int distinctiveness_exponent = 0;
+  double count_exponent = 0.0;  // of the log-weight of a centre
+
+  bool weighted() const { return distinctiveness_exponent != 0; }
+  bool counted() const { return count_exponent != 0.0; }
+  // What |v - v'|^2 is multiplied by; mean_square: of |v|^2.
+  float ValueFactor(double mean_square) const;
+  float Bias(int32_t count) const;
+};
+
+// The arrays of the centres of one head. rows: those of CenterTask::rows_after.
+struct CenterArrays {
+  RowFormat format = RowFormat::kF32;
+  int64_t dim = 0;
+  int64_t limit = 0;
+  std::byte* keys = nullptr;    // [rows, dim]
+  std::byte* values = nullptr;  // [rows, dim]
+  Vector<int32_t> counts;       // [rows] tokens of each; empty: not counted
+  Vector<float> bias;           // [rows] count_exponent * log(count), as counts
+  // Of each the nearest other one (neighbors.h), where they are linked, and
+  // unit key . sum of unit keys; [limit + 1], with room for the token at
+  // hand; empty until first exchanged. No alignments where not weighted.
+  Vector<int32_t> neighbors;
+  Vector<float> nearest;
+  Vector<float> alignments;
+  Vector<double> totals;  // of all tokens: |v|^2 [1], and where
+                          // weighted the unit keys [dim]
+
+  Rows KeyRows(int64_t count) const { return {format, keys, count, dim}; }
+  Rows ValueRows(int64_t count) const { return {format, values, count, dim}; }
+};
+
+// Tokens that join the centres of a head, one after another: each takes a row
+// while there is room; then, each time, the least of centres and token goes and
+// its neighbour takes its count.
+struct CenterTask {
+  CenterMetric metric;
+  CenterArrays centers;
+  int64_t rows = 0;     // centres before
+  int64_t entered = 0;  // tokens before
+  bool linked = false;  // whether the neighbours are known
+  Rows keys, values;    // of the tokens, in the format of the centres
+
+  int64_t tokens() const { return keys.count; }
+  int64_t rows_after() const {
+    return std::min(centers.limit, rows + tokens());
+  }
+  bool exchanges() const { return rows + tokens() > centers.limit; }
+};
+
+// A key and a value as floats.
+struct RowPoint {
+  std::vector<float> key, value;  // [dim]
+
+  RowPoint(const Rows& keys, const Rows& values, int64_t row);
+};
+
+// Squared distances of a point to rows; mean_square: of |v|^2.
+struct PointAndRows {
+  const RowPoint& point;
+  WeightedRows rows;
+};
+struct MetricParts {
+  Vector<float> squared;     // [rows] the metric's
+  Vector<float> directions;  // [rows] those of the directions of the keys alone,
+                             // or empty
+};
+void MetricDistances(Backend& backend, const CenterMetric& metric,
+                     double mean_square, const PointAndRows& of,
+                     const MetricParts& out);
+
+// On host memory, with the distances of the backend: the specification of
+// Backend::InsertCenters. O(rows dim) a token.
+void InsertCentersOnHost(Backend& backend, const CenterTask& task);
+// Takes the least of task.rows centres out, `count` times; task.limit is not
+// read. Links them first if they are not.
+void DropLeastCenters(Backend& backend, const CenterTask& task, int64_t count);
+// Takes a token into CenterArrays::totals.
+void AddToTotals(const CenterMetric& metric, const RowPoint& point,
+                 Vector<double> totals);
+
+}  // namespace subgen

@@ -1,0 +1,99 @@
+#include "kernels/neighbors.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <vector>
+
+#include "kernels/base/check.h"
+
+namespace subgen {
+namespace {
+
+constexpr Neighbor kNone = {-1, std::numeric_limits<float>::infinity()};
+
+// What is not a number is no neighbour.
+Neighbor Nearest(int64_t row, int64_t but, Vector<const float> squared) {
+  Neighbor nearest = kNone;
+  for (int64_t i = 0; i < static_cast<int64_t>(squared.size()); ++i) {
+    if (!(squared[i] < nearest.squared) || i == row || i == but) continue;
+    nearest = {static_cast<int32_t>(i), squared[i]};
+  }
+  return nearest;
+}
+
+// The first row of the least score, what is not a number last. As integers,
+// which are ordered as floats of no sign are, and of which loops are of vectors.
+int64_t LeastOf(Vector<const float> scores) {
+  const auto bits = [&](size_t i) {
+    return std::bit_cast<int32_t>(scores[i]) & 0x7fffffff;
+  };
+  int32_t least = bits(0);
+  for (size_t i = 1; i < scores.size(); ++i) {
+    least = bits(i) < least ? bits(i) : least;
+  }
+  size_t first = 0;
+  while (bits(first) != least) ++first;
+  return static_cast<int64_t>(first);
+}
+
+}  // namespace
+
+void NeighborTable::Reset() {
+  std::fill_n(rows_.begin(), size_, -1);
+  std::fill_n(squared_.begin(), size_, 0.0f);
+}
+
+// Nearer than a bound is nearer than all others.
+void NeighborTable::Add(Vector<const float> squared) {
+  SUBGEN_CHECK(static_cast<int64_t>(squared.size()) == size_ &&
+               rows_.size() > squared.size() && squared_.size() == rows_.size());
+  for (int64_t i = 0; i < size_; ++i) {
+    const bool nearer = squared[i] < squared_[i];
+    rows_[i] = nearer ? static_cast<int32_t>(size_) : rows_[i];
+    squared_[i] = nearer ? squared[i] : squared_[i];
+  }
+  Set(size_++, squared);
+}
+
+void NeighborTable::Remove(int64_t row) {
+  const int32_t gone = static_cast<int32_t>(row);
+  const int32_t last = static_cast<int32_t>(--size_);
+  for (int64_t i = 0; i <= size_; ++i) {
+    const int32_t moved = rows_[i] == last ? gone : rows_[i];
+    rows_[i] = rows_[i] == gone ? -1 : moved;
+  }
+  rows_[row] = rows_[last];
+  squared_[row] = squared_[last];
+}
+
+void NeighborTable::Set(int64_t row, Vector<const float> squared) {
+  const Neighbor nearest = Nearest(row, row, squared);
+  rows_[row] = nearest.row;
+  squared_[row] = nearest.squared;
+}
+
+int64_t NeighborTable::Least(Vector<const float> weights,
+                             const DistancesOf& distances_of) {
+  SUBGEN_CHECK(size() >= 1);
+  std::vector<float> scores(size()), squared;
+  while (true) {
+    for (int64_t i = 0; i < size(); ++i) {
+      scores[i] = weights.empty() ? squared_[i] : weights[i] * squared_[i];
+    }
+    const int64_t least = LeastOf(scores);
+    if ((*this)[least].known()) return least;
+    squared.resize(size());
+    distances_of(least, squared);
+    Set(least, squared);
+  }
+}
+
+float NeighborTable::Rest(int64_t row, int64_t partner,
+                          const DistancesOf& distances_of) const {
+  std::vector<float> squared(size());
+  distances_of(row, squared);
+  return Nearest(row, partner, squared).squared;
+}
+
+}  // namespace subgen
