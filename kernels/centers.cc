@@ -8,7 +8,6 @@
 #include "kernels/backend.h"
 #include "kernels/base/check.h"
 #include "kernels/mean_key.h"
-#include "kernels/neighbors.h"
 
 namespace subgen {
 namespace {
@@ -20,13 +19,15 @@ class HostCenters {
         metric_(task.metric),
         arrays_(task.centers),
         mean_(arrays_.totals.subspan(1)),
-        table_(arrays_.neighbors, arrays_.nearest, task.rows),
+        table_(arrays_.neighbors, task.rows),
         rows_(task.rows),
         entered_(task.entered),
         linked_(task.linked) {}
 
   void Insert(const CenterTask& task, int64_t i);
-  void DropLeast();
+  void Shrink() {
+    while (rows_ > arrays_.limit) DropLeast();
+  }
 
  private:
   double MeanSquare() const {
@@ -42,9 +43,10 @@ class HostCenters {
     return RowPoint(arrays_.KeyRows(rows_), arrays_.ValueRows(rows_), i);
   }
   void Link();
+  void DropLeast();
   void Enter(const RowPoint& point) {
     ++entered_;
-    AddToTotals(metric_, point, arrays_.totals);
+    AddToTotals(metric_, point.key, point.value, arrays_.totals);
   }
   void CopyRow(int64_t i, const std::byte* key, const std::byte* value);
   void SetRow(int64_t i, const CenterTask& task, int64_t token);
@@ -66,7 +68,7 @@ class HostCenters {
 void HostCenters::Link() {
   if (linked_) return;
   linked_ = true;
-  table_ = NeighborTable(arrays_.neighbors, arrays_.nearest, rows_);
+  table_ = NeighborTable(arrays_.neighbors, rows_);
   table_.Reset();
   for (int64_t i = 0; metric_.weighted() && i < rows_; ++i) {
     arrays_.alignments[i] = mean_.Alignment(Center(i).key);
@@ -178,15 +180,16 @@ void HostCenters::DropLeast() {
 void ForHost(Backend& backend, const CenterTask& task,
              absl::FunctionRef<void()> work) {
   const CenterArrays& arrays = task.centers;
-  const int64_t rows = std::max(task.rows, task.rows_after());
-  const int64_t bytes = rows * RowBytes(arrays.format, arrays.dim);
+  const int64_t bytes = task.most_rows() * RowBytes(arrays.format, arrays.dim);
   const auto visit = [&](const auto& each) {
     each(Vector<std::byte>(arrays.keys, bytes));
     each(Vector<std::byte>(arrays.values, bytes));
     each(arrays.counts);
     each(arrays.bias);
-    each(arrays.neighbors);
-    each(arrays.nearest);
+    each(arrays.neighbors.rows);
+    each(arrays.neighbors.squared);
+    each(arrays.neighbors.second_rows);
+    each(arrays.neighbors.second_squared);
     each(arrays.alignments);
     each(arrays.totals);
   };
@@ -247,28 +250,20 @@ void MetricDistances(Backend& backend, const CenterMetric& metric,
 }
 
 void InsertCentersOnHost(Backend& backend, const CenterTask& task) {
-  SUBGEN_CHECK(!task.exchanges() ||
-               static_cast<int64_t>(task.centers.neighbors.size()) ==
-                   task.centers.limit + 1);
+  SUBGEN_CHECK(task.rows <= task.centers.limit || task.tokens() == 0);
   ForHost(backend, task, [&] {
     HostCenters centers(backend, task);
+    centers.Shrink();
     for (int64_t i = 0; i < task.tokens(); ++i) centers.Insert(task, i);
   });
 }
 
-void DropLeastCenters(Backend& backend, const CenterTask& task, int64_t count) {
-  ForHost(backend, task, [&] {
-    HostCenters centers(backend, task);
-    for (int64_t i = 0; i < count; ++i) centers.DropLeast();
-  });
-}
-
-void AddToTotals(const CenterMetric& metric, const RowPoint& point,
-                 Vector<double> totals) {
+void AddToTotals(const CenterMetric& metric, Vector<const float> key,
+                 Vector<const float> value, Vector<double> totals) {
   double squares = 0.0;
-  for (const float x : point.value) squares += static_cast<double>(x) * x;
+  for (const float x : value) squares += static_cast<double>(x) * x;
   if (std::isfinite(squares)) totals[0] += squares;
-  if (metric.weighted()) MeanKey(totals.subspan(1)).Add(point.key);
+  if (metric.weighted()) MeanKey(totals.subspan(1)).Add(key);
 }
 
 }  // namespace subgen

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/neighbors.h"
 #include "kernels/weighted_rows.h"
 
 namespace subgen {
@@ -32,7 +33,7 @@ struct CenterMetric {
   float Bias(int32_t count) const;
 };
 
-// The arrays of the centres of one head. rows: those of CenterTask::rows_after.
+// The arrays of the centres of one head. rows: CenterTask::most_rows.
 struct CenterArrays {
   RowFormat format = RowFormat::kF32;
   int64_t dim = 0;
@@ -41,11 +42,10 @@ struct CenterArrays {
   std::byte* values = nullptr;  // [rows, dim]
   Vector<int32_t> counts;       // [rows] tokens of each; empty: not counted
   Vector<float> bias;           // [rows] count_exponent * log(count), as counts
-  // Of each the nearest other one (neighbors.h), where they are linked, and
-  // unit key . sum of unit keys; [limit + 1], with room for the token at
-  // hand; empty until first exchanged. No alignments where not weighted.
-  Vector<int32_t> neighbors;
-  Vector<float> nearest;
+  // Of each the nearest others, where they are linked, and unit key . sum of
+  // unit keys: [rows], one more with tokens; empty until first exchanged. No
+  // alignments where not weighted.
+  NeighborArrays neighbors;
   Vector<float> alignments;
   Vector<double> totals;  // of all tokens: |v|^2 [1], and where
                           // weighted the unit keys [dim]
@@ -56,7 +56,8 @@ struct CenterArrays {
 
 // Tokens that join the centres of a head, one after another: each takes a row
 // while there is room; then, each time, the least of centres and token goes and
-// its neighbour takes its count.
+// its neighbour takes its count. Or no tokens and more rows than the limit: the
+// least go, each time the last row takes the place of the one that went.
 struct CenterTask {
   CenterMetric metric;
   CenterArrays centers;
@@ -66,8 +67,9 @@ struct CenterTask {
   Rows keys, values;    // of the tokens, in the format of the centres
 
   int64_t tokens() const { return keys.count; }
-  int64_t rows_after() const {
-    return std::min(centers.limit, rows + tokens());
+  // That the arrays have room for.
+  int64_t most_rows() const {
+    return std::max(rows, std::min(centers.limit, rows + tokens()));
   }
   bool exchanges() const { return rows + tokens() > centers.limit; }
 };
@@ -86,8 +88,8 @@ struct PointAndRows {
 };
 struct MetricParts {
   Vector<float> squared;     // [rows] the metric's
-  Vector<float> directions;  // [rows] those of the directions of the keys alone,
-                             // or empty
+  Vector<float> directions;  // [rows] those of the directions of the keys
+                             // alone, or empty
 };
 void MetricDistances(Backend& backend, const CenterMetric& metric,
                      double mean_square, const PointAndRows& of,
@@ -96,11 +98,8 @@ void MetricDistances(Backend& backend, const CenterMetric& metric,
 // On host memory, with the distances of the backend: the specification of
 // Backend::InsertCenters. O(rows dim) a token.
 void InsertCentersOnHost(Backend& backend, const CenterTask& task);
-// Takes the least of task.rows centres out, `count` times; task.limit is not
-// read. Links them first if they are not.
-void DropLeastCenters(Backend& backend, const CenterTask& task, int64_t count);
 // Takes a token into CenterArrays::totals.
-void AddToTotals(const CenterMetric& metric, const RowPoint& point,
-                 Vector<double> totals);
+void AddToTotals(const CenterMetric& metric, Vector<const float> key,
+                 Vector<const float> value, Vector<double> totals);
 
 }  // namespace subgen

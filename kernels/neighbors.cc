@@ -23,7 +23,8 @@ Neighbor Nearest(int64_t row, int64_t but, Vector<const float> squared) {
 }
 
 // The first row of the least score, what is not a number last. As integers,
-// which are ordered as floats of no sign are, and of which loops are of vectors.
+// which are ordered as floats of no sign are, and of which loops are of
+// vectors.
 int64_t LeastOf(Vector<const float> scores) {
   const auto bits = [&](size_t i) {
     return std::bit_cast<int32_t>(scores[i]) & 0x7fffffff;
@@ -40,18 +41,27 @@ int64_t LeastOf(Vector<const float> scores) {
 }  // namespace
 
 void NeighborTable::Reset() {
-  std::fill_n(rows_.begin(), size_, -1);
-  std::fill_n(squared_.begin(), size_, 0.0f);
+  std::fill_n(all_.rows.begin(), size_, -1);
+  std::fill_n(all_.second_rows.begin(), size_, -1);
+  std::fill_n(all_.squared.begin(), size_, 0.0f);
+  std::fill_n(all_.second_squared.begin(), size_, 0.0f);
 }
 
-// Nearer than a bound is nearer than all others.
+// Nearer than a bound is nearer than all that it bounds.
 void NeighborTable::Add(Vector<const float> squared) {
+  const int32_t added = static_cast<int32_t>(size_);
   SUBGEN_CHECK(static_cast<int64_t>(squared.size()) == size_ &&
-               rows_.size() > squared.size() && squared_.size() == rows_.size());
+               all_.rows.size() > squared.size());
   for (int64_t i = 0; i < size_; ++i) {
-    const bool nearer = squared[i] < squared_[i];
-    rows_[i] = nearer ? static_cast<int32_t>(size_) : rows_[i];
-    squared_[i] = nearer ? squared[i] : squared_[i];
+    if (squared[i] < all_.squared[i]) {
+      all_.second_rows[i] = all_.rows[i];
+      all_.second_squared[i] = all_.squared[i];
+      all_.rows[i] = added;
+      all_.squared[i] = squared[i];
+    } else if (squared[i] < all_.second_squared[i]) {
+      all_.second_rows[i] = added;
+      all_.second_squared[i] = squared[i];
+    }
   }
   Set(size_++, squared);
 }
@@ -59,18 +69,29 @@ void NeighborTable::Add(Vector<const float> squared) {
 void NeighborTable::Remove(int64_t row) {
   const int32_t gone = static_cast<int32_t>(row);
   const int32_t last = static_cast<int32_t>(--size_);
+  const auto renamed = [&](int32_t i) {
+    return i == gone ? -1 : (i == last ? gone : i);
+  };
   for (int64_t i = 0; i <= size_; ++i) {
-    const int32_t moved = rows_[i] == last ? gone : rows_[i];
-    rows_[i] = rows_[i] == gone ? -1 : moved;
+    const bool promoted = all_.rows[i] == gone;
+    const int32_t second = renamed(all_.second_rows[i]);
+    all_.rows[i] = promoted ? second : renamed(all_.rows[i]);
+    if (promoted) all_.squared[i] = all_.second_squared[i];
+    all_.second_rows[i] = promoted ? -1 : second;
   }
-  rows_[row] = rows_[last];
-  squared_[row] = squared_[last];
+  all_.rows[row] = all_.rows[last];
+  all_.squared[row] = all_.squared[last];
+  all_.second_rows[row] = all_.second_rows[last];
+  all_.second_squared[row] = all_.second_squared[last];
 }
 
 void NeighborTable::Set(int64_t row, Vector<const float> squared) {
   const Neighbor nearest = Nearest(row, row, squared);
-  rows_[row] = nearest.row;
-  squared_[row] = nearest.squared;
+  const Neighbor second = Nearest(row, nearest.row, squared);
+  all_.rows[row] = nearest.row;
+  all_.squared[row] = nearest.squared;
+  all_.second_rows[row] = second.row;
+  all_.second_squared[row] = second.squared;
 }
 
 int64_t NeighborTable::Least(Vector<const float> weights,
@@ -79,7 +100,8 @@ int64_t NeighborTable::Least(Vector<const float> weights,
   std::vector<float> scores(size()), squared;
   while (true) {
     for (int64_t i = 0; i < size(); ++i) {
-      scores[i] = weights.empty() ? squared_[i] : weights[i] * squared_[i];
+      scores[i] =
+          weights.empty() ? all_.squared[i] : weights[i] * all_.squared[i];
     }
     const int64_t least = LeastOf(scores);
     if ((*this)[least].known()) return least;

@@ -1,6 +1,7 @@
-// For each row of a changing set its nearest other row, kept so that most
-// changes cost no distance: where a neighbour has gone, its distance stays as a
-// lower bound, and is made exact only when a decision needs it.
+// For each row of a changing set its two nearest other rows, kept so that most
+// changes cost no distance: where the nearest has gone, the second is it; where
+// that is not known, its distance stays as a lower bound of all others, and is
+// made exact only when a decision needs it.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +21,28 @@ struct Neighbor {
   static constexpr float kMost = 3.4028234e38f;
 };
 
-// A view of two arrays with room for size() rows and what Add adds.
+// [rows] each. All rows but the nearest are at least as far as the second; if
+// the nearest is unknown, both are the same bound.
+struct NeighborArrays {
+  Vector<int32_t> rows;
+  Vector<float> squared;
+  Vector<int32_t> second_rows;
+  Vector<float> second_squared;
+};
+
+// A view of arrays with room for size() rows and what Add adds.
 class NeighborTable {
  public:
   // Fills the squared distances of a row to all rows of the table, [size()].
   using DistancesOf = std::function<void(int64_t row, Vector<float> squared)>;
 
-  NeighborTable(Vector<int32_t> rows, Vector<float> squared, int64_t size)
-      : rows_(rows), squared_(squared), size_(size) {}
+  NeighborTable(const NeighborArrays& arrays, int64_t size)
+      : all_(arrays), size_(size) {}
 
   int64_t size() const { return size_; }
-  Neighbor operator[](int64_t row) const { return {rows_[row], squared_[row]}; }
+  Neighbor operator[](int64_t row) const {
+    return {all_.rows[row], all_.squared[row]};
+  }
 
   // Nothing is known of any row.
   void Reset();
@@ -50,9 +62,7 @@ class NeighborTable {
              const DistancesOf& distances_of) const;
 
  private:
-  // Apart, so that loops over one of them are of vectors.
-  Vector<int32_t> rows_;
-  Vector<float> squared_;
+  NeighborArrays all_;
   int64_t size_;
 };
 

@@ -125,9 +125,9 @@ bool IsKCenter(const CacheConfig& config) {
   return config.policy == "subgen" && config.subgen.mode == "k_center";
 }
 
-// Bytes of a centre's neighbour and alignment.
+// Bytes of a centre's two neighbours and alignment.
 int64_t NeighborCost(const SubgenConfig& config) {
-  return sizeof(Neighbor) +
+  return 2 * sizeof(Neighbor) +
          (config.distinctiveness_exponent != 0 ? sizeof(float) : 0);
 }
 

@@ -15,8 +15,7 @@ KCenterSketch::KCenterSketch(const SketchPlace& place,
       store_(place.layout, limit_),
       counts_(metric.counted() ? limit_ : 0, 1, 64, place.layout.mirror),
       bias_(metric.counted() ? limit_ : 0, 1, 64, place.layout.mirror),
-      neighbors_(limit_ + 1, 1, 64, place.layout.mirror),
-      nearest_(limit_ + 1, 1, 64, place.layout.mirror),
+      links_(limit_ + 1, place.layout.mirror),
       alignments_(metric.weighted() ? limit_ + 1 : 0, 1, 64,
                   place.layout.mirror),
       totals_(1 + (metric.weighted() ? place.layout.head_dim : 0), 1, 1,
@@ -24,10 +23,68 @@ KCenterSketch::KCenterSketch(const SketchPlace& place,
   totals_.Resize(1 + (metric.weighted() ? place.layout.head_dim : 0));
 }
 
+KCenterSketch::Links::Links(int64_t limit, Mirror* mirror)
+    : rows(limit, 1, 64, mirror),
+      second_rows(limit, 1, 64, mirror),
+      squared(limit, 1, 64, mirror),
+      second_squared(limit, 1, 64, mirror) {}
+
+int64_t KCenterSketch::Links::bytes() const {
+  return rows.bytes() + squared.bytes() + second_rows.bytes() +
+         second_squared.bytes();
+}
+
+void KCenterSketch::Links::Resize(int64_t size) {
+  rows.Resize(size);
+  squared.Resize(size);
+  second_rows.Resize(size);
+  second_squared.Resize(size);
+}
+
+void KCenterSketch::Links::SetLimit(int64_t limit) {
+  rows.SetLimit(limit);
+  squared.SetLimit(limit);
+  second_rows.SetLimit(limit);
+  second_squared.SetLimit(limit);
+}
+
+void KCenterSketch::Links::Save(ByteWriter* out) const {
+  rows.Save(out);
+  squared.Save(out);
+  second_rows.Save(out);
+  second_squared.Save(out);
+}
+
+absl::Status KCenterSketch::Links::Load(ByteReader* in) {
+  RETURN_IF_ERROR(rows.Load(in));
+  RETURN_IF_ERROR(squared.Load(in));
+  RETURN_IF_ERROR(second_rows.Load(in));
+  RETURN_IF_ERROR(second_squared.Load(in));
+  RETURN_IF_ERROR(CheckSaved(squared.size() == size() &&
+                                 second_rows.size() == size() &&
+                                 second_squared.size() == size(),
+                             "the number of neighbours"));
+  const auto legal = [&](int32_t row, float distance, int64_t of) {
+    return row >= -1 && row < size() && row != of && distance >= 0.0f;
+  };
+  for (int64_t i = 0; i < size(); ++i) {
+    RETURN_IF_ERROR(CheckSaved(legal(rows[i], squared[i], i) &&
+                                   legal(second_rows[i], second_squared[i], i),
+                               "a neighbour"));
+  }
+  return absl::OkStatus();
+}
+
 void KCenterSketch::ResizeLinks(int64_t rows) {
-  neighbors_.Resize(rows);
-  nearest_.Resize(rows);
+  links_.Resize(rows);
   if (metric_.weighted()) alignments_.Resize(rows);
+}
+
+void KCenterSketch::ResizeRows(int64_t rows) {
+  store_.Resize(rows);
+  if (!metric_.counted()) return;
+  counts_.Resize(rows);
+  bias_.Resize(rows);
 }
 
 CenterTask KCenterSketch::Task() {
@@ -41,8 +98,8 @@ CenterTask KCenterSketch::Task() {
   arrays.values = store_.values();
   arrays.counts = counts_.span();
   arrays.bias = bias_.span();
-  arrays.neighbors = neighbors_.span();
-  arrays.nearest = nearest_.span();
+  arrays.neighbors = {links_.rows.span(), links_.squared.span(),
+                      links_.second_rows.span(), links_.second_squared.span()};
   arrays.alignments = alignments_.span();
   arrays.totals = totals_.span();
   task.rows = store_.size();
@@ -56,9 +113,7 @@ void KCenterSketch::AddCenterTasks(const LeavingTokens& tokens,
   const int64_t before = store_.size(), count = tokens.count();
   const bool was_linked = linked(), exchanges = before + count > limit_;
   const int64_t after = std::min(limit_, before + count);
-  store_.Resize(after);
-  counts_.Resize(metric_.counted() ? after : 0);
-  bias_.Resize(metric_.counted() ? after : 0);
+  ResizeRows(after);
   if (exchanges) ResizeLinks(limit_ + 1);  // the token at hand
   CenterTask task = Task();
   if (exchanges) ResizeLinks(limit_);
@@ -83,8 +138,7 @@ void KCenterSketch::AddRows(std::vector<WeightedRows>* out) const {
 void KCenterSketch::Save(ByteWriter* out) const {
   store_.Save(out);
   counts_.Save(out);
-  neighbors_.Save(out);
-  nearest_.Save(out);
+  links_.Save(out);
   alignments_.Save(out);
   totals_.Save(out);
 }
@@ -93,27 +147,20 @@ absl::Status KCenterSketch::Load(ByteReader* in, int64_t entered) {
   const int64_t totals = totals_.size();
   RETURN_IF_ERROR(store_.Load(in));
   RETURN_IF_ERROR(counts_.Load(in));
-  RETURN_IF_ERROR(neighbors_.Load(in));
-  RETURN_IF_ERROR(nearest_.Load(in));
+  RETURN_IF_ERROR(links_.Load(in));
   RETURN_IF_ERROR(alignments_.Load(in));
   RETURN_IF_ERROR(totals_.Load(in));
   entered_ = entered;
-  const int64_t rows = store_.size(), links = neighbors_.size();
+  const int64_t rows = store_.size(), links = links_.size();
   RETURN_IF_ERROR(CheckSaved(
       rows <= entered && counts_.size() == (metric_.counted() ? rows : 0) &&
           (links == 0 || (links == rows && links == limit_)) &&
-          nearest_.size() == links &&
           alignments_.size() == (metric_.weighted() ? links : 0),
       "the number of centres"));
   RETURN_IF_ERROR(CheckSaved(totals_.size() == totals && totals_[0] >= 0.0,
                              "the size of the values"));
   for (const double x : totals_.span()) {
     RETURN_IF_ERROR(CheckSaved(std::isfinite(x), "the means"));
-  }
-  for (int64_t i = 0; i < links; ++i) {
-    RETURN_IF_ERROR(CheckSaved(neighbors_[i] >= -1 && neighbors_[i] < links &&
-                                   neighbors_[i] != i && nearest_[i] >= 0.0f,
-                               "a neighbour"));
   }
   if (!metric_.counted()) return absl::OkStatus();
   int64_t sum = 0;

@@ -9,30 +9,24 @@
 namespace subgen {
 
 void KCenterSketch::SetLimit(int64_t rows) {
-  if (store_.size() > rows) DropRows(store_.size() - rows);
-  if (store_.size() < rows) ResizeLinks(0);
   limit_ = rows;
+  if (store_.size() > rows) {
+    const bool was_linked = linked();
+    ResizeLinks(store_.size());
+    CenterTask task = Task();
+    task.linked = was_linked;
+    place_.backend->InsertCenters({&task, 1});
+    ResizeLinks(rows);
+    ResizeRows(rows);
+  } else if (store_.size() < rows) {
+    ResizeLinks(0);
+  }
   store_.SetLimit(rows);
-  neighbors_.SetLimit(rows + 1);
-  nearest_.SetLimit(rows + 1);
+  links_.SetLimit(rows + 1);
   if (metric_.weighted()) alignments_.SetLimit(rows + 1);
   if (!metric_.counted()) return;
   counts_.SetLimit(rows);
   bias_.SetLimit(rows);
-}
-
-void KCenterSketch::DropRows(int64_t count) {
-  const bool was_linked = linked();
-  const int64_t rows = store_.size();
-  ResizeLinks(rows);
-  CenterTask task = Task();
-  task.linked = was_linked;
-  DropLeastCenters(*place_.backend, task, count);
-  ResizeLinks(rows - count);
-  store_.Resize(rows - count);
-  if (!metric_.counted()) return;
-  counts_.Resize(rows - count);
-  bias_.Resize(rows - count);
 }
 
 std::vector<float> KCenterSketch::PromptWeights(const Rows& keys,
@@ -69,7 +63,8 @@ void KCenterSketch::InsertPrompt(const LeavingTokens& tokens,
     return RowPoint(tokens.keys, tokens.values, row);
   };
   for (int64_t i = 0; i < tokens.count(); ++i) {
-    AddToTotals(metric_, point(i), totals_.span());
+    const RowPoint token = point(i);
+    AddToTotals(metric_, token.key, token.value, totals_.span());
   }
   entered_ += tokens.count();
   WeightedRows all;

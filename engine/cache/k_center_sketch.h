@@ -29,18 +29,16 @@ class KCenterSketch final : public Sketch {
   void AddRows(std::vector<WeightedRows>* out) const override;
   int64_t rows() const override { return store_.size(); }
   int64_t bytes() const override {
-    return store_.bytes() + counts_.bytes() + bias_.bytes() +
-           neighbors_.bytes() + nearest_.bytes() + alignments_.bytes() +
-           totals_.bytes();
+    return store_.bytes() + counts_.bytes() + bias_.bytes() + links_.bytes() +
+           alignments_.bytes() + totals_.bytes();
   }
   void Save(ByteWriter* out) const override;
   absl::Status Load(ByteReader* in, int64_t entered) override;
 
  private:
-  bool linked() const { return neighbors_.size() > 0; }
+  bool linked() const { return links_.size() > 0; }
   void ResizeLinks(int64_t rows);
-  // Takes the least of the rows out.
-  void DropRows(int64_t count);
+  void ResizeRows(int64_t rows);
   // Of no tokens, with the arrays as they are.
   CenterTask Task();
   double MeanSquare() const;  // of |v|
@@ -55,8 +53,19 @@ class KCenterSketch final : public Sketch {
   // As in CenterArrays; those of neighbours have no rows until linked.
   Column<int32_t> counts_;
   Column<float> bias_;
-  Column<int32_t> neighbors_;
-  Column<float> nearest_, alignments_;
+  struct Links {
+    Column<int32_t> rows, second_rows;
+    Column<float> squared, second_squared;
+
+    Links(int64_t limit, Mirror* mirror);
+    int64_t size() const { return rows.size(); }
+    int64_t bytes() const;
+    void Resize(int64_t size);
+    void SetLimit(int64_t limit);
+    void Save(ByteWriter* out) const;
+    absl::Status Load(ByteReader* in);
+  } links_;
+  Column<float> alignments_;
   Column<double> totals_;
   int64_t entered_ = 0;
 };

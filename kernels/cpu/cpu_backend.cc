@@ -3,6 +3,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/centers.h"
 #include "kernels/cpu/clustering.h"
 #include "kernels/cpu/context.h"
 #include "kernels/cpu/dense.h"
@@ -50,6 +51,9 @@ class CpuBackend final : public Backend {
   }
   void Distances(Vector<const DistanceTask> tasks) override {
     cpu::Distances(context_, tasks);
+  }
+  void InsertCenters(Vector<const CenterTask> tasks) override {
+    cpu::InsertCenters(context_, tasks);
   }
 
  private:
