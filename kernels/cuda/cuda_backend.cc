@@ -10,6 +10,7 @@
 #include "kernels/backend.h"
 #include "kernels/base/status_macros.h"
 #include "kernels/cuda/attention_plan.h"
+#include "kernels/cuda/center_plan.h"
 #include "kernels/cuda/clustering.h"
 #include "kernels/cuda/dense.h"
 #include "kernels/cuda/device.h"
@@ -260,6 +261,21 @@ class CudaBackend final : public Backend {
     staging_.Upload();
     for (const auto& [format, all] : pieces) {
       DistancesOfPieces(stream_.stream, format, all.data(), all.size());
+    }
+    staging_.Finish();
+  }
+
+  void InsertCenters(Vector<const CenterTask> tasks) override {
+    Use();
+    const CenterPlan plan = PlanCenters(tasks, &staging_);
+    const auto distances = Send(plan.distances);
+    const auto heads = Send(plan.heads);
+    staging_.Upload();
+    for (const auto& [format, all] : distances) {
+      TokenDistancesOfPieces(stream_.stream, format, all.data(), all.size());
+    }
+    for (const auto& [format, all] : heads) {
+      InsertCentersOfHeads(stream_.stream, format, all.data(), all.size());
     }
     staging_.Finish();
   }

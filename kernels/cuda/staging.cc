@@ -11,6 +11,13 @@ constexpr size_t kLeastArea = size_t{1} << 20;
 // Copies that may wait for the stream before it is waited for.
 constexpr size_t kMostPending = size_t{64} << 20;
 
+// Packs them.
+void CopyRows(const Matrix<uint8_t>& from, uint8_t* to) {
+  for (int64_t i = 0; i < from.rows; ++i) {
+    std::copy_n(from.row(i).data(), from.cols, to + i * from.cols);
+  }
+}
+
 }  // namespace
 
 Staging::Place Staging::Take(std::vector<Area>* areas, size_t bytes,
@@ -64,45 +71,43 @@ const uint8_t* Staging::InBytes(const void* host, size_t bytes) {
 }
 
 Matrix<const float> Staging::In(Matrix<const float> host) {
-  const int64_t span = SpanBytes(host);
+  constexpr int64_t size = sizeof(float);
+  const Matrix<uint8_t> bytes(
+      const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(host.data)),
+      host.rows, host.cols * size, host.stride * size);
+  const int64_t span = Span(bytes);
   if (const MirroredRange range = mirror_->Find(host.data, span);
       range.host != nullptr) {
     SendNewer(range, span);
     return {reinterpret_cast<const float*>(range.device), host.rows, host.cols,
             host.stride};
   }
-  const Place place = Take(&in_, host.rows * host.cols * sizeof(float), true);
-  float* to = reinterpret_cast<float*>(place.host);
-  for (int64_t i = 0; i < host.rows; ++i) {
-    std::copy_n(host.row(i).data(), host.cols, to + i * host.cols);
-  }
+  const Place place = Take(&in_, bytes.rows * bytes.cols, true);
+  CopyRows(bytes, place.host);
   return {reinterpret_cast<const float*>(place.device), host.rows, host.cols};
 }
 
-Matrix<float> Staging::Result(Matrix<float> host, bool send) {
-  const int64_t span = SpanBytes(host);
+Matrix<uint8_t> Staging::ResultBytes(Matrix<uint8_t> host, bool send) {
+  const int64_t span = Span(host);
   if (const MirroredRange range = mirror_->Find(host.data, span);
       range.host != nullptr) {
     if (send) SendNewer(range, span);
     const bool packed = host.stride == host.cols;
-    const int64_t stride = host.stride * sizeof(float);
     for (int64_t i = 0; i < (packed ? 1 : host.rows); ++i) {
       mirror_->WrittenByDevice(
-          {range.host + i * stride, range.device + i * stride},
-          packed ? span : host.cols * sizeof(float));
+          {range.host + i * host.stride, range.device + i * host.stride},
+          packed ? span : host.cols);
     }
-    return {reinterpret_cast<float*>(range.device), host.rows, host.cols,
-            host.stride};
+    return {range.device, host.rows, host.cols, host.stride};
   }
-  const size_t bytes = host.rows * host.cols * sizeof(float);
+  const size_t bytes = host.rows * host.cols;
   const Place place = Take(&out_, bytes, true);
-  float* to = reinterpret_cast<float*>(place.host);
-  for (int64_t i = 0; send && i < host.rows; ++i) {
-    std::copy_n(host.row(i).data(), host.cols, to + i * host.cols);
+  if (send) {
+    CopyRows(host, place.host);
+    sends_.push_back({place.host, place.device, bytes});
   }
-  if (send) sends_.push_back({place.host, place.device, bytes});
   returns_.push_back({host, place.host, place.device});
-  return {reinterpret_cast<float*>(place.device), host.rows, host.cols};
+  return {place.device, host.rows, host.cols};
 }
 
 float* Staging::Scratch(int64_t floats) {
@@ -127,7 +132,7 @@ void Staging::Upload() {
 
 void Staging::Finish() {
   for (const Return& result : returns_) {
-    const size_t bytes = result.to.rows * result.to.cols * sizeof(float);
+    const size_t bytes = result.to.rows * result.to.cols;
     if (bytes == 0) continue;
     CheckCuda(cudaMemcpyAsync(const_cast<uint8_t*>(result.from), result.device,
                               bytes, cudaMemcpyDeviceToHost, stream_),
@@ -140,9 +145,8 @@ void Staging::Finish() {
   const bool wait = !returns_.empty() || pending > kMostPending;
   if (wait) CheckCuda(cudaStreamSynchronize(stream_), "a kernel");
   for (const Return& result : returns_) {
-    const float* from = reinterpret_cast<const float*>(result.from);
     for (int64_t i = 0; i < result.to.rows; ++i) {
-      std::copy_n(from + i * result.to.cols, result.to.cols,
+      std::copy_n(result.from + i * result.to.cols, result.to.cols,
                   result.to.row(i).data());
     }
   }

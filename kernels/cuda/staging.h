@@ -31,8 +31,14 @@ class Staging {
   // What lies there after Finish is what the device wrote.
   Matrix<float> Out(Matrix<float> host) { return Result(host, false); }
   Matrix<float> InOut(Matrix<float> host) { return Result(host, true); }
-  float* Out(Vector<float> host) { return Result(AsMatrix(host), false).data; }
-  float* InOut(Vector<float> host) { return Result(AsMatrix(host), true).data; }
+  template <class T>
+  T* Out(Vector<T> host) {
+    return Result(Matrix<T>(host.data(), 1, host.size()), false).data;
+  }
+  template <class T>
+  T* InOut(Vector<T> host) {
+    return Result(Matrix<T>(host.data(), 1, host.size()), true).data;
+  }
   // On the device alone; not filled.
   float* Scratch(int64_t floats);
 
@@ -56,23 +62,34 @@ class Staging {
     size_t bytes;
   };
   struct Return {
-    Matrix<float> to;
+    Matrix<uint8_t> to;
     const uint8_t* from;  // pinned
     const uint8_t* device;
   };
-  static Matrix<float> AsMatrix(Vector<float> host) {
-    return {host.data(), 1, static_cast<int64_t>(host.size())};
+  template <class T>
+  static Matrix<T> View(Matrix<uint8_t> bytes) {
+    constexpr int64_t size = sizeof(T);
+    return {reinterpret_cast<T*>(bytes.data), bytes.rows, bytes.cols / size,
+            bytes.stride / size};
   }
-  static int64_t SpanBytes(Matrix<const float> host) {
-    return host.rows == 0
-               ? 0
-               : ((host.rows - 1) * host.stride + host.cols) * sizeof(float);
+  // From the first byte to the last.
+  static int64_t Span(const Matrix<uint8_t>& bytes) {
+    return bytes.rows == 0 ? 0 : (bytes.rows - 1) * bytes.stride + bytes.cols;
   }
   static Place Take(std::vector<Area>* areas, size_t bytes, bool with_host);
   static void Reset(std::vector<Area>* areas);
   // Sends what the host has newer of a mirrored range.
   void SendNewer(const MirroredRange& range, int64_t bytes);
-  Matrix<float> Result(Matrix<float> host, bool send);
+  template <class T>
+  Matrix<T> Result(Matrix<T> host, bool send) {
+    constexpr int64_t size = sizeof(T);
+    return View<T>(ResultBytes(
+        {const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(host.data)),
+         host.rows, host.cols * size, host.stride * size},
+        send));
+  }
+  // Sizes are in bytes.
+  Matrix<uint8_t> ResultBytes(Matrix<uint8_t> host, bool send);
 
   const cudaStream_t stream_;
   DeviceMirror* const mirror_;

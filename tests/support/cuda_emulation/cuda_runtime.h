@@ -9,6 +9,8 @@
 #include <functional>
 #include <utility>
 
+using std::isfinite;
+
 #define __global__
 #define __device__
 #define __host__

@@ -1,0 +1,71 @@
+// Tokens that join SubGen's centres (kernels/centers.h) on device memory; put
+// on the stream, returns at once. First the distances of all tokens, over many
+// blocks; then the choices, one head a block.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "kernels/centers.h"
+
+namespace subgen::cuda {
+
+// Distances of a part of the metric, null where it has none.
+struct CenterDistances {
+  float* centers = nullptr;  // [tokens, limit]
+  float* tokens = nullptr;   // [tokens, tokens]
+};
+
+// A CenterTask. Pointers are of the device, null where an array is empty.
+struct CenterHead {
+  CenterMetric metric;
+  int dim = 0;  // <= kMostHeadDim
+  int limit = 0;
+  int rows = 0;
+  int tokens = 0;
+  int64_t entered = 0;
+  bool linked = false;
+  int64_t row_bytes = 0;
+  uint8_t* keys = nullptr;
+  uint8_t* values = nullptr;
+  const uint8_t* token_keys = nullptr;
+  const uint8_t* token_values = nullptr;
+  int32_t* counts = nullptr;
+  float* bias = nullptr;
+  int32_t* near_rows = nullptr;
+  int32_t* second_rows = nullptr;
+  float* near_squared = nullptr;
+  float* second_squared = nullptr;
+  float* alignments = nullptr;
+  double* totals = nullptr;
+  // Room for what follows; not filled.
+  CenterDistances of_keys, of_directions, of_values;
+  // [max(rows, limit) + 1] each: distances of the token, weights and scores of
+  // all, distances of a row.
+  float* squared = nullptr;
+  float* weights = nullptr;
+  float* scores = nullptr;
+  float* others = nullptr;
+};
+
+// At most kDistanceRows rows, with all tokens of a head.
+struct TokenDistancesPiece {
+  const uint8_t* tokens = nullptr;
+  int token_count = 0;
+  const uint8_t* rows = nullptr;
+  int count = 0;
+  int64_t row_bytes = 0;  // of both
+  int dim = 0;
+  bool directions = false;
+  float* squared = nullptr;  // [token_count, count], rows `stride` apart
+  int64_t stride = 0;
+};
+
+// Arrays on the device; all rows of one format.
+void TokenDistancesOfPieces(cudaStream_t stream, RowFormat format,
+                            const TokenDistancesPiece* pieces, int64_t count);
+void InsertCentersOfHeads(cudaStream_t stream, RowFormat format,
+                          const CenterHead* heads, int64_t count);
+
+}  // namespace subgen::cuda
