@@ -42,6 +42,21 @@ void Backend::LogPartition(const SoftmaxPartials& partials, Vector<float> out) {
   subgen::LogPartition(partials, out);
 }
 
+void Backend::ConvertRows(Vector<const RowCopy> copies) {
+  for (const RowCopy& copy : copies) {
+    const Rows& from = copy.from;
+    const size_t from_bytes = RowBytes(from.format, from.dim);
+    const size_t to_bytes = RowBytes(copy.format, from.dim);
+    ReadByHost(*this,
+               Vector<const std::byte>(from.data, from.count * from_bytes));
+    for (int64_t i = 0; i < from.count; ++i) {
+      ConvertRow(from.format, from.row(i), from.dim, copy.format,
+                 copy.to + i * to_bytes);
+    }
+    WrittenByHost(*this, Vector<std::byte>(copy.to, copy.to_bytes()));
+  }
+}
+
 void Backend::InsertCenters(Vector<const CenterTask> tasks) {
   for (const CenterTask& task : tasks) InsertCentersOnHost(*this, task);
 }

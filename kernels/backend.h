@@ -53,6 +53,15 @@ struct DistanceTask {
   bool directions = false;
 };
 
+// Rows to another place, in another format: [from.count] packed rows.
+struct RowCopy {
+  Rows from;
+  RowFormat format = RowFormat::kF32;
+  std::byte* to = nullptr;
+
+  int64_t to_bytes() const { return from.count * RowBytes(format, from.dim); }
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -103,6 +112,9 @@ class Backend {
                          const JoinPlace& place, Matrix<float> token_major);
   virtual void SetEmpty(const SoftmaxPartials& partials);
   virtual void LogPartition(const SoftmaxPartials& partials, Vector<float> out);
+
+  // As ConvertRow. None writes what another one reads or writes.
+  virtual void ConvertRows(Vector<const RowCopy> copies);
 
   virtual void Attend(Vector<const AttentionTask> tasks) = 0;
   virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;

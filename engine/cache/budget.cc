@@ -4,9 +4,9 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "kernels/neighbors.h"
 #include "engine/cache/query_ring.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/neighbors.h"
 
 namespace subgen {
 namespace {

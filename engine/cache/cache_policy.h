@@ -95,9 +95,8 @@ class CachePolicy {
   // For policies that learn from attention; keys are the chunk's own.
   virtual void Observe(const LayerStep& step,
                        Vector<const float> log_partition);
-  // Takes the chunk's owned tokens in, which the host can read, then shrinks to
-  // the budget. Called on every token shard at every step, also with no owned
-  // token.
+  // Takes the chunk's owned tokens in, then shrinks to the budget. Called on
+  // every token shard at every step, also with no owned token.
   virtual void Append(const LayerStep& step) = 0;
   // The slot is empty afterwards.
   virtual void Forget(int slot) = 0;

@@ -33,6 +33,10 @@ class Column {
     return {data_.data(), static_cast<size_t>(size_)};
   }
 
+  // Whether Resize to so many would leave the rows where they are.
+  bool HasRoom(int64_t size) const {
+    return width_ == 0 || size * width_ <= data_.size();
+  }
   // New rows are zero, or what they were when the column was shorter.
   void Resize(int64_t size) {
     SUBGEN_CHECK(size >= 0 && size <= limit_, size, " of ", limit_);

@@ -19,7 +19,8 @@ class KCenterSketch final : public Sketch {
  public:
   KCenterSketch(const SketchPlace& place, const CenterMetric& metric);
 
-  // Nothing but what AddCenterTasks leaves to the backend.
+  // All is left to the backend.
+  bool ReadsTokens() const override { return false; }
   void Insert(const LeavingTokens&, Matrix<const float>) override {}
   void AddCenterTasks(const LeavingTokens& tokens,
                       std::vector<CenterTask>* tasks) override;

@@ -2,33 +2,43 @@
 
 namespace subgen {
 
-void LeavingBatch::Add(const WindowToken& token, RowLayout layout) {
-  const auto append = [&](const std::byte* row, std::vector<std::byte>* rows) {
-    rows->resize(rows->size() + layout.row_bytes());
-    ConvertRow(layout.Exact().format, row, layout.head_dim, layout.format,
-               rows->data() + rows->size() - layout.row_bytes());
-  };
+LeavingBatch::LeavingBatch(RowLayout layout, int64_t capacity)
+    : layout_(layout),
+      keys_(capacity * layout.row_bytes(), layout.mirror),
+      values_(capacity * layout.row_bytes(), layout.mirror) {}
+
+void LeavingBatch::Add(const WindowToken& token, RowMoves* moves) {
+  const int64_t at = size() * layout_.row_bytes();
+  SUBGEN_CHECK(at < keys_.size());
+  moves->Out(layout_.Exact(), token.row, layout_,
+             {keys_.data() + at, values_.data() + at});
   positions_.push_back(token.position);
-  append(token.row.key, &keys_);
-  append(token.row.value, &values_);
   scores_.push_back(token.score);
 }
 
 void LeavingBatch::Clear() {
   positions_.clear();
-  keys_.clear();
-  values_.clear();
   scores_.clear();
 }
 
-LeavingTokens LeavingBatch::View(RowLayout layout, bool points) {
+LeavingTokens LeavingBatch::View() const {
   LeavingTokens view;
   view.positions = positions_;
-  view.keys = {layout.format, keys_.data(), size(), layout.head_dim};
-  view.values = {layout.format, values_.data(), size(), layout.head_dim};
+  view.keys = {layout_.format, keys_.data(), size(), layout_.head_dim};
+  view.values = {layout_.format, values_.data(), size(), layout_.head_dim};
   view.scores = scores_;
+  return view;
+}
+
+LeavingTokens LeavingBatch::HostView(bool points) {
+  if (layout_.mirror != nullptr) {
+    const int64_t bytes = size() * layout_.row_bytes();
+    layout_.mirror->ReadByHost(keys_.data(), bytes);
+    layout_.mirror->ReadByHost(values_.data(), bytes);
+  }
+  LeavingTokens view = View();
   if (!points) return view;
-  points_.resize(2 * size() * layout.head_dim);
+  points_.resize(2 * size() * layout_.head_dim);
   view.Decode(points_);
   return view;
 }

@@ -5,22 +5,29 @@
 #include <vector>
 
 #include "engine/cache/recent_window.h"
+#include "engine/cache/row_moves.h"
 #include "engine/cache/sketch.h"
 
 namespace subgen {
 
 class LeavingBatch {
  public:
-  // From a row in layout.Exact() to one in `layout`.
-  void Add(const WindowToken& token, RowLayout layout);
+  // Of at most `capacity` tokens.
+  LeavingBatch(RowLayout layout, int64_t capacity);
+
+  // From a row in layout.Exact().
+  void Add(const WindowToken& token, RowMoves* moves);
   void Clear();
   int64_t size() const { return static_cast<int64_t>(positions_.size()); }
-  // Valid until the batch changes. Points only where asked for.
-  LeavingTokens View(RowLayout layout, bool points);
+  // When the moves have run; valid until the batch changes.
+  LeavingTokens View() const;
+  // The same for the host, which may read them then. Points only if asked for.
+  LeavingTokens HostView(bool points);
 
  private:
+  RowLayout layout_;
   std::vector<int64_t> positions_;
-  std::vector<std::byte> keys_, values_;
+  Buffer<std::byte> keys_, values_;
   std::vector<float> scores_, points_;
 };
 

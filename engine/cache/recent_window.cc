@@ -15,6 +15,7 @@ std::vector<RowRing::Segment> RowRing::Segments(int64_t begin,
 
 RecentWindow::RecentWindow(const WindowShape& shape, RowLayout layout)
     : shape_(shape),
+      layout_(layout),
       sink_rows_(shape.sink_rows()),
       exact_ring_{sink_rows_, shape.exact_rows(), sink_rows_},
       quantized_ring_{0, shape.quantized_rows(), sink_rows_},
@@ -31,30 +32,33 @@ int64_t RecentWindow::ExactBegin(int64_t end) const {
                                          shape_.exact_tokens));
 }
 
-int64_t RecentWindow::NextRow(int64_t position, float score) {
-  SUBGEN_CHECK(
-      shape_.dealing.Owns(position) && shape_.dealing.Before(position) == end_,
-      "position ", position, " is not the next one of its token shard");
-  for (const int64_t begin = ExactBegin(end_ + 1); exact_begin_ < begin;
+void RecentWindow::QuantizeBefore(int64_t end, RowMoves* moves) {
+  for (const int64_t begin = ExactBegin(end); exact_begin_ < begin;
        ++exact_begin_) {
-    quantized_.Quantize(quantized_ring_.Row(exact_begin_),
-                        store_.row(exact_ring_.Row(exact_begin_)));
+    const int64_t row = quantized_ring_.Row(exact_begin_);
+    if (!quantized_.HasRoom(row + 1)) moves->Run();
+    if (row >= quantized_.size()) quantized_.Resize(row + 1);
+    moves->Out(layout_.Exact(), store_.row(exact_ring_.Row(exact_begin_)),
+               layout_, quantized_.place(row));
   }
+}
+
+void RecentWindow::Push(const WindowToken& token, RowFormat format,
+                        RowMoves* moves) {
+  SUBGEN_CHECK(shape_.dealing.Owns(token.position) &&
+                   shape_.dealing.Before(token.position) == end_,
+               "position ", token.position,
+               " is not the next one of its token shard");
+  QuantizeBefore(end_ + 1, moves);
   SUBGEN_CHECK(end_ - exact_begin_ < exact_ring_.rows);
   const int64_t row = Row(end_++);
-  if (!shape_.scored) return row;
+  if (!store_.HasRoom(row + 1)) moves->Run();
+  if (row == store_.size()) store_.Resize(row + 1);
+  moves->In({format, layout_.head_dim}, token.row, layout_.Exact(),
+            store_.place(row));
+  if (!shape_.scored) return;
   if (row == scores_.size()) scores_.Resize(row + 1);
-  scores_[row] = score;
-  return row;
-}
-
-void RecentWindow::Push(int64_t position, Vector<const float> key,
-                        Vector<const float> value, float score) {
-  store_.Encode(NextRow(position, score), key, value);
-}
-
-void RecentWindow::Push(const WindowToken& token) {
-  store_.Set(NextRow(token.position, token.score), token.row);
+  scores_[row] = token.score;
 }
 
 std::vector<WindowToken> RecentWindow::Tokens() const {

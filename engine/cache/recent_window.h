@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/cache/row_moves.h"
 #include "engine/cache/row_store.h"
 #include "engine/cache/token_dealing.h"
 
@@ -50,7 +51,7 @@ struct RowRing {
   std::vector<Segment> Segments(int64_t begin, int64_t end) const;
 };
 
-// A token of a window, as it is stored there. Valid until the window changes.
+// A token with the place of its rows. Of a window: valid until that changes.
 struct WindowToken {
   int64_t position = 0;
   EncodedRow row;
@@ -61,11 +62,9 @@ class RecentWindow {
  public:
   RecentWindow(const WindowShape& shape, RowLayout layout);
 
-  // The next owned position. Those that leave by it must be out already.
-  void Push(int64_t position, Vector<const float> key,
-            Vector<const float> value, float score = 0.0f);
-  // The same, of another window.
-  void Push(const WindowToken& token);
+  // The next owned position, of rows in `format`, which `moves` brings in and
+  // which stay until it has run. Those that leave by it must be out already.
+  void Push(const WindowToken& token, RowFormat format, RowMoves* moves);
   // Whether the oldest recent token is not recent any more in a sequence of
   // `next_position` tokens; Front is that token, Pop lets it go.
   bool HasLeaving(int64_t next_position) const;
@@ -97,8 +96,8 @@ class RecentWindow {
   int64_t Row(int64_t number) const {
     return number < sink_rows_ ? number : exact_ring_.Row(number);
   }
-  // The row of the next token, which has this score.
-  int64_t NextRow(int64_t position, float score);
+  // Quantises what is old enough when `end` tokens came.
+  void QuantizeBefore(int64_t end, RowMoves* moves);
   int64_t sinks_held() const { return std::min(end_, sink_rows_); }
   // Number of the first token that is not quantised, after `end` tokens.
   int64_t ExactBegin(int64_t end) const;
@@ -108,6 +107,7 @@ class RecentWindow {
   void AddQuantizedRows(std::vector<WeightedRows>* out) const;
 
   WindowShape shape_;
+  RowLayout layout_;
   int64_t sink_rows_;
   RowRing exact_ring_, quantized_ring_;
   // Row i < sink_rows_: sink i. Behind them a ring of the exact recent tokens.

@@ -58,16 +58,6 @@ void RowStore::Encode(int64_t i, Vector<const float> key,
   Written(i);
 }
 
-void RowStore::Quantize(int64_t i, EncodedRow exact) {
-  if (i >= size()) Resize(i + 1);
-  const RowFormat format = layout_.format;
-  const int64_t dim = layout_.head_dim;
-  const RowFormat from = layout_.Exact().format;
-  ConvertRow(from, exact.key, dim, format, keys_.row(i));
-  if (has_values_) ConvertRow(from, exact.value, dim, format, values_.row(i));
-  Written(i);
-}
-
 EncodedRow RowStore::row(int64_t i) const {
   return {keys_.row(i), has_values_ ? values_.row(i) : nullptr};
 }

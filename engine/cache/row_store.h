@@ -26,6 +26,11 @@ struct EncodedRow {
   const std::byte* value = nullptr;
 };
 
+struct MutableRow {
+  std::byte* key = nullptr;
+  std::byte* value = nullptr;
+};
+
 class RowStore {
  public:
   enum class Holds { kKeys, kKeysAndValues };
@@ -45,11 +50,12 @@ class RowStore {
   // Row i <= size(); i == size() appends. `row` may be of this store.
   void Set(int64_t i, EncodedRow row);
   void Encode(int64_t i, Vector<const float> key, Vector<const float> value);
-  // From a row in layout.Exact(), of another store. Any i: rows between are
-  // zero.
-  void Quantize(int64_t i, EncodedRow exact);
 
   EncodedRow row(int64_t i) const;
+  // To write a row where there is one; who writes tells the mirror.
+  MutableRow place(int64_t i) { return {keys_.row(i), values_.row(i)}; }
+  // Whether Resize would leave the rows where they are.
+  bool HasRoom(int64_t rows) const { return keys_.HasRoom(rows); }
   // All of them; who writes there tells the mirror.
   std::byte* keys() { return keys_.row(0); }
   std::byte* values() { return has_values_ ? values_.row(0) : nullptr; }

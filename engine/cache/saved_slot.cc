@@ -9,7 +9,7 @@
 namespace subgen {
 namespace {
 
-constexpr uint64_t kMagic = 0x31304e4547425553;  // "SUBGEN01"
+constexpr uint64_t kMagic = 0x32304e4547425553;  // "SUBGEN02"
 
 absl::Status CheckHeader(const std::string& fingerprint, ByteReader* in) {
   uint64_t magic = 0, length = 0;

@@ -4,27 +4,26 @@
 #include <optional>
 #include <utility>
 
-#include "engine/cache/leaving_batch.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
 
-// One batch a KV head, all of the same tokens.
-struct SketchPolicy::Leaving {
-  std::vector<LeavingBatch> heads;
-  bool full() const { return heads[0].size() == Sketch::kMostTokens; }
-};
-
 SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
     : options_(std::move(options)),
       backend_(backend),
-      slots_(options_.shape.slots) {
+      slots_(options_.shape.slots),
+      moves_(backend) {
   if (options_.plan.window.recent_tokens == WindowShape::kEveryToken) {
     options_.once = false;
   }
-  if (options_.plan.sketch_rows > 0) return;
-  options_.make_sketch = nullptr;
-  options_.plan.window.scored = false;
+  if (options_.plan.sketch_rows == 0) {
+    options_.make_sketch = nullptr;
+    options_.plan.window.scored = false;
+  }
+  for (int head = 0; options_.make_sketch && head < options_.shape.kv_heads;
+       ++head) {
+    leaving_.emplace_back(options_.plan.layout, Sketch::kMostTokens);
+  }
 }
 
 SketchPolicy::Slot SketchPolicy::NewSlot(bool whole) const {
@@ -66,6 +65,9 @@ std::vector<WeightedRows> SketchPolicy::ReindexedRows(
     std::vector<float>* turned) const {
   WeightedRows sinks = head.window.SinkRows();
   const Rows& keys = sinks.keys;
+  ReadByHost(backend_,
+             Vector<const std::byte>(
+                 keys.data, keys.count * RowBytes(keys.format, keys.dim)));
   turned->resize(keys.count * keys.dim);
   rotation.Turn(keys, *turned);
   sinks.keys = FloatRows({turned->data(), keys.count, keys.dim});
@@ -208,83 +210,93 @@ void SketchPolicy::Append(const LayerStep& step) {
   for (const Chunk& chunk : step.chunks) {
     AppendChunk(step, chunk, &SlotOf(chunk));
   }
+  moves_.Run();
   step_scores_.clear();
 }
 
 void SketchPolicy::AppendChunk(const LayerStep& step, const Chunk& chunk,
                                Slot* slot) {
   if (slot->heads.empty()) *slot = NewSlot(options_.once);
-  Leaving leaving;
-  leaving.heads.resize(slot->heads.size());
+  const auto bytes = [](Vector<const float> row) {
+    return reinterpret_cast<const std::byte*>(row.data());
+  };
   const Vector<const int64_t> positions = step.Positions(chunk);
   for (int i = 0; i < chunk.owned_count; ++i) {
-    Evict(positions[i] + 1, slot, &leaving);
+    Evict(positions[i] + 1, slot);
     for (size_t head = 0; head < slot->heads.size(); ++head) {
       const int64_t row = head * step.owned + chunk.first_owned + i;
-      slot->heads[head].window.Push(
-          positions[i], step.keys.row(row), step.values.row(row),
-          step_scores_.empty() ? 0.0f : step_scores_[row]);
+      const WindowToken token = {
+          positions[i],
+          {bytes(step.keys.row(row)), bytes(step.values.row(row))},
+          step_scores_.empty() ? 0.0f : step_scores_[row]};
+      slot->heads[head].window.Push(token, RowFormat::kF32, &moves_);
     }
   }
   slot->next_position = chunk.position + chunk.count;
-  Evict(slot->next_position, slot, &leaving);
-  Flush(slot, &leaving);
+  Evict(slot->next_position, slot);
+  Flush(slot);
   if (chunk.ends_prompt && slot->whole) Compress(slot);
 }
 
 void SketchPolicy::Compress(Slot* slot) {
   const CachePlan& plan = options_.plan;
+  moves_.Run();
   for (Head& head : slot->heads) {
     const RecentWindow whole = std::move(head.window);
+    const std::vector<WindowToken> tokens = whole.Tokens();
     head.window = RecentWindow(plan.window, plan.layout);
-    LeavingBatch leaving;
+    LeavingBatch leaving(plan.layout, head.sketch ? tokens.size() : 0);
     const auto evict = [&](int64_t next_position) {
       while (head.window.HasLeaving(next_position)) {
-        if (head.sketch) leaving.Add(head.window.Front(), plan.layout);
+        if (head.sketch) leaving.Add(head.window.Front(), &moves_);
         head.window.Pop();
       }
     };
-    for (const WindowToken& token : whole.Tokens()) {
+    for (const WindowToken& token : tokens) {
       evict(token.position + 1);
-      head.window.Push(token);
+      head.window.Push(token, plan.layout.Exact().format, &moves_);
     }
     evict(slot->next_position);
+    moves_.Run();  // while what they read is there
     if (leaving.size() == 0) continue;
     const int64_t at = &head - slot->heads.data();
     const HeadLimits& limits = plan.LimitsAt(leaving.size());
     if (limits.after > 0) head.sketch->SetLimit(limits.rows[at]);
-    head.sketch->InsertPrompt(leaving.View(plan.layout, false), backend_);
+    head.sketch->InsertPrompt(leaving.HostView(false), backend_);
   }
   slot->whole = false;
 }
 
-void SketchPolicy::Evict(int64_t next_position, Slot* slot, Leaving* leaving) {
+void SketchPolicy::Evict(int64_t next_position, Slot* slot) {
   std::vector<Head>& heads = slot->heads;
   while (!heads.empty() && heads[0].window.HasLeaving(next_position)) {
-    SetLimits(slot, leaving);
+    SetLimits(slot);
     for (size_t i = 0; i < heads.size(); ++i) {
       if (heads[i].sketch != nullptr) {
-        leaving->heads[i].Add(heads[i].window.Front(), options_.plan.layout);
+        leaving_[i].Add(heads[i].window.Front(), &moves_);
       }
       heads[i].window.Pop();
     }
-    if (leaving->full()) Flush(slot, leaving);
+    if (!leaving_.empty() && leaving_[0].size() == Sketch::kMostTokens) {
+      Flush(slot);
+    }
   }
 }
 
-void SketchPolicy::SetLimits(Slot* slot, Leaving* leaving) {
+void SketchPolicy::SetLimits(Slot* slot) {
   const int64_t entered = slot->heads[0].window.left();
   const HeadLimits& limits = options_.plan.LimitsAt(entered + 1);
   if (entered == 0 || limits.after != entered) return;
-  Flush(slot, leaving);
+  Flush(slot);
   for (size_t i = 0; i < slot->heads.size(); ++i) {
     slot->heads[i].sketch->SetLimit(limits.rows[i]);
   }
 }
 
-void SketchPolicy::Flush(Slot* slot, Leaving* leaving) {
-  if (slot->heads.empty() || leaving->heads[0].size() == 0) return;
-  const int64_t tokens = leaving->heads[0].size();
+void SketchPolicy::Flush(Slot* slot) {
+  if (leaving_.empty() || leaving_[0].size() == 0) return;
+  moves_.Run();
+  const int64_t tokens = leaving_[0].size();
   std::vector<LeavingTokens> views;
   std::vector<std::vector<float>> squared(slot->heads.size());
   std::vector<Matrix<float>> matrices;
@@ -294,7 +306,8 @@ void SketchPolicy::Flush(Slot* slot, Leaving* leaving) {
     const int64_t columns = sketch.DistanceColumns();
     squared[i].resize(tokens * columns);
     matrices.emplace_back(squared[i].data(), tokens, columns);
-    views.push_back(leaving->heads[i].View(options_.plan.layout, columns > 0));
+    views.push_back(sketch.ReadsTokens() ? leaving_[i].HostView(columns > 0)
+                                         : leaving_[i].View());
     if (columns > 0) sketch.AddDistances(views[i], matrices[i], &tasks);
   }
   if (!tasks.empty()) backend_.Distances(tasks);
@@ -305,7 +318,7 @@ void SketchPolicy::Flush(Slot* slot, Leaving* leaving) {
     sketch.AddCenterTasks(views[i], &centers);
   }
   if (!centers.empty()) backend_.InsertCenters(centers);
-  for (LeavingBatch& batch : leaving->heads) batch.Clear();
+  for (LeavingBatch& batch : leaving_) batch.Clear();
 }
 
 void SketchPolicy::Forget(int slot) { slots_.at(slot) = Slot(); }

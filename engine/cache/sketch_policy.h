@@ -10,6 +10,8 @@
 
 #include "engine/cache/budget.h"
 #include "engine/cache/cache_policy.h"
+#include "engine/cache/leaving_batch.h"
+#include "engine/cache/recent_window.h"
 #include "engine/cache/sink_rotation.h"
 #include "engine/cache/sketch.h"
 #include "kernels/memory/hadamard.h"
@@ -54,8 +56,6 @@ class SketchPolicy final : public CachePolicy {
     bool whole = false;       // windows hold every token, sketches none
     std::vector<Head> heads;  // empty before the first token
   };
-  struct Leaving;  // tokens on their way from the windows to the sketches
-
   Slot NewSlot(bool whole) const;
   Slot& SlotOf(const Chunk& chunk);
   std::vector<WeightedRows> RowsOf(const Head& head) const;
@@ -75,10 +75,11 @@ class SketchPolicy final : public CachePolicy {
                    std::vector<AttentionMassTask>* tasks) const;
   void AppendChunk(const LayerStep& step, const Chunk& chunk, Slot* slot);
   // Moves what is not recent before `next_position` on to the sketches.
-  void Evict(int64_t next_position, Slot* slot, Leaving* leaving);
+  void Evict(int64_t next_position, Slot* slot);
   // Where the next token that leaves the windows brings new limits.
-  void SetLimits(Slot* slot, Leaving* leaving);
-  void Flush(Slot* slot, Leaving* leaving);
+  void SetLimits(Slot* slot);
+  // The tokens that left the windows go into the sketches.
+  void Flush(Slot* slot);
   // Brings a slot that is whole down to the budget.
   void Compress(Slot* slot);
   absl::Status LoadSlot(absl::string_view saved, Slot* slot) const;
@@ -86,6 +87,8 @@ class SketchPolicy final : public CachePolicy {
   SketchPolicyOptions options_;
   Backend& backend_;
   std::vector<Slot> slots_;
+  RowMoves moves_;
+  std::vector<LeavingBatch> leaving_;  // of each head, all of the same tokens
   // Attention that the tokens of this step received in it, laid out as the
   // step's keys; from Observe to Append.
   std::vector<float> step_scores_;

@@ -91,6 +91,7 @@ void KeySpreadProbe::Attend(const LayerStep& step, const SoftmaxPartials& out) {
 void KeySpreadProbe::Append(const LayerStep& step) {
   const int64_t dim = shape_.head_dim, rows = step.owned;
   std::vector<float> keys(rows * dim);
+  ReadByHost(backend_, Numbers(step.keys));
   for (int head = 0; head < shape_.kv_heads; ++head) {
     for (int64_t turn = 0; turn < kTurns; ++turn) {
       const Matrix<float> turned(keys.data(), rows, dim);

@@ -150,8 +150,6 @@ void Transformer::Attention(int layer) {
     ReadByHost(backend_, log_partition);
   }
   policy.Observe(step_, log_partition);
-  ReadByHost(backend_, Numbers(step_.keys));
-  ReadByHost(backend_, Numbers(step_.values));
   policy.Append(step_);
   ProjectOutput(weights);
 }

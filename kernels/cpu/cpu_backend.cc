@@ -43,6 +43,9 @@ class CpuBackend final : public Backend {
   void AddRow(Vector<const float> row, Matrix<float> matrix) override {
     cpu::AddRow(context_, row, matrix);
   }
+  void ConvertRows(Vector<const RowCopy> copies) override {
+    cpu::ConvertRows(context_, copies);
+  }
   void Attend(Vector<const AttentionTask> tasks) override {
     cpu::Attend(context_, tasks);
   }

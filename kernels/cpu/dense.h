@@ -34,4 +34,6 @@ class Rotation {
   std::vector<float> sines_;
 };
 
+void ConvertRows(Context& context, Vector<const RowCopy> copies);
+
 }  // namespace subgen::cpu

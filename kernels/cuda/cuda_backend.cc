@@ -15,6 +15,7 @@
 #include "kernels/cuda/dense.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/layout.h"
+#include "kernels/cuda/row_copies.h"
 #include "kernels/cuda/staging.h"
 
 namespace subgen {
@@ -225,6 +226,26 @@ class CudaBackend final : public Backend {
     staging_.Finish();
   }
 
+  void ConvertRows(Vector<const RowCopy> copies) override {
+    std::vector<RowCopy> for_host;
+    PiecesByFormat<RowCopyPiece> planned;
+    Use();
+    for (const RowCopy& copy : copies) {
+      if (CanConvert(copy.from.format, copy.format)) {
+        AddPieces(copy, &planned[copy.from.format]);
+      } else {
+        for_host.push_back(copy);
+      }
+    }
+    const auto pieces = Send(planned);
+    staging_.Upload();
+    for (const auto& [format, all] : pieces) {
+      CopyRowPieces(stream_.stream, format, all.data(), all.size());
+    }
+    staging_.Finish();
+    Backend::ConvertRows(for_host);
+  }
+
   void Attend(Vector<const AttentionTask> tasks) override {
     Use();
     const AttentionPlan plan = PlanAttention(tasks, blocks_, &staging_);
@@ -339,6 +360,25 @@ class CudaBackend final : public Backend {
       sent[format] = {staging_.In(Vector<const Piece>(all)), all.size()};
     }
     return sent;
+  }
+
+  void AddPieces(const RowCopy& copy, std::vector<RowCopyPiece>* pieces) {
+    const Rows& from = copy.from;
+    RowCopyPiece piece;
+    piece.dim = static_cast<int>(from.dim);
+    piece.format = copy.format;
+    piece.from_bytes = RowBytes(from.format, from.dim);
+    piece.to_bytes = RowBytes(copy.format, from.dim);
+    piece.from = staging_.InBytes(from.data, from.count * piece.from_bytes);
+    piece.to = staging_.Out(
+        Vector<uint8_t>(reinterpret_cast<uint8_t*>(copy.to), copy.to_bytes()));
+    for (int64_t row = 0; row < from.count; row += kRowsOfPiece) {
+      piece.count =
+          static_cast<int>(std::min<int64_t>(kRowsOfPiece, from.count - row));
+      pieces->push_back(piece);
+      piece.from += kRowsOfPiece * piece.from_bytes;
+      piece.to += kRowsOfPiece * piece.to_bytes;
+    }
   }
 
   void AddPieces(const DistanceTask& task,

@@ -41,6 +41,19 @@ SUBGEN_HOST_DEVICE uint16_t ToBF16(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+SUBGEN_HOST_DEVICE uint16_t ToF16(float value) {
+  const uint32_t bits = BitsOf(value), sign = bits >> 16 & 0x8000;
+  const uint32_t x = bits & 0x7fffffff;
+  if (x > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
+  if (x >= 0x477ff000) return static_cast<uint16_t>(sign | 0x7c00);
+  if (x < 0x38800000) {  // subnormal: the sum rounds to multiples of 2^-24
+    return static_cast<uint16_t>(sign |
+                                 (BitsOf(FloatOf(x) + 0.5f) - BitsOf(0.5f)));
+  }
+  return static_cast<uint16_t>(
+      sign | (x - (112u << 23) + 0xfff + (x >> 13 & 1)) >> 13);
+}
+
 // Little-endian numbers at even addresses.
 SUBGEN_HOST_DEVICE uint32_t Load2(const uint8_t* bytes) {
   return *reinterpret_cast<const uint16_t*>(bytes);

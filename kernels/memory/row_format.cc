@@ -103,11 +103,14 @@ void EncodeRow(RowFormat format, Vector<const float> row, std::byte* out) {
     return;
   }
   if (IsQuantized(format)) return EncodeBlocks(format, row, out);
-  const auto convert = format == RowFormat::kBF16 ? FloatToBF16 : FloatToF16;
-  for (size_t i = 0; i < row.size(); ++i) {
-    const uint16_t bits = convert(row[i]);
+  const auto set = [out](size_t i, uint16_t bits) {
     std::memcpy(out + 2 * i, &bits, 2);
+  };
+  if (format == RowFormat::kBF16) {  // a loop of its own, of vectors
+    for (size_t i = 0; i < row.size(); ++i) set(i, FloatToBF16(row[i]));
+    return;
   }
+  for (size_t i = 0; i < row.size(); ++i) set(i, FloatToF16(row[i]));
 }
 
 void DecodeRow(RowFormat format, const std::byte* row, Vector<float> out) {
@@ -135,6 +138,11 @@ void ConvertRow(RowFormat from, const std::byte* row, int64_t dim, RowFormat to,
   if (from == to) {
     std::memcpy(out, row, RowBytes(to, dim));
     return;
+  }
+  if (from == RowFormat::kF32 &&
+      reinterpret_cast<uintptr_t>(row) % alignof(float) == 0) {
+    const auto* numbers = reinterpret_cast<const float*>(row);
+    return EncodeRow(to, {numbers, static_cast<size_t>(dim)}, out);
   }
   std::vector<float> numbers(dim);
   DecodeRow(from, row, numbers);

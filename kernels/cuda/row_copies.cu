@@ -1,0 +1,52 @@
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/row_copies.h"
+#include "kernels/cuda/row_products.h"
+
+namespace subgen::cuda {
+namespace {
+
+constexpr int kThreads = 128;
+
+__device__ void CopyBytes(const RowCopyPiece& piece) {
+  for (int64_t i = threadIdx.x; i < piece.count * piece.to_bytes;
+       i += kThreads) {
+    piece.to[i] = piece.from[i];
+  }
+}
+
+__device__ void Store(RowFormat format, float x, uint8_t* row, int at) {
+  if (format == RowFormat::kF32) {
+    reinterpret_cast<float*>(row)[at] = x;
+  } else {
+    reinterpret_cast<uint16_t*>(row)[at] =
+        format == RowFormat::kBF16 ? ToBF16(x) : ToF16(x);
+  }
+}
+
+template <RowFormat from>
+__global__ void __launch_bounds__(kThreads) Copy(const RowCopyPiece* pieces) {
+  const RowCopyPiece piece = pieces[blockIdx.x];
+  if (from == piece.format) return CopyBytes(piece);
+  const int runs = (piece.dim + kRun - 1) / kRun;
+  for (int i = threadIdx.x; i < piece.count * runs; i += kThreads) {
+    const int row = i / runs, first = i % runs * kRun;
+    float numbers[kRun];
+    LoadRow8<from>(piece.from + row * piece.from_bytes, piece.dim, first,
+                   numbers);
+    for (int j = 0; j < kRun && first + j < piece.dim; ++j) {
+      Store(piece.format, numbers[j], piece.to + row * piece.to_bytes,
+            first + j);
+    }
+  }
+}
+
+}  // namespace
+
+void CopyRowPieces(cudaStream_t stream, RowFormat from,
+                   const RowCopyPiece* pieces, int64_t count) {
+  WithRowFormat(from, [&]<RowFormat format>() {
+    Launch(stream, {count, kThreads}, Copy<format>, pieces);
+  });
+}
+
+}  // namespace subgen::cuda

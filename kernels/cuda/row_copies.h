@@ -1,0 +1,32 @@
+// Rows of a cache to another place, in another format; put on the stream,
+// returns at once.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "kernels/memory/row_format.h"
+
+namespace subgen::cuda {
+
+// Rows to the same format, or to one that is not quantised.
+inline bool CanConvert(RowFormat from, RowFormat to) {
+  return from == to || !IsQuantized(to);
+}
+
+// At most kRowsOfPiece rows, on the device.
+inline constexpr int kRowsOfPiece = 64;
+struct RowCopyPiece {
+  const uint8_t* from = nullptr;
+  uint8_t* to = nullptr;
+  int count = 0;
+  int dim = 0;
+  int64_t from_bytes = 0, to_bytes = 0;  // of a row
+  RowFormat format = RowFormat::kF32;    // that they get
+};
+// pieces: an array on the device, all from one format.
+void CopyRowPieces(cudaStream_t stream, RowFormat from,
+                   const RowCopyPiece* pieces, int64_t count);
+
+}  // namespace subgen::cuda
