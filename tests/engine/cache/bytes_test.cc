@@ -28,8 +28,9 @@ int64_t BytesByHand(const CacheConfig& config) {
     return (kBudget - ring) / kPair * kPair + ring;
   }
   if (config.subgen.mode == "k_center") {
-    // Two neighbours of 8 bytes and an alignment of 4, also of the token at hand;
-    // a count and a bias of 4 where weighted; the mean key, the mean of |v|^2.
+    // Two neighbours of 8 bytes and an alignment of 4, also of the token at
+    // hand; a count and a bias of 4 where weighted; the mean key, the mean of
+    // |v|^2.
     const int64_t count = config.subgen.count_exponent > 0.0 ? 8 : 0;
     const int64_t fixed = 16 + 4 + (kDim + 1) * 8;
     const int64_t row = kPair + 16 + 4 + count;
