@@ -5,6 +5,13 @@
 
 namespace subgen {
 
+void Backend::Linears(Matrix<const float> input,
+                      Vector<const LinearProduct> products) {
+  for (const LinearProduct& product : products) {
+    Linear(input, *product.weight, product.output);
+  }
+}
+
 void Backend::GatherRows(Matrix<const float> from, Vector<const int> rows,
                          Matrix<float> output) {
   SUBGEN_CHECK(from.cols == output.cols &&

@@ -53,6 +53,12 @@ struct DistanceTask {
   bool directions = false;
 };
 
+// One of several products of the same input.
+struct LinearProduct {
+  const WeightMatrix* weight = nullptr;
+  Matrix<float> output;  // [tokens, weight->rows]
+};
+
 // Rows to another place, in another format: [from.count] packed rows.
 struct RowCopy {
   Rows from;
@@ -73,8 +79,8 @@ class Backend {
   virtual Mirror* mirror() { return nullptr; }
 
   // The matrix will be read again and again and stays as it is for as long as
-  // the backend lives: a device with memory of its own takes a copy. An error
-  // where there is no room.
+  // the backend lives, which may take a copy, in its own memory or layout. An
+  // error where there is no room.
   virtual absl::Status KeepWeight(const WeightMatrix&) {
     return absl::OkStatus();
   }
@@ -82,6 +88,9 @@ class Backend {
   // output = input weight^T. [tokens, weight.cols] -> [tokens, weight.rows]
   virtual void Linear(Matrix<const float> input, const WeightMatrix& weight,
                       Matrix<float> output) = 0;
+  // The same of several weights; by default one after another.
+  virtual void Linears(Matrix<const float> input,
+                       Vector<const LinearProduct> products);
   // Row ids[i] of the table into row i of the output.
   virtual void Embed(const WeightMatrix& table, Vector<const int> ids,
                      Matrix<float> output) = 0;

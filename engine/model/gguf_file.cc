@@ -167,6 +167,7 @@ const std::vector<GgufTensor>& GgufFile::tensors() const {
 }
 
 int64_t GgufFile::file_bytes() const { return contents_->file->bytes().size(); }
+void GgufFile::DropPages() const { contents_->file->DropPages(); }
 
 bool GgufFile::Has(absl::string_view key) const {
   return contents_->values.count(key) > 0;

@@ -40,6 +40,8 @@ class GgufFile {
   const std::vector<std::pair<std::string, Value>>& metadata() const;
   const std::vector<GgufTensor>& tensors() const;
   int64_t file_bytes() const;
+  // As MappedFile: for when a backend has taken its copy of the weights.
+  void DropPages() const;
 
   // NotFoundError where the key is absent, InvalidArgumentError where it has
   // another type or does not fit.

@@ -51,6 +51,11 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   return MappedFile({static_cast<const std::byte*>(memory), size});
 }
 
+void MappedFile::DropPages() const {
+  if (bytes_.empty()) return;
+  madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : bytes_(std::exchange(other.bytes_, {})) {}
 

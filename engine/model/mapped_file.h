@@ -19,6 +19,8 @@ class MappedFile {
   ~MappedFile();
 
   Vector<const std::byte> bytes() const { return bytes_; }
+  // Gives back the memory of what was read; it is read again when asked for.
+  void DropPages() const;
 
  private:
   explicit MappedFile(Vector<const std::byte> bytes) : bytes_(bytes) {}

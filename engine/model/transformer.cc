@@ -50,8 +50,9 @@ void Transformer::AllocateActivations() {
   hidden_ = floats(batch * config_.embedding);
   normed_ = floats(batch * config_.embedding);
   projected_ = floats(batch * config_.embedding);
-  token_major_ =
-      floats(batch * std::max({query, key, plan_.output_columns.count}));
+  token_major_ = floats(batch * std::max(query, plan_.output_columns.count));
+  token_major_keys_ = floats(batch * key);
+  token_major_values_ = floats(batch * key);
   queries_ = floats(batch * query);
   keys_ = floats(batch * key);
   values_ = floats(batch * key);
@@ -67,6 +68,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
   std::unique_ptr<Transformer> made(
       new Transformer(file, config, options, grid, backend));
   RETURN_IF_ERROR(AgreeOnStatus(*grid.world, made->KeepWeights()));
+  file.DropPages();
   RETURN_IF_ERROR(made->MakePolicies());
   return made;
 }
@@ -134,8 +136,7 @@ void Transformer::Attention(int layer) {
   backend_.RmsNorm(hidden_.matrix(step_.tokens, config_.embedding),
                    weights.attention_norm.span(), config_.norm_epsilon,
                    normed_.matrix(step_.tokens, config_.embedding));
-  ProjectQueries(weights);
-  ProjectKeysAndValues(weights);
+  ProjectHeads(weights);
   const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
   backend_.SetEmpty(partials);
   policies_[layer]->Attend(step_, partials);
@@ -179,55 +180,65 @@ void Transformer::SumOverRanks(Matrix<float> part) {
   WrittenByHost(backend_, Numbers(part));
 }
 
-void Transformer::ProjectQueries(const LayerWeights& weights) {
-  const int64_t heads = plan_.query_heads.count, head_dim = config_.head_dim;
-  const HeadLayout layout{step_.tokens, plan_.kv_heads.count, config_.group(),
-                          head_dim};
-  Matrix<float> queries = token_major_.matrix(step_.tokens, heads * head_dim);
-  backend_.Linear(normed_.matrix(step_.tokens, config_.embedding),
-                  weights.query, queries);
-  if (config_.qkv_bias) backend_.AddRow(weights.query_bias.span(), queries);
-  if (config_.qk_norm) {
-    const Matrix<float> each =
-        token_major_.matrix(step_.tokens * heads, head_dim);
-    backend_.RmsNorm(each, weights.query_norm.span(), config_.norm_epsilon,
-                     each);
+// Queries of all tokens; keys and values of those that this token shard owns.
+void Transformer::ProjectHeads(const LayerWeights& weights) {
+  const Matrix<float> normed = normed_.matrix(step_.tokens, config_.embedding);
+  const int64_t query = plan_.query_heads.count * config_.head_dim;
+  const int64_t key = plan_.kv_heads.count * config_.head_dim;
+  const LinearProduct products[] = {
+      {&weights.query, token_major_.matrix(step_.tokens, query)},
+      {&weights.key, token_major_keys_.matrix(step_.owned, key)},
+      {&weights.value, token_major_values_.matrix(step_.owned, key)}};
+  if (step_.owned == step_.tokens) {
+    backend_.Linears(normed, products);
+  } else {
+    backend_.Linear(normed, weights.query, products[0].output);
+    const Matrix<float> owned =
+        projected_.matrix(step_.owned, config_.embedding);
+    backend_.GatherRows(normed, owned_rows_, owned);
+    backend_.Linears(owned, Vector<const LinearProduct>(products).subspan(1));
   }
-  backend_.Rotate(config_.rotary, positions_, head_dim, queries);
-  Matrix<float> head_major = queries_.matrix(layout.rows(), head_dim);
-  backend_.SplitHeads(layout, queries,
-                      1.0f / std::sqrt(static_cast<float>(head_dim)),
-                      head_major);
-  ApplyTurn(head_major, false);
-  step_.queries = head_major;
+  ArrangeQueries(weights, products[0].output);
+  ArrangeKeysAndValues(weights, products[1].output, products[2].output);
 }
 
-// Only of the tokens that this token shard owns.
-void Transformer::ProjectKeysAndValues(const LayerWeights& weights) {
-  const int64_t heads = plan_.kv_heads.count, head_dim = config_.head_dim;
-  const HeadLayout layout{step_.owned, heads, 1, head_dim};
-  Matrix<float> input = normed_.matrix(step_.tokens, config_.embedding);
-  if (step_.owned < step_.tokens) {
-    input = projected_.matrix(step_.owned, config_.embedding);
-    backend_.GatherRows(normed_.matrix(step_.tokens, config_.embedding),
-                        owned_rows_, input);
-  }
-  Matrix<float> projected = token_major_.matrix(step_.owned, heads * head_dim);
-  Matrix<float> values = values_.matrix(layout.rows(), head_dim);
-  backend_.Linear(input, weights.value, projected);
-  if (config_.qkv_bias) backend_.AddRow(weights.value_bias.span(), projected);
-  backend_.SplitHeads(layout, projected, 1.0f, values);
+void Transformer::NormHeads(Vector<const float> gain, Matrix<float> heads) {
+  const Matrix<float> each(
+      heads.data, heads.rows * heads.cols / config_.head_dim, config_.head_dim);
+  backend_.RmsNorm(each, gain, config_.norm_epsilon, each);
+}
 
-  Matrix<float> keys = keys_.matrix(layout.rows(), head_dim);
-  backend_.Linear(input, weights.key, projected);
-  if (config_.qkv_bias) backend_.AddRow(weights.key_bias.span(), projected);
-  if (config_.qk_norm) {
-    const Matrix<float> each =
-        token_major_.matrix(step_.owned * heads, head_dim);
-    backend_.RmsNorm(each, weights.key_norm.span(), config_.norm_epsilon, each);
+void Transformer::ArrangeQueries(const LayerWeights& weights,
+                                 Matrix<float> projected) {
+  const int64_t head_dim = config_.head_dim;
+  const HeadLayout layout{step_.tokens, plan_.kv_heads.count, config_.group(),
+                          head_dim};
+  if (config_.qkv_bias) backend_.AddRow(weights.query_bias.span(), projected);
+  if (config_.qk_norm) NormHeads(weights.query_norm.span(), projected);
+  backend_.Rotate(config_.rotary, positions_, head_dim, projected);
+  const Matrix<float> queries = queries_.matrix(layout.rows(), head_dim);
+  backend_.SplitHeads(layout, projected,
+                      1.0f / std::sqrt(static_cast<float>(head_dim)), queries);
+  ApplyTurn(queries, false);
+  step_.queries = queries;
+}
+
+void Transformer::ArrangeKeysAndValues(const LayerWeights& weights,
+                                       Matrix<float> projected_keys,
+                                       Matrix<float> projected_values) {
+  const int64_t head_dim = config_.head_dim;
+  const HeadLayout layout{step_.owned, plan_.kv_heads.count, 1, head_dim};
+  const Matrix<float> values = values_.matrix(layout.rows(), head_dim);
+  if (config_.qkv_bias) {
+    backend_.AddRow(weights.value_bias.span(), projected_values);
+    backend_.AddRow(weights.key_bias.span(), projected_keys);
   }
-  backend_.Rotate(config_.rotary, owned_positions_, head_dim, projected);
-  backend_.SplitHeads(layout, projected, 1.0f, keys);
+  backend_.SplitHeads(layout, projected_values, 1.0f, values);
+
+  const Matrix<float> keys = keys_.matrix(layout.rows(), head_dim);
+  if (config_.qk_norm) NormHeads(weights.key_norm.span(), projected_keys);
+  backend_.Rotate(config_.rotary, owned_positions_, head_dim, projected_keys);
+  backend_.SplitHeads(layout, projected_keys, 1.0f, keys);
   ApplyTurn(keys, false);
   ApplyTurn(values, false);
   step_.keys = keys;
@@ -263,8 +274,8 @@ void Transformer::FeedForward(const LayerWeights& weights) {
   Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
   backend_.RmsNorm(hidden, weights.feed_forward_norm.span(),
                    config_.norm_epsilon, normed);
-  backend_.Linear(normed, weights.gate, gate);
-  backend_.Linear(normed, weights.up, up);
+  const LinearProduct products[] = {{&weights.gate, gate}, {&weights.up, up}};
+  backend_.Linears(normed, products);
   backend_.GatedSilu(up, gate);
   backend_.Linear(gate, weights.down, projected);
   SumOverRanks(projected);

@@ -79,8 +79,12 @@ class Transformer {
   void MergeOverTokenShards();
   void ApplyTurn(Matrix<float> rows, bool back);  // where there is one
   void SumOverRanks(Matrix<float> part);
-  void ProjectQueries(const LayerWeights& weights);
-  void ProjectKeysAndValues(const LayerWeights& weights);
+  void ProjectHeads(const LayerWeights& weights);
+  void NormHeads(Vector<const float> gain, Matrix<float> heads);
+  void ArrangeQueries(const LayerWeights& weights, Matrix<float> projected);
+  void ArrangeKeysAndValues(const LayerWeights& weights,
+                            Matrix<float> projected_keys,
+                            Matrix<float> projected_values);
   void ProjectOutput(const LayerWeights& weights);
   void FeedForward(const LayerWeights& weights);
   Matrix<const float> Logits();
@@ -109,8 +113,9 @@ class Transformer {
   Buffer<float> hidden_;       // [max_batch, embedding], the residual stream
   Buffer<float> normed_;       // [max_batch, embedding]
   Buffer<float> projected_;    // [max_batch, embedding]
-  Buffer<float> token_major_;  // [max_batch, widest of the projections]
-  Buffer<float> queries_;      // head-major, see LayerStep
+  Buffer<float> token_major_;  // [max_batch, queries or columns of the output]
+  Buffer<float> token_major_keys_, token_major_values_;
+  Buffer<float> queries_;  // head-major, see LayerStep
   Buffer<float> keys_, values_;
   Buffer<float> log_partition_;
   Buffer<float> gate_, up_;  // [max_batch, my hidden features]

@@ -11,39 +11,19 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/cpu/bf16_distances.h"
 #include "kernels/cpu/centers.h"
 #include "kernels/cpu/distances-inl.h"
+#include "kernels/cpu/numbers-inl.h"
 #include "kernels/mean_key.h"
 #include "kernels/neighbors.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// body(d, i) for the numbers [0, n): vectors, then one by one.
-template <class Body>
-HWY_INLINE void ForNumbers(int64_t n, const Body& body) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) body(kFloat, i);
-  for (; i < n; ++i) body(hn::CappedTag<float, 1>(), i);
-}
-
-// The first of the least of n >= 1 numbers, none negative; what is not a number
-// is above all. As integers, which are ordered as such floats are. There is
-// room for a whole vector behind them.
-HWY_INLINE int64_t LeastOf(float* numbers, int64_t n) {
-  const hn::RebindToSigned<D> integer;
-  const auto bits = [&](int64_t i) HWY_ATTR {
-    return hn::And(hn::BitCast(integer, hn::LoadU(kFloat, numbers + i)),
-                   hn::Set(integer, 0x7fffffff));
-  };
-  std::fill_n(numbers + n, kLanes, std::numeric_limits<float>::quiet_NaN());
-  auto least = hn::Set(integer, 0x7fffffff);
-  for (int64_t i = 0; i < n; i += kLanes) least = hn::Min(least, bits(i));
-  least = hn::MinOfLanes(integer, least);
-  for (int64_t i = 0;; i += kLanes) {
-    const intptr_t lane = hn::FindFirstTrue(integer, hn::Eq(bits(i), least));
-    if (lane >= 0) return i + lane;
-  }
+// Dot products of bf16 are for machines whose best target this is.
+HWY_INLINE bool TakesBF16(const Rows& rows) {
+  return HWY_TARGET == HWY_AVX3 && HasBF16Distances(rows.format, rows.dim);
 }
 
 class CenterRows {
@@ -308,7 +288,12 @@ class CenterRows {
     }
     const size_t dim = arrays_.dim, count = rows_;
     const auto measure = [&](const Rows& rows, bool directions, float* out) {
-      DecodeRow(rows.format, rows.row(row), {point_, dim});
+      const Rows point = {rows.format, rows.row(row), 1, arrays_.dim};
+      if (TakesBF16(rows)) {
+        return BF16DistanceRows({point, rows, directions, {out, 1, rows_}},
+                                {0, rows_}, tile_);
+      }
+      DecodeRow(point.format, point.data, {point_, dim});
       const DistanceTask task = {{point_, dim}, rows, {out, count}, directions};
       DistanceRows({&task, 1}, {0, rows_}, tile_);
     };

@@ -1,7 +1,11 @@
 #include "kernels/cpu/centers.h"
 
+#include <algorithm>
+#include <numeric>
+#include <utility>
 #include <vector>
 
+#include "kernels/cpu/bf16_distances.h"
 #include "kernels/cpu/clustering.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -23,6 +27,8 @@ void InsertTokens(const CenterTask& task, const TokenDistances& given,
   for (int64_t i = 0; i < task.tokens(); ++i) centers.Insert(i);
 }
 
+bool SuitsBF16(const Rows& rows) { return TakesBF16(rows); }
+
 }  // namespace subgen::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -30,6 +36,7 @@ HWY_AFTER_NAMESPACE();
 namespace subgen::cpu {
 
 HWY_EXPORT(InsertTokens);
+HWY_EXPORT(SuitsBF16);
 
 namespace {
 
@@ -62,28 +69,39 @@ struct Compared {
   bool directions = false;
 };
 
+// Distances to be computed, by either way.
+struct Wanted {
+  std::vector<DistanceTask> tasks;
+  std::vector<BF16Distances> of_bf16;
+
+  // Of all tokens from the rows; tasks of the same rows stand one after the
+  // other, so that these are read once.
+  void Add(const Compared& of, const Rows& rows, Matrix<float> squared) {
+    if (rows.count == 0) return;
+    const Matrix<float> columns(squared.data, squared.rows, rows.count,
+                                squared.stride);
+    if (HWY_DYNAMIC_DISPATCH(SuitsBF16)(rows)) {
+      of_bf16.push_back({of.tokens, rows, of.directions, columns});
+      return;
+    }
+    for (int64_t i = 0; i < columns.rows; ++i) {
+      tasks.push_back({of.points.row(i), rows, columns.row(i), of.directions});
+    }
+  }
+};
+
 TokenDistances::Part AddPart(const Compared& of, const CenterTask& task,
-                             Taker* memory,
-                             std::vector<DistanceTask>* distances) {
+                             Taker* memory, Wanted* wanted) {
   const int64_t tokens = task.tokens();
   TokenDistances::Part part;
   part.centers = memory->Take(tokens, task.centers.limit);
   part.tokens = memory->Take(tokens, tokens);
-  // Tasks of the same rows one after the other: they are read once.
-  for (int64_t i = 0; of.centers.count > 0 && i < tokens; ++i) {
-    distances->push_back({of.points.row(i), of.centers,
-                          part.centers.row(i).first(of.centers.count),
-                          of.directions});
-  }
-  for (int64_t i = 0; tokens > 1 && i < tokens; ++i) {
-    distances->push_back(
-        {of.points.row(i), of.tokens, part.tokens.row(i), of.directions});
-  }
+  wanted->Add(of, of.centers, part.centers);
+  if (tokens > 1) wanted->Add(of, of.tokens, part.tokens);
   return part;
 }
 
-TokenDistances Prepare(const CenterTask& task, Taker memory,
-                       std::vector<DistanceTask>* distances) {
+TokenDistances Prepare(const CenterTask& task, Taker memory, Wanted* wanted) {
   const CenterMetric& metric = task.metric;
   const int64_t tokens = task.tokens();
   TokenDistances given;
@@ -100,14 +118,34 @@ TokenDistances Prepare(const CenterTask& task, Taker memory,
                            task.centers.ValueRows(task.rows)};
   Compared directions = keys;
   directions.directions = true;
-  if (metric.keys) given.of_keys = AddPart(keys, task, &memory, distances);
+  if (metric.keys) given.of_keys = AddPart(keys, task, &memory, wanted);
   if (metric.directions || metric.weighted()) {
-    given.of_directions = AddPart(directions, task, &memory, distances);
+    given.of_directions = AddPart(directions, task, &memory, wanted);
   }
   if (metric.values) {
-    given.of_values = AddPart(values, task, &memory, distances);
+    given.of_values = AddPart(values, task, &memory, wanted);
   }
   return given;
+}
+
+void Compute(Context& context, const Wanted& wanted) {
+  constexpr int64_t kPieceRows = 256;
+  Distances(context, wanted.tasks);
+  std::vector<std::pair<const BF16Distances*, Range>> pieces;
+  int64_t multiply_adds = 0;
+  for (const BF16Distances& task : wanted.of_bf16) {
+    const int64_t count = task.rows.count;
+    multiply_adds += task.points.count * count * task.rows.dim;
+    for (int64_t row = 0; row < count; row += kPieceRows) {
+      pieces.push_back({&task, {row, std::min(kPieceRows, count - row)}});
+    }
+  }
+  context.Run(pieces.size(), multiply_adds, [&](int64_t i, int worker) {
+    const BF16Distances& task = *pieces[i].first;
+    BF16DistanceRows(
+        task, pieces[i].second,
+        context.worker_scratch[worker].Get(BF16DistanceScratch(task)));
+  });
 }
 
 void CheckShapes(const CenterTask& task) {
@@ -135,13 +173,20 @@ void InsertCenters(Context& context, Vector<const CenterTask> tasks) {
   }
   float* memory = context.results.Get(floats);
   std::vector<TokenDistances> given;
-  std::vector<DistanceTask> distances;
+  Wanted wanted;
   for (const CenterTask& task : tasks) {
-    given.push_back(Prepare(task, Taker(memory), &distances));
+    given.push_back(Prepare(task, Taker(memory), &wanted));
     memory += FloatsOf(task);
   }
-  Distances(context, distances);
-  context.Run(tasks.size(), multiply_adds, [&](int64_t i, int worker) {
+  Compute(context, wanted);
+  // The longest first, for heads are not alike.
+  std::vector<int64_t> order(tasks.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return tasks[a].centers.limit > tasks[b].centers.limit;
+  });
+  context.Run(tasks.size(), multiply_adds, [&](int64_t item, int worker) {
+    const int64_t i = order[item];
     HWY_DYNAMIC_DISPATCH(InsertTokens)
     (tasks[i], given[i], &context.worker_scratch[worker]);
   });

@@ -18,9 +18,18 @@ class CpuBackend final : public Backend {
 
   absl::string_view name() const override { return "cpu"; }
 
+  absl::Status KeepWeight(const WeightMatrix& weight) override {
+    packed_.Keep(weight, context_.pool);
+    return absl::OkStatus();
+  }
   void Linear(Matrix<const float> input, const WeightMatrix& weight,
               Matrix<float> output) override {
-    cpu::Linear(context_, input, weight, output);
+    const LinearProduct product = {&weight, output};
+    cpu::Linears(context_, packed_, input, {&product, 1});
+  }
+  void Linears(Matrix<const float> input,
+               Vector<const LinearProduct> products) override {
+    cpu::Linears(context_, packed_, input, products);
   }
   void Embed(const WeightMatrix& table, Vector<const int> ids,
              Matrix<float> output) override {
@@ -61,6 +70,7 @@ class CpuBackend final : public Backend {
 
  private:
   cpu::Context context_;
+  cpu::PackedWeights packed_;
   cpu::Rotation rotation_;
 };
 

@@ -8,7 +8,6 @@
 #define SUBGEN_KERNELS_CPU_FEW_QUERIES_INL_H_
 #endif
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -95,12 +94,13 @@ struct StoredTile {
   HWY_INLINE const std::byte* row(int64_t i) const { return data + i * stride; }
 };
 
-// Rows this far behind are asked for while a row is worked on: measured.
+// Rows this far behind are asked for while a row is worked on, into the
+// second-level cache: the first holds a tile and little more. Measured.
 constexpr int64_t kPrefetchBytes = 8192;
 
 HWY_INLINE void PrefetchBehind(const std::byte* from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) {
-    hwy::Prefetch(from + kPrefetchBytes + i);
+    __builtin_prefetch(from + kPrefetchBytes + i, 0, 2);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <hwy/base.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -10,9 +11,8 @@
 // False alarms of gcc 12 in its own header (its bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 
-#define SUBGEN_VNNI_TARGET                                       \
-  "avx2,fma,f16c,avx512f,avx512vl,avx512bw,avx512dq,avx512vbmi," \
-  "avx512vnni"
+#define SUBGEN_VNNI_TARGET \
+  "avx2,fma,f16c,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni"
 
 #include "kernels/cpu/integer_tile-inl.h"
 
@@ -59,11 +59,9 @@ void QuantizeBlock(const float* numbers, int64_t block,
   const __m512i quants[2] = {
       _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(first, inverse)),
       _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(last, inverse))};
-  const int64_t at =
-      block / kGroupBlocks * kGroupQuants + block % kGroupBlocks * 16;
   for (int64_t half = 0; half < 2; ++half) {
-    StoreHalves(quants[half], out.high + at + half * 64,
-                out.low + at + half * 64);
+    const int64_t at = block * kBlockQuants + half * 16;
+    StoreHalves(quants[half], out.high + at, out.low + at);
   }
   out.scales[block] = scale.scale;
   out.counts[block] =
@@ -71,54 +69,48 @@ void QuantizeBlock(const float* numbers, int64_t block,
   out.sums[block] = scale.scale * static_cast<float>(out.counts[block]);
 }
 
-template <class Blocks>
-void Rows(const LinearPart& part, const QuantizedTokens& tokens,
-          float* scratch) {
-  // Laying out a tile costs about as much as multiplying it with 6 tokens.
-  constexpr int64_t kFewTokens = 8;
-  if (part.output.rows < kFewTokens) {
-    RowsByToken<Blocks>(part, tokens);
-  } else {
-    RowsByTile<Blocks>(part, tokens, scratch);
-  }
-}
-
 }  // namespace
 
 void QuantizeToken(Vector<const float> numbers, const QuantizedToken& out) {
   const int64_t blocks = numbers.size() / kBlockQuants;
-  const int64_t groups = QuantGroups(numbers.size());
-  if (blocks % kGroupBlocks != 0) {
-    const int64_t last = (groups - 1) * kGroupQuants;
-    std::fill_n(out.high + last, kGroupQuants, 0);
-    std::fill_n(out.low + last, kGroupQuants, 0);
-  }
   for (int64_t b = 0; b < blocks; ++b) {
     QuantizeBlock(numbers.data() + b * kBlockQuants, b, out);
   }
-  for (int64_t b = blocks; b < groups * kGroupBlocks; ++b) {
-    out.scales[b] = out.sums[b] = 0.0f;
-    out.counts[b] = 0;
+}
+
+// The part's rows are those of kTiles tiles, from `data` on.
+template <int kTiles>
+static void MultiplyTilesOf(const std::byte* data,
+                            const QuantizedTokens& tokens,
+                            const LinearPart& part) {
+  switch (part.weight->format) {
+    case BlockFormat::kQ4_0:
+      return MultiplyTiles<TileQ4_0, kTiles>(data, tokens, part);
+    case BlockFormat::kQ4_1:
+      return MultiplyTiles<TileQ4_1, kTiles>(data, tokens, part);
+    default:
+      return MultiplyTiles<TileQ8_0, kTiles>(data, tokens, part);
   }
 }
 
 void IntegerLinearRows(const LinearPart& part, const QuantizedTokens& tokens,
-                       float* scratch) {
-  switch (part.weight.format) {
-    case BlockFormat::kQ4_0:
-      return Rows<BlocksQ4_0>(part, tokens, scratch);
-    case BlockFormat::kQ4_1:
-      return Rows<BlocksQ4_1>(part, tokens, scratch);
-    case BlockFormat::kQ8_0:
-      return Rows<BlocksQ8_0>(part, tokens, scratch);
-    default:
-      Fatal(absl::StrCat("no integer products of ",
-                         BlockFormatName(part.weight.format)));
+                       const std::byte* tiles, std::byte* scratch) {
+  const int64_t tile_bytes = TileBytes(*part.weight);
+  const bool many = part.input.rows >= 4;
+  LinearPart rows = part;
+  for (int64_t left = part.count; left > 0; left -= rows.count) {
+    const int64_t tile = rows.first / kTileRows;
+    const int64_t taken = many && left > kTileRows ? 2 : 1;
+    const std::byte* data = tiles + tile * tile_bytes;
+    for (int64_t i = 0; tiles == nullptr && i < taken; ++i) {
+      PackTile(*part.weight, tile + i, scratch + i * tile_bytes);
+      data = scratch;
+    }
+    rows.count = std::min(left, taken * kTileRows);
+    taken == 2 ? MultiplyTilesOf<2>(data, tokens, rows)
+               : MultiplyTilesOf<1>(data, tokens, rows);
+    rows.first += rows.count;
   }
-}
-
-int64_t IntegerLinearScratch() {
-  return kChunkGroups * kGroupBlocks * sizeof(TileBlock) / sizeof(float);
 }
 
 }  // namespace subgen::cpu
@@ -129,10 +121,8 @@ namespace subgen::cpu {
 // Where there are no such instructions this must run too.
 bool HasIntegerLinear(BlockFormat format, int64_t cols) {
   static const bool has_instructions = __builtin_cpu_supports("avx512vnni") &&
-                                       __builtin_cpu_supports("avx512vbmi");
-  return has_instructions && cols >= kGroupQuants &&
-         (format == BlockFormat::kQ4_0 || format == BlockFormat::kQ4_1 ||
-          format == BlockFormat::kQ8_0);
+                                       __builtin_cpu_supports("avx512bw");
+  return has_instructions && CanPack(format) && cols >= 4 * kBlockCols;
 }
 
 }  // namespace subgen::cpu
@@ -145,10 +135,10 @@ bool HasIntegerLinear(BlockFormat, int64_t) { return false; }
 void QuantizeToken(Vector<const float>, const QuantizedToken&) {
   Fatal("no integer products");
 }
-void IntegerLinearRows(const LinearPart&, const QuantizedTokens&, float*) {
+void IntegerLinearRows(const LinearPart&, const QuantizedTokens&,
+                       const std::byte*, std::byte*) {
   Fatal("no integer products");
 }
-int64_t IntegerLinearScratch() { return 0; }
 
 }  // namespace subgen::cpu
 

@@ -1,219 +1,195 @@
-// Many tokens: 32 weight rows are laid out once, column by column, and
-// multiplied with four tokens at a time in registers. Included by
-// integer_linear.cc alone.
+// Products of tiles of 16 weight rows, a row a lane, with tokens whose numbers
+// are spread over all lanes. Included by integer_linear.cc alone, which pushes
+// the target.
 #pragma once
 
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
 #include <cstring>
 
-#include "kernels/cpu/integer_rows-inl.h"
+#include "kernels/cpu/linear_part.h"
+#include "kernels/cpu/packed_weights.h"
+#include "kernels/cpu/quantized_tokens.h"
 
 HWY_PUSH_ATTRIBUTES(SUBGEN_VNNI_TARGET)
 namespace subgen::cpu {
 namespace {
 
-inline constexpr int64_t kTileVectors = 2;
-inline constexpr int64_t kTileRows = 16 * kTileVectors;
+inline constexpr int64_t kChunkBlocks = 16;  // summed up by themselves
 
-// A block of 32 rows. weights[i][v]: quants 4 i to 4 i + 3 of rows 16 v and on.
-struct TileBlock {
-  uint8_t weights[8][kTileVectors][64];
-  float scales[kTileVectors][16];
-  float minima[kTileVectors][16];
+// Columns 4 i to 4 i + 3 of a block, and those 16 behind, as unsigned bytes:
+// four of a row in each lane.
+struct Columns {
+  template <class Tile>
+  void Load(const Tile& tile, int64_t i) {
+    first = _mm512_loadu_si512(tile.quants[i]);
+    if constexpr (sizeof(tile.quants) == 4 * 64) {  // nibbles
+      const __m512i mask = _mm512_set1_epi8(15);
+      last = _mm512_and_si512(_mm512_srli_epi16(first, 4), mask);
+      first = _mm512_and_si512(first, mask);
+    } else {
+      last = _mm512_loadu_si512(tile.quants[4 + i]);
+    }
+  }
+  __m512i first, last;
 };
 
-// A part of the columns: blocks 0 mod 4 of its groups, then 1 mod 4, ...
-struct WeightTile {
-  TileBlock* blocks = nullptr;
-  int64_t first_group = 0;
-  int64_t groups = 0;
+// Four of a token's quants in each lane.
+inline __m512i SpreadFour(const int8_t* from) {
+  int32_t four;
+  std::memcpy(&four, from, 4);
+  return _mm512_set1_epi32(four);
+}
+
+// The first blocks of kTiles neighbouring tiles.
+template <class Tile>
+struct Tiles {
+  const Tile* data = nullptr;
+  int64_t blocks = 0;  // of a row
 };
-
-// Lays out group g of 16 rows, of which `count` blocks are there.
-template <class Blocks>
-void PackGroup(const std::array<const std::byte*, 16>& rows, int64_t g,
-               int64_t count, int64_t vector, const WeightTile& tile) {
-  alignas(64) uint8_t quants[16][kGroupQuants];
-  alignas(64) float scales[4][16], minima[4][16];  // [rows / 4][4 b + r]
-  const int64_t offset = g * kGroupBlocks * Blocks::kBytes;
-  for (int r = 0; r < 16; r += 4) {
-    __m512i headers = _mm512_setzero_si512();
-    for (int i = 0; i < 4; ++i) {
-      const std::byte* blocks = rows[r + i] + offset;
-      const WeightGroup group = Blocks::Quants(blocks, count);
-      _mm512_store_si512(quants[r + i], group.first);
-      _mm512_store_si512(quants[r + i] + 64, group.last);
-      headers = Blocks::Headers(headers, i, blocks, count);
-    }
-    _mm512_store_ps(scales[r / 4], Scales(headers));
-    _mm512_store_ps(minima[r / 4], Minima(headers));
-  }
-  const __m512i row_offsets = _mm512_slli_epi32(
-      _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-      7);
-  for (int64_t b = 0; b < kGroupBlocks; ++b) {
-    TileBlock& block = tile.blocks[b * tile.groups + g - tile.first_group];
-    for (int64_t i = 0; i < 8; ++i) {
-      _mm512_storeu_si512(
-          block.weights[i][vector],
-          _mm512_i32gather_epi32(
-              row_offsets, quants[0] + i / 4 * 64 + b * 16 + i % 4 * 4, 1));
-    }
-    for (int64_t r = 0; r < 16; ++r) {
-      block.scales[vector][r] = scales[r / 4][4 * b + r % 4];
-      block.minima[vector][r] = minima[r / 4][4 * b + r % 4];
-    }
-  }
-}
-
-// Rows of the weight from `row` on; behind `count` of them the last one again.
-template <class Blocks>
-void PackTile(const WeightMatrix& weight, int64_t row, int64_t count,
-              const WeightTile& tile) {
-  const int64_t blocks = weight.cols / kBlockQuants;
-  for (int64_t v = 0; v < kTileVectors; ++v) {
-    std::array<const std::byte*, 16> rows;
-    for (int64_t r = 0; r < 16; ++r) {
-      rows[r] = weight.row(row + std::min(16 * v + r, count - 1));
-    }
-    for (int64_t i = 0; i < tile.groups; ++i) {
-      const int64_t g = tile.first_group + i;
-      PackGroup<Blocks>(
-          rows, g, std::min(kGroupBlocks, blocks - g * kGroupBlocks), v, tile);
-    }
-  }
-}
 
 template <int kTokens>
 using Tokens = std::array<QuantizedToken, kTokens>;
 
-template <int kTokens>
-using Dots = __m512i[kTokens][kTileVectors];
+// Dots of block b, a row a lane: high and low halves of quants apart.
+template <int kTiles, int kTokens>
+struct BlockDots {
+  // Numbers of a token are spread once for all tiles, columns are unpacked once
+  // for all tokens.
+  template <class Tile>
+  inline void Set(const Tiles<Tile>& tiles, const Tokens<kTokens>& tokens,
+                  int64_t b) {
+    for (int v = 0; v < kTiles; ++v) {
+      for (int t = 0; t < kTokens; ++t) {
+        high[v][t] = low[v][t] = _mm512_setzero_si512();
+      }
+    }
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 4; ++i) {
+      Columns columns[kTiles];
+      for (int v = 0; v < kTiles; ++v) {
+        columns[v].Load(tiles.data[v * tiles.blocks + b], i);
+      }
+      const int64_t at = b * kBlockQuants + 4 * i;
+      for (int t = 0; t < kTokens; ++t) {
+        Add(columns, tokens[t].high + at, t, high);
+        Add(columns, tokens[t].low + at, t, low);
+      }
+    }
+  }
+  __m512i Dot(int v, int t) const {
+    return _mm512_add_epi32(_mm512_slli_epi32(high[v][t], 8), low[v][t]);
+  }
 
-// Adds the products with 32 quants, which lie at quants[t] + first and on.
-template <int kTokens>
-inline void AddDots(const TileBlock& block,
-                    const std::array<const int8_t*, kTokens>& quants,
-                    int64_t first, Dots<kTokens>& dots) {
-#pragma GCC unroll 8
-  for (int64_t i = 0; i < 8; ++i) {
-    for (int t = 0; t < kTokens; ++t) {
-      int32_t four;
-      std::memcpy(&four, quants[t] + first + i / 4 * 64 + i % 4 * 4, 4);
-      const __m512i factor = _mm512_set1_epi32(four);
-      for (int v = 0; v < kTileVectors; ++v) {
-        dots[t][v] = _mm512_dpbusd_epi32(
-            dots[t][v], _mm512_loadu_si512(block.weights[i][v]), factor);
+ private:
+  using Halves = __m512i[kTiles][kTokens];
+  static inline void Add(const Columns (&columns)[kTiles], const int8_t* quants,
+                         int t, Halves& dots) {
+    const __m512i first = SpreadFour(quants), last = SpreadFour(quants + 16);
+    for (int v = 0; v < kTiles; ++v) {
+      dots[v][t] = _mm512_dpbusd_epi32(dots[v][t], columns[v].first, first);
+      dots[v][t] = _mm512_dpbusd_epi32(dots[v][t], columns[v].last, last);
+    }
+  }
+
+  Halves high, low;
+};
+
+// What was added to quants that have no minimum.
+template <class Tile>
+inline constexpr int kOffset = 0;
+template <>
+inline constexpr int kOffset<TileQ4_0> = 8;
+template <>
+inline constexpr int kOffset<TileQ8_0> = 128;
+
+inline __m512 FromHalves(const uint16_t* numbers) {
+  return _mm512_cvtph_ps(
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers)));
+}
+
+// sum + the product of block b, of which the dots of quants are given.
+template <class Tile>
+inline __m512 AddScaled(const Tile& tile, const QuantizedToken& token,
+                        int64_t b, __m512i dot, __m512 sum) {
+  if constexpr (kOffset<Tile> != 0) {
+    dot = _mm512_sub_epi32(dot,
+                           _mm512_set1_epi32(kOffset<Tile> * token.counts[b]));
+  }
+  const __m512 scale =
+      _mm512_mul_ps(FromHalves(tile.scales), _mm512_set1_ps(token.scales[b]));
+  sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sum);
+  if constexpr (kOffset<Tile> == 0) {
+    sum = _mm512_fmadd_ps(FromHalves(tile.minima),
+                          _mm512_set1_ps(token.sums[b]), sum);
+  }
+  return sum;
+}
+
+// total[v][t] = the rows of tile v times token t.
+template <class Tile, int kTiles, int kTokens>
+inline void Products(const Tiles<Tile>& tiles, const Tokens<kTokens>& tokens,
+                     __m512 (&total)[kTiles][kTokens]) {
+  for (auto& tile : total) {
+    for (__m512& sum : tile) sum = _mm512_setzero_ps();
+  }
+  for (int64_t b = 0; b < tiles.blocks;) {
+    const int64_t end = std::min(b + kChunkBlocks, tiles.blocks);
+    __m512 sums[kTiles][kTokens];
+    for (auto& tile : sums) {
+      for (__m512& sum : tile) sum = _mm512_setzero_ps();
+    }
+    for (; b < end; ++b) {
+      BlockDots<kTiles, kTokens> dots;
+      dots.Set(tiles, tokens, b);
+      for (int v = 0; v < kTiles; ++v) {
+        const Tile& tile = tiles.data[v * tiles.blocks + b];
+        for (int t = 0; t < kTokens; ++t) {
+          sums[v][t] =
+              AddScaled(tile, tokens[t], b, dots.Dot(v, t), sums[v][t]);
+        }
+      }
+    }
+    for (int v = 0; v < kTiles; ++v) {
+      for (int t = 0; t < kTokens; ++t) {
+        total[v][t] = _mm512_add_ps(total[v][t], sums[v][t]);
       }
     }
   }
 }
 
-// Adds block b of group g to the sums of kTokens tokens.
-template <class Blocks, int kTokens>
-inline void AddBlock(const TileBlock& block, const Tokens<kTokens>& tokens,
-                     int64_t g, int64_t b, __m512 (*sums)[kTileVectors]) {
-  const int64_t at = g * kGroupBlocks + b;
-  const int64_t first = g * kGroupQuants + b * 16;
-  Dots<kTokens> dots;
-  std::array<const int8_t*, kTokens> high, low;
-  for (int t = 0; t < kTokens; ++t) {
-    high[t] = tokens[t].high;
-    low[t] = tokens[t].low;
-    for (__m512i& dot : dots[t]) dot = _mm512_setzero_si512();
-  }
-  AddDots<kTokens>(block, high, first, dots);
-  for (int t = 0; t < kTokens; ++t) {
-    for (__m512i& dot : dots[t]) {
-      dot = _mm512_slli_epi32(dot, 8);
-      if constexpr (Blocks::kOffset != 0) {
-        dot = _mm512_sub_epi32(
-            dot, _mm512_set1_epi32(Blocks::kOffset * tokens[t].counts[at]));
-      }
-    }
-  }
-  AddDots<kTokens>(block, low, first, dots);
-  for (int v = 0; v < kTileVectors; ++v) {
-    const __m512 scales = _mm512_loadu_ps(block.scales[v]);
-    for (int t = 0; t < kTokens; ++t) {
-      const __m512 scale =
-          _mm512_mul_ps(scales, _mm512_set1_ps(tokens[t].scales[at]));
-      sums[t][v] =
-          _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[t][v]), scale, sums[t][v]);
-      if constexpr (Blocks::kHasMinimum) {
-        sums[t][v] =
-            _mm512_fmadd_ps(_mm512_loadu_ps(block.minima[v]),
-                            _mm512_set1_ps(tokens[t].sums[at]), sums[t][v]);
-      }
-    }
-  }
-}
-
-// out[t]: where the sums of token t and the first `count` rows are added.
-template <class Blocks, int kTokens>
-void TileProducts(const WeightTile& tile, const Tokens<kTokens>& tokens,
-                  int64_t count, const std::array<float*, kTokens>& out) {
-  __m512 total[kTokens][kTileVectors];
-  for (int64_t b = 0; b < kGroupBlocks; ++b) {
-    __m512 sums[kTokens][kTileVectors];
-    for (auto& token : sums) {
-      for (__m512& sum : token) sum = _mm512_setzero_ps();
-    }
-    for (int64_t g = 0; g < tile.groups; ++g) {
-      AddBlock<Blocks, kTokens>(tile.blocks[b * tile.groups + g], tokens,
-                                tile.first_group + g, b, sums);
-    }
-    for (int t = 0; t < kTokens; ++t) {
-      for (int v = 0; v < kTileVectors; ++v) {
-        total[t][v] =
-            b == 0 ? sums[t][v] : _mm512_add_ps(total[t][v], sums[t][v]);
-      }
-    }
-  }
-  for (int t = 0; t < kTokens; ++t) {
-    for (int64_t v = 0; v < kTileVectors; ++v) {
-      const int64_t rows = std::clamp<int64_t>(count - 16 * v, 0, 16);
-      const __mmask16 there = (1u << rows) - 1;
-      float* to = out[t] + 16 * v;
-      _mm512_mask_storeu_ps(
-          to, there,
-          _mm512_add_ps(_mm512_maskz_loadu_ps(there, to), total[t][v]));
-    }
-  }
-}
-
-template <class Blocks, int kTokens>
-void SomeTokens(const WeightTile& tile, const LinearPart& part,
-                const QuantizedTokens& tokens, int64_t t, int64_t row,
-                int64_t count) {
+// Tokens [first, first + kTokens) times the part's rows, which are kTiles
+// tiles, the last one perhaps not whole.
+template <class Tile, int kTiles, int kTokens>
+inline void SomeTokens(const Tiles<Tile>& tiles, const QuantizedTokens& tokens,
+                       int64_t first, const LinearPart& part) {
   Tokens<kTokens> some;
-  std::array<float*, kTokens> out;
-  for (int64_t i = 0; i < kTokens; ++i) {
-    some[i] = tokens.token(t + i);
-    out[i] = part.output.row(t + i).data() + part.first + row;
+  for (int64_t t = 0; t < kTokens; ++t) some[t] = tokens.token(first + t);
+  __m512 products[kTiles][kTokens];
+  Products<Tile, kTiles, kTokens>(tiles, some, products);
+  for (int64_t t = 0; t < kTokens; ++t) {
+    float* const out = part.output.row(first + t).data() + part.first;
+    for (int64_t v = 0; v < kTiles; ++v) {
+      const int64_t count = std::min(kTileRows, part.count - v * kTileRows);
+      const __mmask16 there = (1u << count) - 1;
+      _mm512_mask_storeu_ps(out + v * kTileRows, there, products[v][t]);
+    }
   }
-  TileProducts<Blocks, kTokens>(tile, some, count, out);
 }
 
-template <class Blocks>
-void RowsByTile(const LinearPart& part, const QuantizedTokens& tokens,
-                float* scratch) {
-  for (int64_t i = 0; i < part.output.rows; ++i) {
-    std::fill_n(part.output.row(i).data() + part.first, part.count, 0.0f);
+template <class Tile, int kTiles>
+void MultiplyTiles(const std::byte* data, const QuantizedTokens& tokens,
+                   const LinearPart& part) {
+  const Tiles<Tile> tiles = {reinterpret_cast<const Tile*>(data),
+                             part.input.cols / kBlockQuants};
+  int64_t t = 0;
+  for (; t + 4 <= part.input.rows; t += 4) {
+    SomeTokens<Tile, kTiles, 4>(tiles, tokens, t, part);
   }
-  for (int64_t row = 0; row < part.count; row += kTileRows) {
-    const int64_t count = std::min(kTileRows, part.count - row);
-    for (int64_t g = 0; g < tokens.groups(); g += kChunkGroups) {
-      const WeightTile tile{reinterpret_cast<TileBlock*>(scratch), g,
-                            std::min(kChunkGroups, tokens.groups() - g)};
-      PackTile<Blocks>(part.weight, part.first + row, count, tile);
-      int64_t t = 0;
-      for (; t + 4 <= part.output.rows; t += 4) {
-        SomeTokens<Blocks, 4>(tile, part, tokens, t, row, count);
-      }
-      for (; t < part.output.rows; ++t) {
-        SomeTokens<Blocks, 1>(tile, part, tokens, t, row, count);
-      }
-    }
+  for (; t < part.input.rows; ++t) {
+    SomeTokens<Tile, kTiles, 1>(tiles, tokens, t, part);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "kernels/cpu/linear.h"
 
 #include <algorithm>
+#include <vector>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear.cc"
@@ -16,18 +17,18 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Expands a tile of at most part.tile weight rows and kLength columns, which
+// Expands a tile of at most `most_rows` weight rows and kLength columns, which
 // stays in the nearest caches, and multiplies it with every token.
-void LinearRows(const LinearPart& part, float* tile) {
-  const WeightMatrix& weight = part.weight;
+void LinearRows(const LinearPart& part, int64_t most_rows, float* tile) {
+  const WeightMatrix& weight = *part.weight;
   for (int64_t i = 0; i < part.output.rows; ++i) {
     float* out = part.output.row(i).data() + part.first;
     std::fill(out, out + part.count, 0.0f);
   }
   const int64_t block_bytes = BlockBytes(weight.format);
   const int64_t block_size = BlockSize(weight.format);
-  for (int64_t row = 0; row < part.count; row += part.tile) {
-    const int64_t rows = std::min(part.tile, part.count - row);
+  for (int64_t row = 0; row < part.count; row += most_rows) {
+    const int64_t rows = std::min(most_rows, part.count - row);
     for (int64_t k = 0; k < weight.cols; k += LinearPart::kLength) {
       const int64_t length = std::min(LinearPart::kLength, weight.cols - k);
       for (int64_t i = 0; i < rows; ++i) {
@@ -66,65 +67,80 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Calls work(part, worker) for parts of whole multiples of `multiple` rows.
-template <class Work>
-void ForParts(Context& context, LinearPart whole, int64_t multiple, Work work) {
-  const int64_t rows = whole.weight.rows;
-  const int threads = context.pool.threads();
+// Parts of all products, whole multiples of `multiple` rows each, so that
+// uneven ones even out: a few for each thread.
+std::vector<LinearPart> PartsOf(Matrix<const float> input,
+                                Vector<const LinearProduct> products,
+                                int threads, int64_t multiple) {
+  constexpr int64_t kPartsOfThread = 2, kMostRows = 256;
+  int64_t rows = 0;
+  for (const LinearProduct& product : products) rows += product.weight->rows;
   const int64_t share =
-      threads == 1 ? rows : std::min<int64_t>(rows / (4 * threads), 256);
+      threads == 1 ? rows
+                   : std::min(rows / (kPartsOfThread * threads), kMostRows);
   const int64_t step = RoundUp(std::max<int64_t>(share, 1), multiple);
-  context.Run((rows + step - 1) / step,
-              whole.input.rows * rows * whole.weight.cols,
-              [&](int64_t item, int worker) {
-                LinearPart part = whole;
-                part.first = item * step;
-                part.count = std::min(step, rows - part.first);
-                work(part, worker);
-              });
+  std::vector<LinearPart> parts;
+  for (const LinearProduct& product : products) {
+    const int64_t all = product.weight->rows;
+    for (int64_t first = 0; first < all; first += step) {
+      parts.push_back({input, product.weight, product.output, first,
+                       std::min(step, all - first)});
+    }
+  }
+  return parts;
 }
 
-void FloatLinear(Context& context, Matrix<const float> input,
-                 const WeightMatrix& weight, Matrix<float> output) {
-  // One token: 8 rows of 512 floats are a third of a first-level cache. Many:
-  // 32 rows are an eighth of a second-level cache of 512 KiB.
-  const int64_t tile = input.rows < 4 ? 8 : 32;
-  ForParts(context, {input, weight, output, 0, 0, tile}, 8,
-           [&](const LinearPart& part, int worker) {
-             HWY_DYNAMIC_DISPATCH(LinearRows)
-             (part,
-              context.worker_scratch[worker].Get(tile * LinearPart::kLength));
-           });
+bool TakesIntegers(const WeightMatrix& weight) {
+  return HWY_DYNAMIC_DISPATCH(HasWideVectors)() &&
+         HasIntegerLinear(weight.format, weight.cols);
 }
 
-void IntegerLinear(Context& context, Matrix<const float> input,
-                   const WeightMatrix& weight, Matrix<float> output) {
+// Tokens as the integer products take them, in the context's results.
+QuantizedTokens Quantize(Context& context, Matrix<const float> input) {
   const QuantizedTokens tokens(
       context.results.Get(QuantizedTokens::Floats(input.rows, input.cols)),
       input.cols);
   context.Run(input.rows, input.rows * input.cols, [&](int64_t i, int) {
     QuantizeToken(input.row(i), tokens.token(i));
   });
-  ForParts(context, {input, weight, output}, 32,
-           [&](const LinearPart& part, int worker) {
-             IntegerLinearRows(
-                 part, tokens,
-                 context.worker_scratch[worker].Get(IntegerLinearScratch()));
-           });
+  return tokens;
 }
 
 }  // namespace
 
-void Linear(Context& context, Matrix<const float> input,
-            const WeightMatrix& weight, Matrix<float> output) {
-  SUBGEN_CHECK(input.cols == weight.cols && output.cols == weight.rows &&
-               input.rows == output.rows);
-  if (HWY_DYNAMIC_DISPATCH(HasWideVectors)() &&
-      HasIntegerLinear(weight.format, weight.cols)) {
-    IntegerLinear(context, input, weight, output);
-  } else {
-    FloatLinear(context, input, weight, output);
+void Linears(Context& context, const PackedWeights& packed,
+             Matrix<const float> input, Vector<const LinearProduct> products) {
+  bool integers = false;
+  int64_t weights = 0;
+  for (const LinearProduct& product : products) {
+    SUBGEN_CHECK(input.cols == product.weight->cols &&
+                 product.output.cols == product.weight->rows &&
+                 input.rows == product.output.rows);
+    integers = integers || TakesIntegers(*product.weight);
+    weights += product.weight->rows * product.weight->cols;
   }
+  QuantizedTokens tokens(nullptr, input.cols);
+  if (integers) tokens = Quantize(context, input);
+  // Expanded rows: of one token 16 of 512 floats, a first-level
+  // cache; of many 32, an eighth of a second-level cache of 512 KiB.
+  const int64_t tile = input.rows < 4 ? 16 : 32;
+  const std::vector<LinearPart> parts =
+      PartsOf(input, products, context.pool.threads(), tile);
+  context.Run(parts.size(), input.rows * weights, [&](int64_t i, int worker) {
+    const LinearPart& part = parts[i];
+    Scratch& scratch = context.worker_scratch[worker];
+    if (TakesIntegers(*part.weight)) {
+      const std::byte* const tiles = packed.Find(*part.weight);
+      float* const memory =
+          tiles ? nullptr
+                : scratch.Get(2 * TileBytes(*part.weight) / sizeof(float));
+      IntegerLinearRows(part, tokens, tiles,
+                        reinterpret_cast<std::byte*>(memory));
+    } else {
+      HWY_DYNAMIC_DISPATCH(LinearRows)
+      (part, tile, scratch.Get(tile * LinearPart::kLength));
+    }
+  });
 }
 
 void ExpandRow(const WeightMatrix& table, int64_t row, Vector<float> out) {

@@ -1,4 +1,4 @@
-// A thread's part of a Linear.
+// A thread's part of a product.
 #pragma once
 
 #include "kernels/backend.h"
@@ -10,11 +10,10 @@ struct LinearPart {
   static constexpr int64_t kLength = 512;
 
   Matrix<const float> input;
-  const WeightMatrix& weight;
+  const WeightMatrix* weight = nullptr;
   Matrix<float> output;
   int64_t first = 0;  // weight rows [first, first + count)
   int64_t count = 0;
-  int64_t tile = 8;  // weight rows expanded at a time
 };
 
 }  // namespace subgen::cpu

@@ -148,6 +148,57 @@ TEST_P(DenseTest, LinearTakesAPartOfAMatrix) {
   ExpectLinearEqual(weight.matrix.RowRange(7, 20).ColumnRange(96, 608), 5);
 }
 
+// Weights of several formats and sizes, of which some are kept, over one input:
+// as each alone.
+TEST_P(DenseTest, LinearsAreLinearOfEach) {
+  constexpr int64_t kCols = 256;
+  for (const int64_t tokens : {0, 1, 5}) {
+    std::vector<std::unique_ptr<Weight>> weights;
+    std::vector<RandomMatrix> together, alone;
+    int64_t rows = 3;
+    for (const BlockFormat format : kAll) {
+      weights.push_back(std::make_unique<Weight>(format, rows, kCols));
+      together.emplace_back(tokens, rows, 2);
+      alone.emplace_back(tokens, rows, 3);
+      rows += 17;
+    }
+    RandomMatrix input(tokens, kCols, 1);
+    std::vector<LinearProduct> products;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const WeightMatrix& weight = weights[i]->matrix;
+      if (i % 2 == 0) ASSERT_TRUE(tested_->KeepWeight(weight).ok());
+      products.push_back({&weight, together[i].view()});
+      tested_->Linear(input.view(), weight, alone[i].view());
+    }
+    tested_->Linears(input.view(), products);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      EXPECT_EQ(together[i].numbers(), alone[i].numbers()) << i;
+    }
+    tested_ = GetParam().make();  // what it keeps must outlive it
+  }
+}
+
+// A copy that a backend takes gives the same bits.
+TEST_P(DenseTest, KeptWeightsAreTheSameWeights) {
+  for (const BlockFormat format : kAll) {
+    for (const int64_t rows : {1, 16, 45}) {
+      const Weight weight(format, rows, 768);
+      const WeightMatrix part = weight.matrix.ColumnRange(256, 512).RowRange(
+          rows / 3, rows - rows / 3);
+      for (const int64_t tokens : {1, 7}) {
+        RandomMatrix input(tokens, 512, 1), before(tokens, part.rows, 2),
+            after(tokens, part.rows, 3);
+        tested_ = GetParam().make();
+        tested_->Linear(input.view(), part, before.view());
+        ASSERT_TRUE(tested_->KeepWeight(part).ok());
+        tested_->Linear(input.view(), part, after.view());
+        ASSERT_EQ(before.numbers(), after.numbers())
+            << BlockFormatName(format) << " " << rows << " " << tokens;
+      }
+    }
+  }
+}
+
 float Largest(const std::vector<float>& row) {
   float largest = 0.0f;
   for (const float x : row) largest = std::max(largest, std::abs(x));

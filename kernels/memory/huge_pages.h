@@ -1,0 +1,33 @@
+// Memory that is read again and again from end to end, on pages of 2 MiB where
+// the system has them: of pages of 4 KiB a processor's tables hold a few MB,
+// and looking further ones up takes longer than reading them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace subgen {
+
+// Pieces are 64-byte aligned and live as long as this does. Pages are taken
+// when they are first written. Running out of memory is Fatal.
+class HugePages {
+ public:
+  HugePages() = default;
+  HugePages(const HugePages&) = delete;
+  ~HugePages();
+
+  std::byte* Take(int64_t bytes);
+
+ private:
+  struct Region {
+    std::byte* data = nullptr;
+    int64_t bytes = 0;
+    int64_t used = 0;
+  };
+  static Region Map(int64_t bytes);
+
+  std::vector<Region> regions_;
+};
+
+}  // namespace subgen
