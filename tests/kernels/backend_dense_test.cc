@@ -166,7 +166,9 @@ TEST_P(DenseTest, LinearsAreLinearOfEach) {
     std::vector<LinearProduct> products;
     for (size_t i = 0; i < weights.size(); ++i) {
       const WeightMatrix& weight = weights[i]->matrix;
-      if (i % 2 == 0) ASSERT_TRUE(tested_->KeepWeight(weight).ok());
+      if (i % 2 == 0) {
+        ASSERT_TRUE(tested_->KeepWeight(weight).ok());
+      }
       products.push_back({&weight, together[i].view()});
       tested_->Linear(input.view(), weight, alone[i].view());
     }
