@@ -3,6 +3,7 @@
 #include <hwy/base.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -27,13 +28,15 @@ struct BlockScale {
 
 BlockScale ScaleOf(__m512 first, __m512 last) {
   constexpr float kTiny = 0x1p-100f;  // kLargestQuant / kTiny is finite
-  const float largest = _mm512_reduce_max_ps(
-      _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(last)));
-  const __m512 zero = _mm512_setzero_ps();
-  const __mmask16 finite =
-      _mm512_cmp_ps_mask(_mm512_mul_ps(first, zero), zero, _CMP_EQ_OQ) &
-      _mm512_cmp_ps_mask(_mm512_mul_ps(last, zero), zero, _CMP_EQ_OQ);
-  if (finite != 0xffff) return {std::numeric_limits<float>::quiet_NaN(), 0.0f};
+  // As integers, which are ordered as such floats are; what is not a number is
+  // above infinity.
+  const int32_t bits = _mm512_reduce_max_epi32(
+      _mm512_max_epi32(_mm512_castps_si512(_mm512_abs_ps(first)),
+                       _mm512_castps_si512(_mm512_abs_ps(last))));
+  const float largest = std::bit_cast<float>(bits);
+  if (!std::isfinite(largest)) {
+    return {std::numeric_limits<float>::quiet_NaN(), 0.0f};
+  }
   if (largest < kTiny) return {};
   return {largest / kLargestQuant, kLargestQuant / largest};
 }
@@ -94,15 +97,15 @@ static void MultiplyTilesOf(const std::byte* data,
 }
 
 void IntegerLinearRows(const LinearPart& part, const QuantizedTokens& tokens,
-                       const std::byte* tiles, std::byte* scratch) {
+                       std::byte* scratch) {
   const int64_t tile_bytes = TileBytes(*part.weight);
   const bool many = part.input.rows >= 4;
   LinearPart rows = part;
   for (int64_t left = part.count; left > 0; left -= rows.count) {
     const int64_t tile = rows.first / kTileRows;
     const int64_t taken = many && left > kTileRows ? 2 : 1;
-    const std::byte* data = tiles + tile * tile_bytes;
-    for (int64_t i = 0; tiles == nullptr && i < taken; ++i) {
+    const std::byte* data = part.tiles + tile * tile_bytes;
+    for (int64_t i = 0; part.tiles == nullptr && i < taken; ++i) {
       PackTile(*part.weight, tile + i, scratch + i * tile_bytes);
       data = scratch;
     }
@@ -135,8 +138,7 @@ bool HasIntegerLinear(BlockFormat, int64_t) { return false; }
 void QuantizeToken(Vector<const float>, const QuantizedToken&) {
   Fatal("no integer products");
 }
-void IntegerLinearRows(const LinearPart&, const QuantizedTokens&,
-                       const std::byte*, std::byte*) {
+void IntegerLinearRows(const LinearPart&, const QuantizedTokens&, std::byte*) {
   Fatal("no integer products");
 }
 

@@ -14,12 +14,11 @@ bool HasIntegerLinear(BlockFormat format, int64_t cols);
 void QuantizeToken(Vector<const float> numbers, const QuantizedToken& out);
 
 // Rows [first, first + count) of the weight with all tokens; `first` is a
-// multiple of kTileRows. tiles: those of the weight from its first row on; null
-// where they are not kept, and packed into `scratch`, 2 TileBytes, when their
-// turn comes. The sum of a row and a token is taken in the same order
-// however many tokens and rows there are: 16 blocks after one another, and
-// those sums in order.
+// multiple of kTileRows. Tiles that are not there are packed into `scratch`,
+// 2 TileBytes, when their turn comes. The sum of a row and a token is taken in
+// the same order however many tokens and rows there are: 16 blocks after one
+// another, and those sums in order.
 void IntegerLinearRows(const LinearPart& part, const QuantizedTokens& tokens,
-                       const std::byte* tiles, std::byte* scratch);
+                       std::byte* scratch);
 
 }  // namespace subgen::cpu

@@ -67,32 +67,49 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Parts of all products, whole multiples of `multiple` rows each, so that
-// uneven ones even out: a few for each thread.
-std::vector<LinearPart> PartsOf(Matrix<const float> input,
-                                Vector<const LinearProduct> products,
-                                int threads, int64_t multiple) {
+bool TakesIntegers(const WeightMatrix& weight) {
+  return HWY_DYNAMIC_DISPATCH(HasWideVectors)() &&
+         HasIntegerLinear(weight.format, weight.cols);
+}
+
+// Products as one part each.
+std::vector<LinearPart> WholesOf(const PackedWeights& packed,
+                                 Matrix<const float> input,
+                                 Vector<const LinearProduct> products) {
+  std::vector<LinearPart> wholes;
+  wholes.reserve(products.size());
+  for (const LinearProduct& product : products) {
+    const WeightMatrix& weight = *product.weight;
+    SUBGEN_CHECK(input.cols == weight.cols &&
+                 product.output.cols == weight.rows &&
+                 input.rows == product.output.rows);
+    wholes.push_back({input, &weight, product.output, 0, weight.rows,
+                      TakesIntegers(weight), packed.Find(weight)});
+  }
+  return wholes;
+}
+
+// Parts of whole multiples of `multiple` rows, a few for each thread, so that
+// uneven ones even out.
+std::vector<LinearPart> Cut(const std::vector<LinearPart>& wholes, int threads,
+                            int64_t multiple) {
   constexpr int64_t kPartsOfThread = 2, kMostRows = 256;
   int64_t rows = 0;
-  for (const LinearProduct& product : products) rows += product.weight->rows;
+  for (const LinearPart& whole : wholes) rows += whole.count;
   const int64_t share =
       threads == 1 ? rows
                    : std::min(rows / (kPartsOfThread * threads), kMostRows);
   const int64_t step = RoundUp(std::max<int64_t>(share, 1), multiple);
   std::vector<LinearPart> parts;
-  for (const LinearProduct& product : products) {
-    const int64_t all = product.weight->rows;
-    for (int64_t first = 0; first < all; first += step) {
-      parts.push_back({input, product.weight, product.output, first,
-                       std::min(step, all - first)});
+  parts.reserve(rows / step + wholes.size());
+  for (const LinearPart& whole : wholes) {
+    for (int64_t first = 0; first < whole.count; first += step) {
+      parts.push_back(whole);
+      parts.back().first = first;
+      parts.back().count = std::min(step, whole.count - first);
     }
   }
   return parts;
-}
-
-bool TakesIntegers(const WeightMatrix& weight) {
-  return HWY_DYNAMIC_DISPATCH(HasWideVectors)() &&
-         HasIntegerLinear(weight.format, weight.cols);
 }
 
 // Tokens as the integer products take them, in the context's results.
@@ -110,32 +127,28 @@ QuantizedTokens Quantize(Context& context, Matrix<const float> input) {
 
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products) {
-  bool integers = false;
-  int64_t weights = 0;
-  for (const LinearProduct& product : products) {
-    SUBGEN_CHECK(input.cols == product.weight->cols &&
-                 product.output.cols == product.weight->rows &&
-                 input.rows == product.output.rows);
-    integers = integers || TakesIntegers(*product.weight);
-    weights += product.weight->rows * product.weight->cols;
-  }
+  const std::vector<LinearPart> wholes = WholesOf(packed, input, products);
   QuantizedTokens tokens(nullptr, input.cols);
+  int64_t weights = 0;
+  bool integers = false;
+  for (const LinearPart& whole : wholes) {
+    weights += whole.count * input.cols;
+    integers = integers || whole.integers;
+  }
   if (integers) tokens = Quantize(context, input);
-  // Expanded rows: of one token 16 of 512 floats, a first-level
-  // cache; of many 32, an eighth of a second-level cache of 512 KiB.
+  // Expanded rows: of one token 16 of 512 floats, a first-level cache; of many
+  // 32, an eighth of a second-level cache of 512 KiB.
   const int64_t tile = input.rows < 4 ? 16 : 32;
   const std::vector<LinearPart> parts =
-      PartsOf(input, products, context.pool.threads(), tile);
+      Cut(wholes, context.pool.threads(), tile);
   context.Run(parts.size(), input.rows * weights, [&](int64_t i, int worker) {
     const LinearPart& part = parts[i];
     Scratch& scratch = context.worker_scratch[worker];
-    if (TakesIntegers(*part.weight)) {
-      const std::byte* const tiles = packed.Find(*part.weight);
-      float* const memory =
-          tiles ? nullptr
-                : scratch.Get(2 * TileBytes(*part.weight) / sizeof(float));
-      IntegerLinearRows(part, tokens, tiles,
-                        reinterpret_cast<std::byte*>(memory));
+    if (part.integers) {
+      const int64_t bytes = part.tiles ? 0 : 2 * TileBytes(*part.weight);
+      IntegerLinearRows(
+          part, tokens,
+          reinterpret_cast<std::byte*>(scratch.Get(bytes / sizeof(float))));
     } else {
       HWY_DYNAMIC_DISPATCH(LinearRows)
       (part, tile, scratch.Get(tile * LinearPart::kLength));

@@ -14,6 +14,8 @@ struct LinearPart {
   Matrix<float> output;
   int64_t first = 0;  // weight rows [first, first + count)
   int64_t count = 0;
+  bool integers = false;             // multiplied as such
+  const std::byte* tiles = nullptr;  // of the whole weight, where it is packed
 };
 
 }  // namespace subgen::cpu
