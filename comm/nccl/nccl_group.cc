@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -68,6 +69,11 @@ absl::Status NcclGroup::Start(const ncclUniqueId& id,
       absl::StrCat("comm 'nccl': ", who_, ": NCCL does not start: ", cause));
 }
 
+int64_t NcclGroup::NextNumber() {
+  static std::atomic<int64_t> next{0};
+  return next++;
+}
+
 NcclGroup::~NcclGroup() {
   if (comm_ != nullptr) {
     // Finalize waits for what is on the stream, which is nothing.
@@ -96,8 +102,7 @@ std::string NcclGroup::Settle(ncclResult_t result,
                               Clock::time_point start) const {
   while (result == ncclInProgress) {
     if (Late(start)) {
-      return absl::StrCat("not done after ", options_.deadline_seconds,
-                          " seconds; is a peer lost?");
+      return LateWords();
     }
     std::this_thread::sleep_for(std::chrono::microseconds(20));
     const ncclResult_t asked = nccl_.CommGetAsyncError(comm_, &result);
@@ -112,11 +117,40 @@ void NcclGroup::Fail(const std::string& what, const std::string& cause) {
   Fatal(absl::StrCat(who_, ": NCCL ", what, ", call ", calls_, ": ", cause));
 }
 
-void NcclGroup::Run(
-    const std::string& what, Vector<const float> in, Vector<float> out,
-    const std::function<ncclResult_t(float*, float*)>& collective) {
+std::string NcclGroup::LateWords() const {
+  return absl::StrCat("not done after ", options_.deadline_seconds,
+                      " seconds; is a peer lost?");
+}
+
+void NcclGroup::Look(Clock::time_point start) {
+  ncclResult_t state = ncclSuccess;
+  nccl_.CommGetAsyncError(comm_, &state);
+  const bool failed = state != ncclSuccess && state != ncclInProgress;
+  if (!failed && !Late(start)) return;
+  const std::string cause = failed ? Words(state) : LateWords();
+  // Without CommAbort, which may wait for the graphs that NCCL is in.
+  Fatal(absl::StrCat(who_, ": NCCL, up to call ", calls_, ": ", cause));
+}
+
+ncclResult_t NcclGroup::Put(const Call& call, cudaStream_t stream) const {
+  if (call.collective == Collective::kGather) {
+    return nccl_.AllGather(call.in, call.out, call.numbers, ncclFloat, comm_,
+                           stream);
+  }
+  const ncclRedOp_t op =
+      call.collective == Collective::kSum ? ncclSum : ncclMax;
+  return nccl_.AllReduce(call.in, call.out, call.numbers, ncclFloat, op, comm_,
+                         stream);
+}
+
+void NcclGroup::Run(Collective collective, Vector<const float> in,
+                    Vector<float> out) {
   using cuda::CheckCuda;
+  if (queue_ != nullptr) queue_->Run();  // the order of calls is the ranks'
   ++calls_;
+  const std::string what = absl::StrCat(
+      collective == Collective::kGather ? "all-gather" : "all-reduce", " of ",
+      in.size(), " numbers");
   CheckCuda(cudaSetDevice(options_.device), "device");
   float* const pinned = reinterpret_cast<float*>(pinned_.data());
   float* const device = reinterpret_cast<float*>(device_.data());
@@ -125,7 +159,9 @@ void NcclGroup::Run(
                             cudaMemcpyHostToDevice, stream_),
             "copy to the device");
   const Clock::time_point start = Clock::now();
-  std::string cause = Settle(collective(device, device + kNcclPiece), start);
+  const Call call = {collective, device, device + kNcclPiece,
+                     static_cast<int64_t>(in.size())};
+  std::string cause = Settle(Put(call, stream_), start);
   if (!cause.empty()) Fail(what, cause);
   CheckCuda(cudaMemcpyAsync(pinned + kNcclPiece, device + kNcclPiece,
                             out.size_bytes(), cudaMemcpyDeviceToHost, stream_),
@@ -140,30 +176,77 @@ void NcclGroup::Run(
     if (state != ncclSuccess && state != ncclInProgress) {
       Fail(what, Words(state));
     }
-    if (Late(start)) {
-      Fail(what, absl::StrCat("not done after ", options_.deadline_seconds,
-                              " seconds; is a peer lost?"));
-    }
+    if (Late(start)) Fail(what, LateWords());
   }
   std::copy_n(pinned + kNcclPiece, out.size(), out.data());
 }
 
 void NcclGroup::AllReduce(Vector<float> data, ReduceOp op) {
   SUBGEN_CHECK(static_cast<int64_t>(data.size()) <= kNcclPiece);
-  const ncclRedOp_t nccl_op = op == ReduceOp::kSum ? ncclSum : ncclMax;
-  Run(absl::StrCat("all-reduce of ", data.size(), " numbers"), data, data,
-      [&](float* in, float* out) {
-        return nccl_.AllReduce(in, out, data.size(), ncclFloat, nccl_op, comm_,
-                               stream_);
-      });
+  Run(op == ReduceOp::kSum ? Collective::kSum : Collective::kMax, data, data);
 }
 
 void NcclGroup::AllGather(Vector<const float> mine, Vector<float> all) {
   SUBGEN_CHECK(static_cast<int64_t>(all.size()) <= kNcclPiece);
-  Run(absl::StrCat("all-gather of ", mine.size(), " numbers"), mine, all,
-      [&](float* in, float* out) {
-        return nccl_.AllGather(in, out, mine.size(), ncclFloat, comm_, stream_);
-      });
+  Run(Collective::kGather, mine, all);
+}
+
+std::string NcclGroup::PutCommand(const std::byte* at, cudaStream_t stream) {
+  auto* const group = cuda::TakeValue<NcclGroup*>(&at);
+  cuda::TakeValue<int64_t>(&at);  // its number
+  const Call call = cuda::TakeValue<Call>(&at);
+  const std::string cause =
+      group->Settle(group->Put(call, stream), Clock::now());
+  if (cause.empty()) return "";
+  return absl::StrCat(group->who_, ": NCCL, up to call ", group->calls_, ": ",
+                      cause);
+}
+
+void NcclGroup::Append(cuda::Queue* queue, const Call& call) {
+  ++calls_;
+  queue_ = queue;
+  queue->Watch(this);
+  queue->Append(PutCommand, this, number_, call);
+}
+
+void NcclGroup::AllReduce(cuda::Staging* staging, Vector<float> data,
+                          ReduceOp op) {
+  float* const numbers = staging->InOut(data);
+  const Collective collective =
+      op == ReduceOp::kSum ? Collective::kSum : Collective::kMax;
+  Append(staging->queue(),
+         {collective, numbers, numbers, static_cast<int64_t>(data.size())});
+  staging->Finish();
+}
+
+// NCCL gathers as much from each rank: where counts differ, as much as the
+// largest.
+void NcclGroup::AllGather(cuda::Staging* staging, Vector<const float> mine,
+                          Vector<const int> counts, Vector<float> all) {
+  cuda::Queue* const queue = staging->queue();
+  const int64_t ranks = counts.size();
+  const int64_t each = *std::max_element(counts.begin(), counts.end());
+  const float* in = staging->In(mine);
+  float* const out = staging->Out(all);
+  if (each * ranks == static_cast<int64_t>(all.size())) {
+    Append(queue, {Collective::kGather, in, out, each});
+    staging->Finish();
+    return;
+  }
+  const auto copy = [queue](float* to, const float* from, int64_t numbers) {
+    if (numbers == 0) return;
+    queue->Copy(to, from, numbers * sizeof(float), cudaMemcpyDeviceToDevice);
+  };
+  float* const padded = staging->Scratch(each);
+  float* const gathered = staging->Scratch(each * ranks);
+  copy(padded, in, mine.size());
+  Append(queue, {Collective::kGather, padded, gathered, each});
+  int64_t to = 0;
+  for (int64_t rank = 0; rank < ranks; ++rank) {
+    copy(out + to, gathered + rank * each, counts[rank]);
+    to += counts[rank];
+  }
+  staging->Finish();
 }
 
 }  // namespace subgen
