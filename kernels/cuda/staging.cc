@@ -56,6 +56,7 @@ Matrix<uint8_t> Staging::ResultBytes(Matrix<uint8_t> host, bool send) {
     return {range.device(), host.rows, host.cols, host.stride};
   }
   const size_t bytes = host.rows * host.cols;
+  if (bytes == 0) return {nullptr, host.rows, host.cols};
   if (!results_.HasRoom(bytes)) queue_.Use();
   ArenaPlace place = results_.Take(bytes);
   uint8_t* const pinned = place.host;
@@ -69,9 +70,8 @@ Matrix<uint8_t> Staging::ResultBytes(Matrix<uint8_t> host, bool send) {
 
 void Staging::Finish() {
   for (const Return& result : returns_) {
-    const size_t bytes = result.to.rows * result.to.cols;
-    if (bytes == 0) continue;
-    queue_.Copy(result.pinned, result.device, bytes, cudaMemcpyDeviceToHost);
+    queue_.Copy(result.pinned, result.device, result.to.rows * result.to.cols,
+                cudaMemcpyDeviceToHost);
   }
   returns_.empty() ? queue_.Bound() : queue_.Run();
   for (const Return& result : returns_) {
