@@ -1,6 +1,7 @@
 #include "kernels/cuda/graph_cache.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
@@ -9,9 +10,9 @@
 namespace subgen::cuda {
 namespace {
 
-// Shapes of steps that take turns: sequences that come and go.
+// Shapes of steps that take turns. A list is captured if it comes again within
+// as many others: more that took turns would only drive out one another.
 constexpr size_t kMostGraphs = 8;
-constexpr size_t kMostCame = 32;
 
 // Of the key's words; a key is made of values of 4 and 8 bytes.
 uint64_t Hash(Vector<const std::byte> key) {
@@ -25,14 +26,16 @@ uint64_t Hash(Vector<const std::byte> key) {
   return hash;
 }
 
-void Destroy(cudaGraphExec_t executable) {
-  if (executable != nullptr) cudaGraphExecDestroy(executable);
-}
-
 }  // namespace
 
 GraphCache::~GraphCache() {
-  for (Graph& graph : graphs_) Destroy(graph.executable);
+  for (Graph& graph : graphs_) Destroy(&graph);
+}
+
+void GraphCache::Destroy(Graph* graph) {
+  if (graph->executable != nullptr) cudaGraphExecDestroy(graph->executable);
+  if (graph->captured != nullptr) cudaGraphDestroy(graph->captured);
+  *graph = {};
 }
 
 GraphCache::Graph* GraphCache::Find(uint64_t hash,
@@ -48,18 +51,17 @@ GraphCache::Graph* GraphCache::Find(uint64_t hash,
 
 bool GraphCache::CameBefore(uint64_t hash) {
   if (std::find(came_.begin(), came_.end(), hash) != came_.end()) return true;
-  if (came_.size() < kMostCame) {
+  if (came_.size() < kMostGraphs) {
     came_.push_back(hash);
   } else {
-    came_[next_came_++ % kMostCame] = hash;
+    came_[next_came_++ % kMostGraphs] = hash;
   }
   return false;
 }
 
-bool GraphCache::Refuse(const std::string& cause) {
+void GraphCache::Refuse(const std::string& cause) {
   cudaGetLastError();  // or the next launch would report it
   refusal_ = absl::StrCat("steps are not captured as CUDA graphs: ", cause);
-  return false;
 }
 
 cudaGraph_t GraphCache::Capture(const CommandList& list, cudaStream_t stream) {
@@ -79,7 +81,7 @@ cudaGraph_t GraphCache::Capture(const CommandList& list, cudaStream_t stream) {
   return nullptr;
 }
 
-GraphCache::Graph* GraphCache::Keep(cudaGraph_t graph) {
+GraphCache::Graph* GraphCache::Keep(cudaGraph_t captured) {
   const bool room = graphs_.size() < kMostGraphs;
   if (room) graphs_.emplace_back();
   Graph& kept = room ? graphs_.back()
@@ -90,13 +92,14 @@ GraphCache::Graph* GraphCache::Keep(cudaGraph_t graph) {
   // The same commands with other addresses and sizes: cheaper than a new one.
   cudaGraphExecUpdateResultInfo ignored = {};
   if (kept.executable != nullptr &&
-      cudaGraphExecUpdate(kept.executable, graph, &ignored) == cudaSuccess) {
+      cudaGraphExecUpdate(kept.executable, captured, &ignored) == cudaSuccess) {
+    cudaGraphDestroy(std::exchange(kept.captured, captured));
     return &kept;
   }
   cudaGetLastError();
-  Destroy(kept.executable);
-  kept = {};
-  const cudaError_t error = cudaGraphInstantiate(&kept.executable, graph, 0);
+  Destroy(&kept);
+  kept.captured = captured;
+  const cudaError_t error = cudaGraphInstantiate(&kept.executable, captured, 0);
   if (error == cudaSuccess) return &kept;
   kept.executable = nullptr;
   Refuse(cudaGetErrorString(error));
@@ -116,7 +119,6 @@ void GraphCache::Put(const CommandList& list, cudaStream_t stream) {
     const cudaGraph_t captured = Capture(list, stream);
     if (captured == nullptr) return put_each();
     graph = Keep(captured);
-    cudaGraphDestroy(captured);
     if (graph == nullptr) return put_each();
     graph->hash = hash;
     graph->key.assign(list.key().begin(), list.key().end());

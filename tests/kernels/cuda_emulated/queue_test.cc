@@ -103,6 +103,16 @@ TEST_F(QueueTest, ListsThatTakeTurnsKeepTheirGraphs) {
   EXPECT_EQ(sum_[63], 1.0f + 2 + 3 + 4 + 5 + 6);
 }
 
+TEST_F(QueueTest, MoreListsThanGraphsAreNotCaptured) {
+  x_ = Floats(64), sum_ = Floats(64);
+  const Counts before = CountsSoFar();
+  for (int turn = 1; turn <= 3; ++turn) {
+    for (int64_t size = 1; size <= 12; ++size) AddUp(size, 1, 1.0f);
+    EXPECT_EQ(sum_[0], 12.0f * turn);
+  }
+  EXPECT_EQ((CountsSoFar() - before).captures, 0);
+}
+
 // A graph stands for one list: other sizes, addresses or constants are others.
 TEST_F(QueueTest, AChangedListIsNotTakenForTheOld) {
   for (const Refusal refusal : {Refusal::kNowhere, Refusal::kUpdate}) {
