@@ -26,7 +26,7 @@ class CudaBackend final : public Backend {
     return kept_.Keep(weight);
   }
 
-  // Of shapes that every step has: cuda_backend.cc.
+  // cuda_backend.cc
   void Linear(Matrix<const float> input, const WeightMatrix& weight,
               Matrix<float> output) override;
   void Embed(const WeightMatrix& table, Vector<const int> ids,
@@ -55,7 +55,7 @@ class CudaBackend final : public Backend {
   void MergePacked(Vector<const float> packed,
                    const SoftmaxPartials& into) override;
 
-  // Of tasks, which are cut into pieces: cuda_backend_tasks.cc.
+  // cuda_backend_tasks.cc
   void ConvertRows(Vector<const RowCopy> copies) override;
   void Attend(Vector<const AttentionTask> tasks) override;
   void AccumulateMass(Vector<const AttentionMassTask> tasks) override;
