@@ -90,6 +90,10 @@ class Backend {
     return absl::OkStatus();
   }
 
+  // Embed will read this table again and again, of which the same holds. A
+  // device with memory of its own may take a copy, where there is room.
+  virtual void KeepTable(const WeightMatrix&) {}
+
   // output = input weight^T. [tokens, weight.cols] -> [tokens, weight.rows]
   virtual void Linear(Matrix<const float> input, const WeightMatrix& weight,
                       Matrix<float> output) = 0;

@@ -81,8 +81,7 @@ absl::Status Transformer::KeepWeights() {
     }
   }
   RETURN_IF_ERROR(backend_.KeepWeight(weights_.unembedding));
-  // Where there is no room for the whole table, rows are sent as they are read.
-  backend_.KeepWeight(weights_.embedding).IgnoreError();
+  backend_.KeepTable(weights_.embedding);  // last: it need not fit
   return absl::OkStatus();
 }
 

@@ -25,6 +25,9 @@ class CudaBackend final : public Backend {
   absl::Status KeepWeight(const WeightMatrix& weight) override {
     return kept_.Keep(weight);
   }
+  void KeepTable(const WeightMatrix& table) override {
+    kept_.Keep(table).IgnoreError();  // its rows are sent as they are read
+  }
 
   // cuda_backend.cc
   void Linear(Matrix<const float> input, const WeightMatrix& weight,

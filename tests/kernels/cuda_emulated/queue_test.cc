@@ -213,6 +213,28 @@ TEST_F(QueueTest, LongListsRunInParts) {
   }
 }
 
+// From the device's copy: what the host's table says later is not seen.
+TEST_F(QueueTest, ATableThatIsKeptIsReadByIds) {
+  RandomMatrix numbers(50, 32, 1);
+  WeightMatrix table;
+  table.data = reinterpret_cast<const std::byte*>(numbers.numbers().data());
+  table.rows = 50;
+  table.cols = 32;
+  table.row_stride = table.row_bytes();
+  backend_->KeepTable(table);
+  RandomMatrix as_kept = numbers;
+  std::fill(numbers.numbers().begin(), numbers.numbers().end(), 0.0f);
+  Buffer<float> rows = Floats(3 * 32);
+  for (int turn = 0; turn < 3; ++turn) {
+    const std::vector<int> ids = {49, turn, 7};
+    backend_->Embed(table, ids, rows.matrix(3, 32));
+    ReadByHost(*backend_, rows.span());
+    for (int i = 0; i < 3 * 32; ++i) {
+      ASSERT_EQ(rows[i], as_kept.view().row(ids[i / 32])[i % 32]) << turn;
+    }
+  }
+}
+
 TEST_F(QueueTest, CopiesOfMirroredMemoryTakeTheNewerSide) {
   Buffer<float> from = Floats(4), to = Floats(6), ones = Floats(4);
   for (int i = 0; i < 4; ++i) ones[i] = 1.0f, from[i] = 10.0f * i;
