@@ -7,6 +7,8 @@
 #include <functional>
 #include <numeric>
 
+#include "kernels/backend.h"
+
 namespace subgen {
 namespace {
 
@@ -58,8 +60,19 @@ void Communicator::AllReduce(Vector<float> data, ReduceOp op) {
   DoAllReduce(data, op);
 }
 
-void Communicator::AllGather(Vector<const float> mine, Vector<const int> counts,
-                             Vector<float> all) {
+void Communicator::AllReduce(Backend& backend, Vector<float> data,
+                             ReduceOp op) {
+  if (size() == 1 || data.empty()) return;
+  const CountCall count(&stats_, data.size_bytes());
+  if (QueueAllReduce(backend, data, op)) return;
+  ReadByHost(backend, data);
+  DoAllReduce(data, op);
+  WrittenByHost(backend, data);
+}
+
+void Communicator::CheckGather(Vector<const float> mine,
+                               Vector<const int> counts,
+                               Vector<float> all) const {
   SUBGEN_CHECK(static_cast<int>(counts.size()) == size(), counts.size(),
                " counts for ", size(), " ranks");
   for (const int count : counts) SUBGEN_CHECK(count >= 0, "count ", count);
@@ -68,14 +81,35 @@ void Communicator::AllGather(Vector<const float> mine, Vector<const int> counts,
   const int64_t sum = std::accumulate(counts.begin(), counts.end(), int64_t{0});
   SUBGEN_CHECK(static_cast<int64_t>(all.size()) == sum, all.size(),
                " places for ", sum, " numbers");
+  SUBGEN_CHECK(all.empty() || !Overlap(mine, all));
+}
+
+void Communicator::AllGather(Vector<const float> mine, Vector<const int> counts,
+                             Vector<float> all) {
+  CheckGather(mine, counts, all);
   if (all.empty()) return;
-  SUBGEN_CHECK(!Overlap(mine, all));
   if (size() == 1) {
     std::copy(mine.begin(), mine.end(), all.begin());
     return;
   }
   const CountCall count(&stats_, mine.size_bytes());
   DoAllGather(mine, counts, all);
+}
+
+void Communicator::AllGather(Backend& backend, Vector<const float> mine,
+                             Vector<const int> counts, Vector<float> all) {
+  CheckGather(mine, counts, all);
+  if (all.empty()) return;
+  if (size() > 1) {
+    const CountCall count(&stats_, mine.size_bytes());
+    if (QueueAllGather(backend, mine, counts, all)) return;
+    ReadByHost(backend, mine);
+    DoAllGather(mine, counts, all);
+  } else {
+    ReadByHost(backend, mine);
+    std::copy(mine.begin(), mine.end(), all.begin());
+  }
+  WrittenByHost(backend, all);
 }
 
 void Communicator::Broadcast(Vector<std::byte> data, int root) {

@@ -11,6 +11,8 @@
 
 namespace subgen {
 
+class Backend;
+
 enum class ReduceOp { kSum, kMax };
 
 // What a rank spent in collectives of one group since it began. Groups of one
@@ -18,7 +20,7 @@ enum class ReduceOp { kSum, kMax };
 struct CommunicatorStats {
   int64_t calls = 0;
   int64_t bytes = 0;     // handed in by this rank
-  double seconds = 0.0;  // waiting for peers included
+  double seconds = 0.0;  // waiting for peers included; on a queue: appending
 };
 
 class Communicator {
@@ -34,6 +36,11 @@ class Communicator {
   // `all`.
   void AllGather(Vector<const float> mine, Vector<const int> counts,
                  Vector<float> all);
+  // The same of memory that the backend mirrors: on the queue of its device
+  // where these ranks can (comm/nccl), and then nobody waits; else on the host.
+  void AllReduce(Backend& backend, Vector<float> data, ReduceOp op);
+  void AllGather(Backend& backend, Vector<const float> mine,
+                 Vector<const int> counts, Vector<float> all);
   // Root's bytes everywhere. Ranks other than the root may wait here for long:
   // they sleep rather than spin.
   void Broadcast(Vector<std::byte> data, int root);
@@ -47,8 +54,21 @@ class Communicator {
   virtual void DoAllGather(Vector<const float> mine, Vector<const int> counts,
                            Vector<float> all) = 0;
   virtual void DoBroadcast(Vector<std::byte> data, int root) = 0;
+  // Does the collective where the backend has the memory, on its device's
+  // queue; false where that cannot be. The same answer on all ranks.
+  virtual bool QueueAllReduce(Backend&, Vector<float>, ReduceOp) {
+    return false;
+  }
+  virtual bool QueueAllGather(Backend&, Vector<const float>, Vector<const int>,
+                              Vector<float>) {
+    return false;
+  }
 
  private:
+  // Fatal where the arguments are not as AllGather says.
+  void CheckGather(Vector<const float> mine, Vector<const int> counts,
+                   Vector<float> all) const;
+
   CommunicatorStats stats_;
 };
 

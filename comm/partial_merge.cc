@@ -1,37 +1,14 @@
 #include "comm/partial_merge.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "kernels/backend.h"
 
 namespace subgen {
 namespace {
-
-constexpr float kEmpty = -std::numeric_limits<float>::infinity();
-
-// Brings row i from the scale of `own` to that of its max_logit.
-void Rescale(const SoftmaxPartials& partials, int64_t i, float own) {
-  const float max = partials.max_logit[i];
-  if (own == max) return;
-  const Vector<float> weighted = partials.weighted.row(i);
-  if (own == kEmpty) {  // weight zero
-    partials.partition[i] = 0.0f;
-    std::fill(weighted.begin(), weighted.end(), 0.0f);
-    return;
-  }
-  const float factor = std::exp(own - max);
-  partials.partition[i] *= factor;
-  for (float& w : weighted) w *= factor;
-}
-
-// Partials that lie as PartialsBuffer::packed() puts them.
-SoftmaxPartials ViewPacked(float* data, int64_t rows, int64_t head_dim) {
-  const size_t n = rows;
-  return {{data, n}, {data + n, n}, {data + 2 * n, rows, head_dim}};
-}
 
 int64_t ScratchSize(MergeMethod method, int ranks, int64_t max_rows,
                     int64_t head_dim) {
@@ -54,10 +31,13 @@ absl::string_view MergeMethodName(MergeMethod method) {
 }
 
 PartialMerger::PartialMerger(Communicator& ranks, MergeMethod method,
-                             int64_t max_rows, int64_t head_dim)
+                             int64_t max_rows, int64_t head_dim,
+                             Backend* backend)
     : ranks_(ranks),
       method_(method),
-      scratch_(ScratchSize(method, ranks.size(), max_rows, head_dim)) {}
+      backend_(backend),
+      scratch_(ScratchSize(method, ranks.size(), max_rows, head_dim),
+               backend == nullptr ? nullptr : backend->mirror()) {}
 
 void PartialMerger::Merge(PartialsBuffer& partials) {
   if (ranks_.size() == 1) return;
@@ -71,10 +51,20 @@ void PartialMerger::Merge(PartialsBuffer& partials) {
 void PartialMerger::MergeByAllReduce(PartialsBuffer& partials) {
   const SoftmaxPartials view = partials.view();
   SUBGEN_CHECK(view.rows() <= scratch_.size());
-  std::copy(view.max_logit.begin(), view.max_logit.end(), scratch_.data());
-  ranks_.AllReduce(view.max_logit, ReduceOp::kMax);
-  for (int64_t i = 0; i < view.rows(); ++i) Rescale(view, i, scratch_[i]);
-  ranks_.AllReduce(partials.sums(), ReduceOp::kSum);
+  const Vector<float> own_max = scratch_.span().first(view.rows());
+  if (backend_ == nullptr) {
+    std::copy(view.max_logit.begin(), view.max_logit.end(), own_max.begin());
+    ranks_.AllReduce(view.max_logit, ReduceOp::kMax);
+    RescalePartials(own_max, view);
+    ranks_.AllReduce(partials.sums(), ReduceOp::kSum);
+    return;
+  }
+  constexpr int kOnlyRow[] = {0};
+  backend_->GatherRows(Matrix<float>(view.max_logit.data(), 1, view.rows()),
+                       kOnlyRow, {own_max.data(), 1, view.rows()});
+  ranks_.AllReduce(*backend_, view.max_logit, ReduceOp::kMax);
+  backend_->RescalePartials(own_max, view);
+  ranks_.AllReduce(*backend_, partials.sums(), ReduceOp::kSum);
 }
 
 void PartialMerger::MergeByAllGather(PartialsBuffer& partials) {
@@ -84,14 +74,14 @@ void PartialMerger::MergeByAllGather(PartialsBuffer& partials) {
   SUBGEN_CHECK(all <= scratch_.size() &&
                each <= std::numeric_limits<int>::max());
   counts_.assign(ranks_.size(), static_cast<int>(each));
-  ranks_.AllGather(packed, counts_, scratch_.span().first(all));
-  const SoftmaxPartials into = partials.view();
-  SetEmpty(into);
-  for (int rank = 0; rank < ranks_.size(); ++rank) {
-    MergePartials(ViewPacked(scratch_.data() + rank * each, into.rows(),
-                             into.weighted.cols),
-                  into);
+  const Vector<float> gathered = scratch_.span().first(all);
+  if (backend_ == nullptr) {
+    ranks_.AllGather(packed, counts_, gathered);
+    MergePacked(gathered, partials.view());
+    return;
   }
+  ranks_.AllGather(*backend_, packed, counts_, gathered);
+  backend_->MergePacked(gathered, partials.view());
 }
 
 }  // namespace subgen

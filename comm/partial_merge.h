@@ -22,9 +22,10 @@ absl::string_view MergeMethodName(MergeMethod method);
 
 class PartialMerger {
  public:
-  // `ranks` outlives the merger. max_rows and head_dim bound the partials.
+  // `ranks` and the backend outlive the merger. max_rows and head_dim bound the
+  // partials, which lie in memory that the backend mirrors; null: in a host's.
   PartialMerger(Communicator& ranks, MergeMethod method, int64_t max_rows,
-                int64_t head_dim);
+                int64_t head_dim, Backend* backend = nullptr);
 
   // Afterwards every rank holds the partials over all ranks' tokens, the same
   // bits everywhere. Empty sides merge as weight zero; NaN spreads to all ranks
@@ -37,6 +38,7 @@ class PartialMerger {
 
   Communicator& ranks_;
   MergeMethod method_;
+  Backend* const backend_;
   Buffer<float> scratch_;    // own max_logit, or the partials of all ranks
   std::vector<int> counts_;  // numbers from each rank in an all-gather
 };

@@ -49,6 +49,16 @@ void Backend::LogPartition(const SoftmaxPartials& partials, Vector<float> out) {
   subgen::LogPartition(partials, out);
 }
 
+void Backend::RescalePartials(Vector<const float> own_max,
+                              const SoftmaxPartials& partials) {
+  subgen::RescalePartials(own_max, partials);
+}
+
+void Backend::MergePacked(Vector<const float> packed,
+                          const SoftmaxPartials& into) {
+  subgen::MergePacked(packed, into);
+}
+
 void Backend::ConvertRows(Vector<const RowCopy> copies) {
   for (const RowCopy& copy : copies) {
     const Rows& from = copy.from;

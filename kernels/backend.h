@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -18,6 +19,10 @@
 #include "kernels/weighted_rows.h"
 
 namespace subgen {
+
+namespace cuda {
+class Staging;
+}
 
 // Queries of one KV head over one set of rows. The result is merged into
 // `out`, so tasks over several sets of the same queries follow one another in
@@ -72,11 +77,17 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual absl::string_view name() const = 0;
+  // A line for the user on how it runs; empty: as it should.
+  virtual std::string note() const { return ""; }
 
   // What buffers are made with whose contents stay on the device between
   // operations; null where operations work on host memory itself. Host code
   // that writes or reads such buffers says so (kernels/memory/mirror.h).
   virtual Mirror* mirror() { return nullptr; }
+
+  // Of a device that has a queue: how operands of more commands on it are
+  // found (kernels/cuda/staging.h). Null elsewhere.
+  virtual cuda::Staging* staging() { return nullptr; }
 
   // The matrix will be read again and again and stays as it is for as long as
   // the backend lives, which may take a copy, in its own memory or layout. An
@@ -84,6 +95,10 @@ class Backend {
   virtual absl::Status KeepWeight(const WeightMatrix&) {
     return absl::OkStatus();
   }
+
+  // Embed will read this table again and again, of which the same holds. A
+  // device with memory of its own may take a copy, where there is room.
+  virtual void KeepTable(const WeightMatrix&) {}
 
   // output = input weight^T. [tokens, weight.cols] -> [tokens, weight.rows]
   virtual void Linear(Matrix<const float> input, const WeightMatrix& weight,
@@ -121,6 +136,10 @@ class Backend {
                          const JoinPlace& place, Matrix<float> token_major);
   virtual void SetEmpty(const SoftmaxPartials& partials);
   virtual void LogPartition(const SoftmaxPartials& partials, Vector<float> out);
+  virtual void RescalePartials(Vector<const float> own_max,
+                               const SoftmaxPartials& partials);
+  virtual void MergePacked(Vector<const float> packed,
+                           const SoftmaxPartials& into);
 
   // As ConvertRow. None writes what another one reads or writes.
   virtual void ConvertRows(Vector<const RowCopy> copies);

@@ -51,6 +51,34 @@ void MergePartials(const SoftmaxPartials& from, const SoftmaxPartials& into) {
   for (int64_t i = 0; i < into.rows(); ++i) MergeRow(from, into, i);
 }
 
+void RescalePartials(Vector<const float> own_max,
+                     const SoftmaxPartials& partials) {
+  SUBGEN_CHECK(static_cast<int64_t>(own_max.size()) == partials.rows());
+  for (int64_t i = 0; i < partials.rows(); ++i) {
+    const float own = own_max[i], max = partials.max_logit[i];
+    if (own == max) continue;
+    const Vector<float> weighted = partials.weighted.row(i);
+    if (own == kEmpty) {
+      partials.partition[i] = 0.0f;
+      std::fill(weighted.begin(), weighted.end(), 0.0f);
+    } else {
+      Scale(std::exp(own - max), &partials.partition[i], weighted);
+    }
+  }
+}
+
+void MergePacked(Vector<const float> packed, const SoftmaxPartials& into) {
+  const int64_t rows = into.rows(), dim = into.weighted.cols;
+  const int64_t each = rows * (dim + 2);
+  SUBGEN_CHECK(each == 0 || packed.size() % each == 0);
+  SetEmpty(into);
+  for (int64_t at = 0; at < static_cast<int64_t>(packed.size()); at += each) {
+    float* const data = const_cast<float*>(&packed[at]);  // only read
+    const size_t n = rows;
+    MergePartials({{data, n}, {data + n, n}, {data + 2 * n, rows, dim}}, into);
+  }
+}
+
 void LogPartition(const SoftmaxPartials& partials, Vector<float> out) {
   for (int64_t i = 0; i < partials.rows(); ++i) {
     out[i] = partials.partition[i] > 0.0f

@@ -29,6 +29,15 @@ void SetEmpty(const SoftmaxPartials& partials);
 // into += from. An empty side changes nothing; no NaN arises from -inf.
 void MergePartials(const SoftmaxPartials& from, const SoftmaxPartials& into);
 
+// From the scale of `own_max` [rows] to that of the partials' max_logit. What
+// is empty there, -inf, has weight zero, whatever it holds.
+void RescalePartials(Vector<const float> own_max,
+                     const SoftmaxPartials& partials);
+
+// into = the merge of partials of its shape that lie one behind the other, each
+// packed as in PartialsBuffer.
+void MergePacked(Vector<const float> packed, const SoftmaxPartials& into);
+
 // Log of the whole partition, [rows]; -inf for an empty set.
 void LogPartition(const SoftmaxPartials& partials, Vector<float> out);
 

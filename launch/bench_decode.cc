@@ -189,10 +189,14 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   setting.read_bandwidth =
       ReadBandwidth(world, options.threads, BandwidthBytes(rank.ranks_on_host));
   DecodeTable table(setting, line.format);
+  std::string note;
   RETURN_IF_ERROR(
-      RunDecodeBench(options, *model, world,
-                     [&](const TestResult& row) { Print(table.Add(row)); }));
+      RunDecodeBench(options, *model, world, [&](const TestResult& row) {
+        Print(table.Add(row));
+        note = row.note;
+      }));
   if (world.rank() == 0) Print(table.End());
+  if (!note.empty()) std::fprintf(stderr, "note: %s\n", note.c_str());
   return absl::OkStatus();
 }
 

@@ -147,6 +147,7 @@ class Generator {
     report.grid = engine.grid();
     report.policy = options_.config.cache.policy;
     report.backend = options_.config.backend;
+    report.note = engine.note();
     std::fputs(Summary(report).c_str(), stderr);
     return report_->Write(ToJson(report));
   }

@@ -58,6 +58,9 @@ std::string Summary(const GenerationReport& report) {
       Percent(report.totals.cache_bytes, report.totals.exact_cache_bytes),
       report.ranks, report.grid.head_shards, report.grid.token_shards,
       report.backend);
+  if (!report.note.empty()) {
+    absl::StrAppendFormat(&text, "note     %s\n", report.note);
+  }
   return text;
 }
 
@@ -89,6 +92,7 @@ std::string ToJson(const GenerationReport& report) {
                    {"token_shards", report.grid.token_shards},
                    {"token_block", report.grid.token_block}};
   json["backend"] = report.backend;
+  if (!report.note.empty()) json["note"] = report.note;
   json["weight_bytes"] = report.totals.weight_bytes;
   return json.dump(1) + "\n";
 }

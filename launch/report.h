@@ -18,6 +18,7 @@ struct GenerationReport {
   GridShape grid;
   std::string policy;
   std::string backend;
+  std::string note;  // a line on how the backend ran, or empty
 };
 
 // A few lines for standard error: speed, share of communication, cache held.

@@ -7,6 +7,7 @@ if(NOT SUBGEN_SANITIZE)
   find_package(Boost REQUIRED COMPONENTS context)
   set(emulation ${CMAKE_CURRENT_SOURCE_DIR}/support/cuda_emulation)
   add_library(cuda_emulation OBJECT ${emulation}/runtime.cc
+                                    ${emulation}/streams.cc
                                     ${emulation}/fibers.cc)
   target_include_directories(cuda_emulation BEFORE PUBLIC ${emulation})
   target_link_libraries(cuda_emulation PUBLIC kernels_base Boost::context)
@@ -35,20 +36,22 @@ function(subgen_cuda_test name label prefix)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${prefix}
                        PROPERTIES TIMEOUT 600 LABELS ${label})
 endfunction()
-function(subgen_cuda_tests name label prefix)
-  file(GLOB tests CONFIGURE_DEPENDS kernels/backend_*_test.cc kernels/cuda/*.cc)
+# `kind`: a folder's tests for the one or the other.
+function(subgen_cuda_tests name label prefix kind)
+  file(GLOB tests CONFIGURE_DEPENDS kernels/backend_*_test.cc kernels/cuda/*.cc
+       kernels/${kind}/*.cc)
   subgen_cuda_test(kernels_${name}_test ${label} ${prefix} ${ARGN})
   file(GLOB tests CONFIGURE_DEPENDS engine/decode/toy_golden_test.cc
-       engine/decode/cuda/*.cc)
+       engine/decode/cuda/*.cc engine/decode/${kind}/*.cc)
   subgen_cuda_test(engine_${name}_test ${label} ${prefix} ${ARGN})
 endfunction()
 
 if(TARGET kernels_cuda_emulated)
-  subgen_cuda_tests(cuda_emulated emulated Emulated.
+  subgen_cuda_tests(cuda_emulated emulated Emulated. cuda_emulated
                     kernels_cuda_emulated cuda_emulation)
 endif()
 if(cuda_is_on)
-  subgen_cuda_tests(cuda cuda Device. kernels_cuda)
+  subgen_cuda_tests(cuda cuda Device. cuda_device kernels_cuda)
 endif()
 
 # The NCCL communicator over an emulated NCCL.
@@ -59,17 +62,24 @@ if(nccl_is_on)
   target_include_directories(fake_nccl BEFORE PRIVATE ${emulation})
   target_include_directories(fake_nccl SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/comm/nccl/nccl_*.cc)
-  add_executable(comm_nccl_emulated_test comm/nccl/nccl_ranks_test.cc
-                 comm/collective_checks.cc ${sources})
-  set_target_properties(comm_nccl_emulated_test PROPERTIES ENABLE_EXPORTS ON)
-  target_include_directories(comm_nccl_emulated_test SYSTEM PRIVATE
-                             ${NCCL_INCLUDE_DIR})
-  target_link_libraries(comm_nccl_emulated_test PRIVATE
-    kernels_cuda_emulated cuda_emulation comm tests_support ${CMAKE_DL_LIBS}
-    GTest::gmock_main)
-  target_compile_definitions(comm_nccl_emulated_test PRIVATE
-    SUBGEN_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
-  add_dependencies(comm_nccl_emulated_test fake_nccl)
-  gtest_discover_tests(comm_nccl_emulated_test DISCOVERY_MODE PRE_TEST
-                       TEST_PREFIX Emulated. PROPERTIES TIMEOUT 600 LABELS emulated)
+  # A test program with these sources, over the libraries named.
+  function(subgen_nccl_test name)
+    add_executable(${name} ${tests} ${sources})
+    set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
+    target_include_directories(${name} SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
+    target_link_libraries(${name} PRIVATE
+      kernels_cuda_emulated cuda_emulation ${ARGN} tests_support
+      ${CMAKE_DL_LIBS} GTest::gmock_main)
+    target_compile_definitions(${name} PRIVATE
+      SUBGEN_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
+    add_dependencies(${name} fake_nccl)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+                         TEST_PREFIX Emulated. PROPERTIES TIMEOUT 600 LABELS emulated)
+  endfunction()
+  file(GLOB tests CONFIGURE_DEPENDS comm/nccl/*.cc)
+  list(APPEND tests comm/collective_checks.cc)
+  subgen_nccl_test(comm_nccl_emulated_test comm)
+  file(GLOB tests CONFIGURE_DEPENDS engine/decode/nccl_emulated/*.cc)
+  list(APPEND tests engine/decode/cuda_emulated/toy_steps.cc)
+  subgen_nccl_test(engine_nccl_emulated_test engine_decode)
 endif()

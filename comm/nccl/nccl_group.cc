@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -68,6 +69,11 @@ absl::Status NcclGroup::Start(const ncclUniqueId& id,
       absl::StrCat("comm 'nccl': ", who_, ": NCCL does not start: ", cause));
 }
 
+int64_t NcclGroup::NextNumber() {
+  static std::atomic<int64_t> next{0};
+  return next++;
+}
+
 NcclGroup::~NcclGroup() {
   if (comm_ != nullptr) {
     // Finalize waits for what is on the stream, which is nothing.
@@ -96,8 +102,7 @@ std::string NcclGroup::Settle(ncclResult_t result,
                               Clock::time_point start) const {
   while (result == ncclInProgress) {
     if (Late(start)) {
-      return absl::StrCat("not done after ", options_.deadline_seconds,
-                          " seconds; is a peer lost?");
+      return LateWords();
     }
     std::this_thread::sleep_for(std::chrono::microseconds(20));
     const ncclResult_t asked = nccl_.CommGetAsyncError(comm_, &result);
@@ -112,11 +117,30 @@ void NcclGroup::Fail(const std::string& what, const std::string& cause) {
   Fatal(absl::StrCat(who_, ": NCCL ", what, ", call ", calls_, ": ", cause));
 }
 
-void NcclGroup::Run(
-    const std::string& what, Vector<const float> in, Vector<float> out,
-    const std::function<ncclResult_t(float*, float*)>& collective) {
+std::string NcclGroup::LateWords() const {
+  return absl::StrCat("not done after ", options_.deadline_seconds,
+                      " seconds; is a peer lost?");
+}
+
+ncclResult_t NcclGroup::Put(const Call& call, cudaStream_t stream) const {
+  if (call.collective == Collective::kGather) {
+    return nccl_.AllGather(call.in, call.out, call.numbers, ncclFloat, comm_,
+                           stream);
+  }
+  const ncclRedOp_t op =
+      call.collective == Collective::kSum ? ncclSum : ncclMax;
+  return nccl_.AllReduce(call.in, call.out, call.numbers, ncclFloat, op, comm_,
+                         stream);
+}
+
+void NcclGroup::Run(Collective collective, Vector<const float> in,
+                    Vector<float> out) {
   using cuda::CheckCuda;
+  if (queue_ != nullptr) queue_->Run();  // the order of calls is the ranks'
   ++calls_;
+  const std::string what = absl::StrCat(
+      collective == Collective::kGather ? "all-gather" : "all-reduce", " of ",
+      in.size(), " numbers");
   CheckCuda(cudaSetDevice(options_.device), "device");
   float* const pinned = reinterpret_cast<float*>(pinned_.data());
   float* const device = reinterpret_cast<float*>(device_.data());
@@ -125,7 +149,9 @@ void NcclGroup::Run(
                             cudaMemcpyHostToDevice, stream_),
             "copy to the device");
   const Clock::time_point start = Clock::now();
-  std::string cause = Settle(collective(device, device + kNcclPiece), start);
+  const Call call = {collective, device, device + kNcclPiece,
+                     static_cast<int64_t>(in.size())};
+  std::string cause = Settle(Put(call, stream_), start);
   if (!cause.empty()) Fail(what, cause);
   CheckCuda(cudaMemcpyAsync(pinned + kNcclPiece, device + kNcclPiece,
                             out.size_bytes(), cudaMemcpyDeviceToHost, stream_),
@@ -140,30 +166,19 @@ void NcclGroup::Run(
     if (state != ncclSuccess && state != ncclInProgress) {
       Fail(what, Words(state));
     }
-    if (Late(start)) {
-      Fail(what, absl::StrCat("not done after ", options_.deadline_seconds,
-                              " seconds; is a peer lost?"));
-    }
+    if (Late(start)) Fail(what, LateWords());
   }
   std::copy_n(pinned + kNcclPiece, out.size(), out.data());
 }
 
 void NcclGroup::AllReduce(Vector<float> data, ReduceOp op) {
   SUBGEN_CHECK(static_cast<int64_t>(data.size()) <= kNcclPiece);
-  const ncclRedOp_t nccl_op = op == ReduceOp::kSum ? ncclSum : ncclMax;
-  Run(absl::StrCat("all-reduce of ", data.size(), " numbers"), data, data,
-      [&](float* in, float* out) {
-        return nccl_.AllReduce(in, out, data.size(), ncclFloat, nccl_op, comm_,
-                               stream_);
-      });
+  Run(op == ReduceOp::kSum ? Collective::kSum : Collective::kMax, data, data);
 }
 
 void NcclGroup::AllGather(Vector<const float> mine, Vector<float> all) {
   SUBGEN_CHECK(static_cast<int64_t>(all.size()) <= kNcclPiece);
-  Run(absl::StrCat("all-gather of ", mine.size(), " numbers"), mine, all,
-      [&](float* in, float* out) {
-        return nccl_.AllGather(in, out, mine.size(), ncclFloat, comm_, stream_);
-      });
+  Run(Collective::kGather, mine, all);
 }
 
 }  // namespace subgen

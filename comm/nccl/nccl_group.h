@@ -1,29 +1,28 @@
-// One NCCL communicator with its stream and the memory that host numbers go
-// through.
+// One NCCL communicator: collectives on host numbers, over a stream and memory
+// of its own, and as commands of a device's queue.
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <string>
 
 #include "comm/communicator.h"
 #include "comm/nccl/nccl_library.h"
 #include "comm/nccl/nccl_ranks.h"
-#include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/staging.h"
 
 namespace subgen {
 
 // Host numbers that go through the device at once, 16 MB.
 inline constexpr int64_t kNcclPiece = int64_t{1} << 22;
 
-class NcclGroup {
+class NcclGroup final : public cuda::CommandWatcher {
  public:
   // This rank's stream and memory, then NCCL's start with the same id on all of
   // `ranks`; an error of one rank is that of all. Collective.
   static absl::StatusOr<std::unique_ptr<NcclGroup>> Make(
       const NcclLibrary& nccl, const NcclOptions& options,
       const ncclUniqueId& id, Communicator& ranks);
-  ~NcclGroup();
+  ~NcclGroup() override;
   NcclGroup(const NcclGroup&) = delete;
 
   // As Communicator's; `all` holds each rank's `mine`, all of the same size. At
@@ -31,11 +30,33 @@ class NcclGroup {
   void AllReduce(Vector<float> data, ReduceOp op);
   void AllGather(Vector<const float> mine, Vector<float> all);
 
+  // As Communicator's, of any size, appended to a queue of the same device.
+  void AllReduce(cuda::Staging* staging, Vector<float> data, ReduceOp op);
+  void AllGather(cuda::Staging* staging, Vector<const float> mine,
+                 Vector<const int> counts, Vector<float> all);
+  void Look(std::chrono::steady_clock::time_point start) override;
+  void Done() override { queue_ = nullptr; }
+
+  int device() const { return options_.device; }
+
  private:
+  enum class Collective : int64_t { kSum, kMax, kGather };
   NcclGroup(const NcclLibrary& nccl, const NcclOptions& options,
             std::string who)
       : nccl_(nccl), options_(options), who_(std::move(who)) {}
 
+  struct Call {
+    Collective collective;
+    const float* in;
+    float* out;
+    int64_t numbers;  // from each rank
+  };
+  ncclResult_t Put(const Call& call, cudaStream_t stream) const;
+  void Append(cuda::Queue* queue, const Call& call);
+  // Puts a call that was appended.
+  static std::string PutCommand(const std::byte* at, cudaStream_t stream);
+
+  static int64_t NextNumber();
   using Clock = std::chrono::steady_clock;
   absl::Status Allocate();
   absl::Status Start(const ncclUniqueId& id, const Communicator& ranks);
@@ -44,19 +65,23 @@ class NcclGroup {
   std::string Settle(ncclResult_t result, Clock::time_point start) const;
   bool Late(Clock::time_point start) const;
   std::string Words(ncclResult_t result) const;
+  std::string LateWords() const;
   // Puts the collective on the stream between two copies and waits for it.
-  void Run(const std::string& what, Vector<const float> in, Vector<float> out,
-           const std::function<ncclResult_t(float*, float*)>& collective);
+  void Run(Collective collective, Vector<const float> in, Vector<float> out);
   // Ends the job.
   [[noreturn]] void Fail(const std::string& what, const std::string& cause);
 
   const NcclLibrary nccl_;
   const NcclOptions options_;
   const std::string who_;
+  // Of this object alone in the process, so that no graph that another one was
+  // captured in is taken for this one's.
+  const int64_t number_ = NextNumber();
   ncclComm_t comm_ = nullptr;
   cudaStream_t stream_ = nullptr;
-  cuda::DeviceMemory device_;  // [2, kNcclPiece] in and out
-  cuda::PinnedMemory pinned_;  // the same
+  cuda::DeviceMemory device_;     // [2, kNcclPiece] in and out
+  cuda::PinnedMemory pinned_;     // the same
+  cuda::Queue* queue_ = nullptr;  // where calls of this group wait
   int64_t calls_ = 0;
 };
 

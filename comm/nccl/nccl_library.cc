@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
@@ -19,9 +21,17 @@ absl::Status Find(void* library, const char* name, const std::string& path,
                    "; needed is NCCL 2.14 or newer"));
 }
 
+// Ranks choose by themselves when they capture a step, and NCCL would agree
+// with its peers on the buffers of a capture.
+void KeepBuffersOfGraphsPrivate() {
+  static const int ignored = setenv("NCCL_GRAPH_REGISTER", "0", 0);
+  (void)ignored;
+}
+
 }  // namespace
 
 absl::StatusOr<NcclLibrary> OpenNccl(const std::string& path) {
+  KeepBuffersOfGraphsPrivate();
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     return absl::FailedPreconditionError(

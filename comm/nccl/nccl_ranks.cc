@@ -11,6 +11,7 @@
 #include "comm/agreement.h"
 #include "comm/nccl/nccl_group.h"
 #include "comm/nccl/nccl_library.h"
+#include "kernels/backend.h"
 #include "kernels/base/status_macros.h"
 #include "kernels/cuda/device.h"
 
@@ -151,7 +152,28 @@ class NcclRanks final : public Communicator {
     bootstrap_->Broadcast(data, root);
   }
 
+  bool QueueAllReduce(Backend& backend, Vector<float> data,
+                      ReduceOp op) override {
+    if (!HasQueue(backend)) return false;
+    group_->AllReduce(backend.staging(), data, op);
+    return true;
+  }
+
+  bool QueueAllGather(Backend& backend, Vector<const float> mine,
+                      Vector<const int> counts, Vector<float> all) override {
+    if (!HasQueue(backend)) return false;
+    group_->AllGather(backend.staging(), mine, counts, all);
+    return true;
+  }
+
  private:
+  // The backend of a rank is on the rank's device, or on all ranks the host's.
+  bool HasQueue(Backend& backend) const {
+    if (backend.staging() == nullptr) return false;
+    SUBGEN_CHECK(backend.staging()->queue()->device() == options_.device);
+    return true;
+  }
+
   std::unique_ptr<Communicator> bootstrap_;
   std::unique_ptr<NcclGroup> group_;  // null with one rank
   const NcclLibrary nccl_;

@@ -27,6 +27,10 @@ struct NcclOptions {
 // collective over its deadline is Fatal on the rank that notices, after its
 // communicator was aborted.
 //
+// Collectives on memory that a backend of the same device mirrors are commands
+// of its queue. That backend, with the graphs that it captured, goes before the
+// ranks do.
+//
 // NCCL is opened when this is called, and not needed to start a program.
 absl::StatusOr<std::unique_ptr<Communicator>> MakeNcclRanks(
     std::unique_ptr<Communicator> bootstrap, const NcclOptions& options);

@@ -88,10 +88,12 @@ class Column {
   void Reallocate(int64_t rows) {
     Buffer<T> grown(rows * width_, mirror_);
     const int64_t kept = std::min(grown.bytes(), data_.bytes());
-    if (mirror_ != nullptr) mirror_->ReadByHost(data_.data(), kept);
-    if (kept > 0) std::memcpy(grown.data(), data_.data(), kept);
+    if (mirror_ != nullptr) {
+      mirror_->Copy(grown.data(), data_.data(), kept);
+    } else if (kept > 0) {
+      std::memcpy(grown.data(), data_.data(), kept);
+    }
     data_ = std::move(grown);
-    if (mirror_ != nullptr) mirror_->WrittenByHost(data_.data(), kept);
   }
 
   Buffer<T> data_;

@@ -49,6 +49,8 @@ class Engine {
   Communicator& world() { return *parts_->grid.world; }
   bool leads() const { return parts_->grid.world->rank() == 0; }
   const GridShape& grid() const { return parts_->grid.shape; }
+  // A line for the user on how the backend runs, or empty.
+  std::string note() const { return parts_->backend->note(); }
   // On rank 0.
   Leader& leader() { return leader_; }
   Scheduler& scheduler() { return scheduler_; }

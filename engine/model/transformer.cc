@@ -29,9 +29,10 @@ Transformer::Transformer(const GgufFile& file, const ModelConfig& config,
       grid_(grid),
       backend_(backend),
       plan_(PlanShard(config, file, grid.shape, grid.world->rank())),
-      weights_(LoadWeights(file, config, plan_)),
+      weights_(LoadWeights(file, config, plan_, backend.mirror())),
       merger_(*grid.tokens, options.merge,
-              options.max_batch * plan_.query_heads.count, config.head_dim) {
+              options.max_batch * plan_.query_heads.count, config.head_dim,
+              &backend) {
   for (int rank = 0; rank < grid.world->size(); ++rank) {
     vocabulary_counts_.push_back(static_cast<int>(
         PlanShard(config, file, grid.shape, rank).vocabulary.count));
@@ -81,7 +82,9 @@ absl::Status Transformer::KeepWeights() {
       RETURN_IF_ERROR(backend_.KeepWeight(*weight));
     }
   }
-  return backend_.KeepWeight(weights_.unembedding);
+  RETURN_IF_ERROR(backend_.KeepWeight(weights_.unembedding));
+  backend_.KeepTable(weights_.embedding);  // last: it need not fit
+  return absl::OkStatus();
 }
 
 void Transformer::Arrange(const Batch& batch) {
@@ -141,7 +144,7 @@ void Transformer::Attention(int layer) {
   backend_.SetEmpty(partials);
   policies_[layer]->Attend(step_, partials);
   backend_.Attend(TasksInsideChunks(step_, partials));
-  MergeOverTokenShards();
+  merger_.Merge(partials_);  // over token shards
   const Vector<float> log_partition =
       log_partition_.span().first(step_.queries.rows);
   backend_.LogPartition(partials, log_partition);
@@ -153,13 +156,6 @@ void Transformer::Attention(int layer) {
   policy.Observe(step_, log_partition);
   policy.Append(step_);
   ProjectOutput(weights);
-}
-
-void Transformer::MergeOverTokenShards() {
-  if (grid_.tokens->size() == 1) return;
-  ReadByHost(backend_, partials_.packed());
-  merger_.Merge(partials_);
-  WrittenByHost(backend_, partials_.packed());
 }
 
 void Transformer::ApplyTurn(Matrix<float> rows, bool back) {
@@ -174,10 +170,7 @@ void Transformer::ApplyTurn(Matrix<float> rows, bool back) {
 }
 
 void Transformer::SumOverRanks(Matrix<float> part) {
-  if (grid_.world->size() == 1) return;
-  ReadByHost(backend_, Numbers(part));
-  grid_.world->AllReduce(Numbers(part), ReduceOp::kSum);
-  WrittenByHost(backend_, Numbers(part));
+  grid_.world->AllReduce(backend_, Numbers(part), ReduceOp::kSum);
 }
 
 // Queries of all tokens; keys and values of those that this token shard owns.
@@ -295,25 +288,26 @@ Matrix<const float> Transformer::Logits() {
   }
   Matrix<float> mine = my_logits_.matrix(rows, plan_.vocabulary.count);
   backend_.Linear(last, weights_.unembedding, mine);
+  if (grid_.world->size() > 1) return GatherLogits(mine);
   ReadByHost(backend_, Numbers(mine));
-  return GatherLogits(mine);
+  return mine;
 }
 
 // Parts of the vocabulary come rank by rank; rows are put together again.
 Matrix<const float> Transformer::GatherLogits(Matrix<float> mine) {
   const int world = grid_.world->size();
-  if (world == 1) return mine;
   const int64_t rows = mine.rows, vocabulary = config_.vocabulary;
   if (logits_.size() < rows * vocabulary) {
-    gathered_ = Buffer<float>(rows * vocabulary);
+    gathered_ = Buffer<float>(rows * vocabulary, backend_.mirror());
     logits_ = Buffer<float>(rows * vocabulary);
   }
   std::vector<int> counts(vocabulary_counts_);
   for (int& count : counts) count *= static_cast<int>(rows);
-  grid_.world->AllGather({mine.data, static_cast<size_t>(rows * mine.cols)},
-                         counts, gathered_.span().first(rows * vocabulary));
+  const Vector<float> gathered = gathered_.span().first(rows * vocabulary);
+  grid_.world->AllGather(backend_, Numbers(mine), counts, gathered);
+  ReadByHost(backend_, gathered);
   Matrix<float> logits = logits_.matrix(rows, vocabulary);
-  const float* from = gathered_.data();
+  const float* from = gathered.data();
   int64_t column = 0;
   for (int rank = 0; rank < world; ++rank) {
     const int64_t width = vocabulary_counts_[rank];

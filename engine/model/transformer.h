@@ -76,7 +76,6 @@ class Transformer {
   // Where the batch's tokens lie; fills step_ and what it views.
   void Arrange(const Batch& batch);
   void Attention(int layer);
-  void MergeOverTokenShards();
   void ApplyTurn(Matrix<float> rows, bool back);  // where there is one
   void SumOverRanks(Matrix<float> part);
   void ProjectHeads(const LayerWeights& weights);

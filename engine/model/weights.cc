@@ -7,8 +7,9 @@ namespace {
 
 class Loader {
  public:
-  Loader(const GgufFile& file, const ModelConfig& config, const ShardPlan& plan)
-      : file_(file), config_(config), plan_(plan) {}
+  Loader(const GgufFile& file, const ModelConfig& config, const ShardPlan& plan,
+         Mirror* mirror)
+      : file_(file), config_(config), plan_(plan), mirror_(mirror) {}
 
   Weights Load();
 
@@ -24,6 +25,7 @@ class Loader {
   const GgufFile& file_;
   const ModelConfig& config_;
   const ShardPlan& plan_;
+  Mirror* const mirror_;
   int64_t bytes_ = 0;
 };
 
@@ -40,10 +42,13 @@ Buffer<float> Loader::Floats(const std::string& name) const {
 Buffer<float> Loader::Floats(const std::string& name, Range range) const {
   const GgufTensor& tensor = Tensor(name);
   SUBGEN_CHECK(BlockSize(tensor.format) == 1, name);
-  Buffer<float> floats(range.count);
+  Buffer<float> floats(range.count, mirror_);
   Dequantize(tensor.format,
              tensor.data.data() + range.first * BlockBytes(tensor.format),
              floats.span());
+  if (mirror_ != nullptr) {
+    mirror_->WrittenByHost(floats.data(), floats.bytes());
+  }
   return floats;
 }
 
@@ -116,8 +121,8 @@ Weights Loader::Load() {
 }  // namespace
 
 Weights LoadWeights(const GgufFile& file, const ModelConfig& config,
-                    const ShardPlan& plan) {
-  return Loader(file, config, plan).Load();
+                    const ShardPlan& plan, Mirror* mirror) {
+  return Loader(file, config, plan, mirror).Load();
 }
 
 }  // namespace subgen

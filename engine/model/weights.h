@@ -34,8 +34,9 @@ struct Weights {
 };
 
 // The file outlives the weights. `config` comes from ReadModelConfig of the
-// same file, which has checked every tensor's name and shape.
+// same file, which has checked every tensor's name and shape. Vectors are
+// mirrored where there is a mirror.
 Weights LoadWeights(const GgufFile& file, const ModelConfig& config,
-                    const ShardPlan& plan);
+                    const ShardPlan& plan, Mirror* mirror = nullptr);
 
 }  // namespace subgen

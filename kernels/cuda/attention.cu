@@ -145,6 +145,7 @@ __global__ void __launch_bounds__(kThreads)
     Attend(const AttentionPiece* pieces) {
   __shared__ Tile tile;
   const AttentionPiece piece = pieces[blockIdx.x];
+  if (piece.rows == 0) return;
   LoadQueries(piece.queries, piece.query_stride, piece.query_count, piece.dim,
               tile.queries);
   if (threadIdx.x < kTileQueries) {
@@ -219,6 +220,7 @@ __global__ void __launch_bounds__(kThreads) Mass(const MassPiece* pieces) {
   __shared__ float queries[kTileQueries][kMostHeadDim];
   __shared__ float mass[kTileRows];
   const MassPiece piece = pieces[blockIdx.x];
+  if (piece.rows == 0) return;
   if (threadIdx.x < kTileRows) mass[threadIdx.x] = 0.0f;
   for (int first = 0; first < piece.query_count; first += kTileQueries) {
     __syncthreads();  // the tile before is done with
@@ -258,22 +260,21 @@ __global__ void __launch_bounds__(kThreads) Mass(const MassPiece* pieces) {
 
 }  // namespace
 
-void AttendPieces(cudaStream_t stream, RowFormat format,
-                  const AttentionPiece* pieces, int64_t count) {
+void AttendPieces(Queue* queue, RowFormat format, const AttentionPiece* pieces,
+                  int64_t count) {
   WithRowFormat(format, [&]<RowFormat row_format>() {
-    Launch(stream, {count, kThreads}, Attend<row_format>, pieces);
+    Launch(queue, {count, kThreads}, Attend<row_format>, pieces);
   });
 }
 
-void MergePieces(cudaStream_t stream, const MergeTarget* targets,
-                 int64_t count) {
-  Launch(stream, {count, kThreads}, Merge, targets);
+void MergePieces(Queue* queue, const MergeTarget* targets, int64_t count) {
+  Launch(queue, {count, kThreads}, Merge, targets);
 }
 
-void AccumulateMassPieces(cudaStream_t stream, RowFormat format,
+void AccumulateMassPieces(Queue* queue, RowFormat format,
                           const MassPiece* pieces, int64_t count) {
   WithRowFormat(format, [&]<RowFormat row_format>() {
-    Launch(stream, {count, kThreads}, Mass<row_format>, pieces);
+    Launch(queue, {count, kThreads}, Mass<row_format>, pieces);
   });
 }
 

@@ -1,16 +1,16 @@
 // Attention over weighted rows on device memory. Rows are split over blocks;
 // the queries of a tile share one reading of each row; partials of the blocks
 // are merged by the rule of SoftmaxPartials. Any row format and head size up to
-// kMostHeadDim; put on the stream, returns at once.
+// kMostHeadDim; put on the queue, returns at once.
 #pragma once
-
-#include <cuda_runtime_api.h>
 
 #include <cstdint>
 
 #include "kernels/memory/row_format.h"
 
 namespace subgen::cuda {
+
+class Queue;
 
 inline constexpr int kMostHeadDim = 256;
 inline constexpr int kTileQueries = 8;  // that share one reading of the rows
@@ -54,10 +54,9 @@ struct MergeTarget {
 };
 
 // pieces and targets: arrays on the device. All pieces of one format.
-void AttendPieces(cudaStream_t stream, RowFormat format,
-                  const AttentionPiece* pieces, int64_t count);
-void MergePieces(cudaStream_t stream, const MergeTarget* targets,
-                 int64_t count);
+void AttendPieces(Queue* queue, RowFormat format, const AttentionPiece* pieces,
+                  int64_t count);
+void MergePieces(Queue* queue, const MergeTarget* targets, int64_t count);
 
 // At most kTileRows rows of a mass task, with all of its queries.
 struct MassPiece {
@@ -74,7 +73,7 @@ struct MassPiece {
   const float* log_partition = nullptr;  // [query_count]
   float* mass = nullptr;                 // [rows], added to
 };
-void AccumulateMassPieces(cudaStream_t stream, RowFormat format,
+void AccumulateMassPieces(Queue* queue, RowFormat format,
                           const MassPiece* pieces, int64_t count);
 
 }  // namespace subgen::cuda

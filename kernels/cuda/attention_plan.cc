@@ -1,6 +1,9 @@
 #include "kernels/cuda/attention_plan.h"
 
 #include <algorithm>
+#include <map>
+
+#include "kernels/cuda/launch.h"
 
 namespace subgen::cuda {
 namespace {
@@ -60,93 +63,87 @@ int64_t RowsOfPiece(Vector<const AttentionTask> tasks, int64_t blocks) {
 }
 
 // Adds the pieces of one tile of queries, whose partials lie from `partials`
-// on, and returns how many there are.
-int AddPieces(const AttentionTask& task, const AttentionPiece& whole,
-              int64_t rows_of_piece, float* partials,
-              std::vector<AttentionPiece>* pieces) {
-  int count = 0;
-  for (int64_t row = 0; row < task.rows.keys.count; row += rows_of_piece) {
-    AttentionPiece piece = whole;
-    piece.rows =
-        static_cast<int>(std::min(rows_of_piece, task.rows.keys.count - row));
+// on.
+void AddPieces(const AttentionPiece& whole, int64_t rows, int64_t rows_of_piece,
+               float* partials, std::vector<AttentionPiece>* pieces) {
+  const int64_t size = PartialsSize(whole.value_dim);
+  for (int64_t row = 0; row < rows; row += rows_of_piece, partials += size) {
+    AttentionPiece& piece = pieces->emplace_back(whole);
+    piece.rows = static_cast<int>(std::min(rows_of_piece, rows - row));
     piece.keys += row * whole.key_bytes;
     if (whole.values != nullptr) piece.values += row * whole.value_bytes;
     piece.partition_bias = From(whole.partition_bias, row);
     piece.value_bias = From(whole.value_bias, row);
     piece.row_token = From(whole.row_token, row);
-    piece.partials = partials + count * PartialsSize(whole.value_dim);
-    pieces->push_back(piece);
-    ++count;
+    piece.partials = partials;
   }
-  return count;
 }
 
-// Tasks that merge into one output, in their order.
-using TasksOfOutput = std::vector<const AttentionTask*>;
-
-std::vector<TasksOfOutput> ByOutput(Vector<const AttentionTask> tasks) {
-  std::map<const float*, size_t> found;
-  std::vector<TasksOfOutput> outputs;
-  for (const AttentionTask& task : tasks) {
-    Check(task);
-    if (task.rows.keys.count == 0 || task.queries.rows == 0) continue;
-    const auto [at, is_new] =
-        found.emplace(task.out.max_logit.data(), outputs.size());
-    if (is_new) outputs.emplace_back();
-    outputs[at->second].push_back(&task);
-  }
-  return outputs;
-}
-
-void PlanOutput(const TasksOfOutput& tasks, int64_t rows_of_piece,
-                Staging* staging, AttentionPlan* plan) {
-  const SoftmaxPartials& out = tasks[0]->out;
-  const Matrix<float> weighted = staging->InOut(out.weighted);
-  float* const max_logit = staging->InOut(out.max_logit);
-  float* const partition = staging->InOut(out.partition);
-  int64_t pieces_of_tile = 0;
-  std::vector<AttentionPiece> wholes;
-  for (const AttentionTask* task : tasks) {
-    SUBGEN_CHECK(task->out.rows() == out.rows());
-    pieces_of_tile += Tiles(task->rows.keys.count, rows_of_piece);
-    wholes.push_back(Whole(*task, staging));
-  }
-  const int value_dim = static_cast<int>(weighted.cols);
-  const int64_t size = PartialsSize(value_dim);
-  for (int64_t first = 0; first < out.rows(); first += kTileQueries) {
-    float* partials = staging->Scratch(pieces_of_tile * size);
-    MergeTarget target = {
-        max_logit + first,
-        partition + first,
-        weighted.data + first * weighted.stride,
-        weighted.stride,
-        static_cast<int>(std::min<int64_t>(kTileQueries, out.rows() - first)),
-        value_dim,
-        partials,
-        0};
-    for (size_t i = 0; i < tasks.size(); ++i) {
-      AttentionPiece whole = wholes[i];
-      whole.queries += first * whole.query_stride;
-      whole.first_query = static_cast<int>(first);
-      whole.query_count = target.query_count;
-      target.pieces += AddPieces(*tasks[i], whole, rows_of_piece,
-                                 partials + target.pieces * size,
-                                 &plan->pieces[tasks[i]->rows.keys.format]);
-    }
-    plan->targets.push_back(target);
-  }
+int QueriesOfTile(int64_t first, int64_t queries) {
+  return static_cast<int>(std::min<int64_t>(kTileQueries, queries - first));
 }
 
 }  // namespace
 
-AttentionPlan PlanAttention(Vector<const AttentionTask> tasks, int64_t blocks,
-                            Staging* staging) {
-  AttentionPlan plan;
-  const int64_t rows_of_piece = RowsOfPiece(tasks, blocks);
-  for (const TasksOfOutput& output : ByOutput(tasks)) {
-    PlanOutput(output, rows_of_piece, staging, &plan);
+void AttentionPlan::SortByOutput(Vector<const AttentionTask> tasks) {
+  sorted_.clear();
+  for (const AttentionTask& task : tasks) {
+    Check(task);
+    if (task.rows.keys.count == 0 || task.queries.rows == 0) continue;
+    sorted_.emplace_back(task.out.max_logit.data(), &task);
   }
-  return plan;
+  // Tasks of a list lie in memory in its order.
+  std::sort(sorted_.begin(), sorted_.end());
+}
+
+void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
+                              int64_t rows_of_piece) {
+  const SoftmaxPartials& out = tasks[0].second->out;
+  const Matrix<float> weighted = staging_.InOut(out.weighted);
+  float* const max_logit = staging_.InOut(out.max_logit);
+  float* const partition = staging_.InOut(out.partition);
+  int64_t pieces_of_tile = 0;
+  for (const auto& [output, task] : tasks) {
+    SUBGEN_CHECK(task->out.rows() == out.rows());
+    pieces_of_tile += Tiles(task->rows.keys.count, rows_of_piece);
+  }
+  const int value_dim = static_cast<int>(weighted.cols);
+  const int64_t of_tile = pieces_of_tile * PartialsSize(value_dim);
+  float* partials = staging_.Scratch(Tiles(out.rows(), kTileQueries) * of_tile);
+  for (int64_t first = 0; first < out.rows(); first += kTileQueries) {
+    targets.push_back({max_logit + first, partition + first,
+                       weighted.data + first * weighted.stride, weighted.stride,
+                       QueriesOfTile(first, out.rows()), value_dim,
+                       partials + first / kTileQueries * of_tile,
+                       static_cast<int>(pieces_of_tile)});
+  }
+  for (const auto& [output, task] : tasks) {
+    AttentionPiece whole = Whole(*task, &staging_);
+    const int64_t rows = task->rows.keys.count;
+    for (int64_t first = 0; first < out.rows(); first += kTileQueries) {
+      whole.first_query = static_cast<int>(first);
+      whole.query_count = QueriesOfTile(first, out.rows());
+      AddPieces(whole, rows, rows_of_piece,
+                partials + first / kTileQueries * of_tile,
+                &pieces[task->rows.keys.format]);
+      whole.queries += kTileQueries * whole.query_stride;
+    }
+    partials += Tiles(rows, rows_of_piece) * PartialsSize(value_dim);
+  }
+}
+
+void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks) {
+  pieces.Clear();
+  targets.clear();
+  const int64_t rows_of_piece = RowsOfPiece(tasks, blocks);
+  SortByOutput(tasks);
+  for (size_t first = 0, end = 0; first < sorted_.size(); first = end) {
+    while (end < sorted_.size() && sorted_[end].first == sorted_[first].first) {
+      ++end;
+    }
+    AddOutput(Vector<const TaskOfOutput>(sorted_).subspan(first, end - first),
+              rows_of_piece);
+  }
 }
 
 std::vector<PiecesByFormat<MassPiece>> PlanMass(

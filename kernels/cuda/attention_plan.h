@@ -1,28 +1,38 @@
 // Attention tasks cut into pieces for blocks of a device.
 #pragma once
 
-#include <map>
+#include <utility>
 #include <vector>
 
 #include "kernels/backend.h"
 #include "kernels/cuda/attention.h"
-#include "kernels/cuda/staging.h"
+#include "kernels/cuda/pieces.h"
 
 namespace subgen::cuda {
 
-// Pieces of one format, in an array of the device.
-template <class Piece>
-using PiecesByFormat = std::map<RowFormat, std::vector<Piece>>;
+// Plans one list of tasks after another, in the same memory.
+class AttentionPlan {
+ public:
+  explicit AttentionPlan(Staging* staging) : staging_(*staging) {}
 
-struct AttentionPlan {
+  // Operands are put into the staging. Rows are cut so that about `blocks`
+  // blocks are busy. Tasks over several sets of the same queries become one
+  // target.
+  void Make(Vector<const AttentionTask> tasks, int64_t blocks);
+
   PiecesByFormat<AttentionPiece> pieces;
   std::vector<MergeTarget> targets;
-};
 
-// Operands are put into `staging`. Rows are cut so that about `blocks` blocks
-// are busy. Tasks over several sets of the same queries become one target.
-AttentionPlan PlanAttention(Vector<const AttentionTask> tasks, int64_t blocks,
-                            Staging* staging);
+ private:
+  using TaskOfOutput = std::pair<const float*, const AttentionTask*>;
+
+  // Those that merge into one output stand together, in their order.
+  void SortByOutput(Vector<const AttentionTask> tasks);
+  void AddOutput(Vector<const TaskOfOutput> tasks, int64_t rows_of_piece);
+
+  Staging& staging_;
+  std::vector<TaskOfOutput> sorted_;
+};
 
 // Rounds of pieces, of which no two of a round add to the same rows.
 std::vector<PiecesByFormat<MassPiece>> PlanMass(

@@ -16,10 +16,16 @@ struct ByteRange {
 
 class ByteRanges {
  public:
+  bool empty() const { return ends_.empty(); }
+
   void Add(ByteRange range) {
     if (range.first >= range.end) return;
     auto at = ends_.upper_bound(range.first);
     if (at != ends_.begin() && std::prev(at)->second >= range.first) --at;
+    if (at != ends_.end() && at->first <= range.first &&
+        at->second >= range.end) {
+      return;  // as mostly
+    }
     while (at != ends_.end() && at->first <= range.end) {
       range.first = std::min(range.first, at->first);
       range.end = std::max(range.end, at->second);
@@ -29,6 +35,7 @@ class ByteRanges {
   }
 
   void Remove(ByteRange range) {
+    if (empty()) return;
     for (const ByteRange& part : Within(range)) {
       auto at = std::prev(ends_.upper_bound(part.first));
       const ByteRange whole = {at->first, at->second};

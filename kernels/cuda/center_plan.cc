@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/attention.h"
 #include "kernels/cuda/clustering.h"
 
 namespace subgen::cuda {
@@ -84,8 +85,9 @@ CenterDistances AddPieces(const CenterHead& head, const Compared& of,
 
 }  // namespace
 
-CenterPlan PlanCenters(Vector<const CenterTask> tasks, Staging* staging) {
-  CenterPlan plan;
+void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
+                 CenterPlan* plan) {
+  plan->Clear();
   for (const CenterTask& task : tasks) {
     const CenterMetric& metric = task.metric;
     const RowFormat format = task.centers.format;
@@ -93,7 +95,7 @@ CenterPlan PlanCenters(Vector<const CenterTask> tasks, Staging* staging) {
                  (task.rows <= task.centers.limit || task.tokens() == 0));
     CenterHead head = HeadOf(task, staging);
     if (task.exchanges() && head.tokens > 0) {
-      auto* pieces = &plan.distances[format];
+      auto* pieces = &plan->distances[format];
       const Compared keys = {head.token_keys, head.keys, false};
       const Compared directions = {head.token_keys, head.keys, true};
       const Compared values = {head.token_values, head.values, false};
@@ -105,9 +107,8 @@ CenterPlan PlanCenters(Vector<const CenterTask> tasks, Staging* staging) {
         head.of_values = AddPieces(head, values, staging, pieces);
       }
     }
-    plan.heads[format].push_back(head);
+    plan->heads[format].push_back(head);
   }
-  return plan;
 }
 
 }  // namespace subgen::cuda

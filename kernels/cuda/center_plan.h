@@ -4,18 +4,23 @@
 #include <vector>
 
 #include "kernels/backend.h"
-#include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/centers.h"
-#include "kernels/cuda/staging.h"
+#include "kernels/cuda/pieces.h"
 
 namespace subgen::cuda {
 
 struct CenterPlan {
+  void Clear() {
+    distances.Clear();
+    heads.Clear();
+  }
+
   PiecesByFormat<TokenDistancesPiece> distances;
   PiecesByFormat<CenterHead> heads;
 };
 
-// Operands are put into `staging`.
-CenterPlan PlanCenters(Vector<const CenterTask> tasks, Staging* staging);
+// In place of the plan before. Operands are put into `staging`.
+void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
+                 CenterPlan* plan);
 
 }  // namespace subgen::cuda

@@ -35,23 +35,24 @@ template <RowFormat format>
 __global__ void __launch_bounds__(kCenterThreads)
     InsertCenters(const CenterHead* heads) {
   __shared__ uint64_t least_of_warps[kCenterThreads / kWarp];
+  if (heads[blockIdx.x].totals == nullptr) return;  // an empty piece
   Centers<format>(heads[blockIdx.x], least_of_warps).Run();
 }
 
 }  // namespace
 
-void TokenDistancesOfPieces(cudaStream_t stream, RowFormat format,
+void TokenDistancesOfPieces(Queue* queue, RowFormat format,
                             const TokenDistancesPiece* pieces, int64_t count) {
   WithRowFormat(format, [&]<RowFormat row_format>() {
-    Launch(stream, {count, kDistanceThreads}, TokenDistances<row_format>,
+    Launch(queue, {count, kDistanceThreads}, TokenDistances<row_format>,
            pieces);
   });
 }
 
-void InsertCentersOfHeads(cudaStream_t stream, RowFormat format,
+void InsertCentersOfHeads(Queue* queue, RowFormat format,
                           const CenterHead* heads, int64_t count) {
   WithRowFormat(format, [&]<RowFormat row_format>() {
-    Launch(stream, {count, kCenterThreads}, InsertCenters<row_format>, heads);
+    Launch(queue, {count, kCenterThreads}, InsertCenters<row_format>, heads);
   });
 }
 

@@ -1,15 +1,15 @@
 // Tokens that join SubGen's centres (kernels/centers.h) on device memory; put
-// on the stream, returns at once. First the distances of all tokens, over many
+// on the queue, returns at once. First the distances of all tokens, over many
 // blocks; then the choices, one head a block.
 #pragma once
-
-#include <cuda_runtime_api.h>
 
 #include <cstdint>
 
 #include "kernels/centers.h"
 
 namespace subgen::cuda {
+
+class Queue;
 
 // Distances of a part of the metric, null where it has none.
 struct CenterDistances {
@@ -63,9 +63,9 @@ struct TokenDistancesPiece {
 };
 
 // Arrays on the device; all rows of one format.
-void TokenDistancesOfPieces(cudaStream_t stream, RowFormat format,
+void TokenDistancesOfPieces(Queue* queue, RowFormat format,
                             const TokenDistancesPiece* pieces, int64_t count);
-void InsertCentersOfHeads(cudaStream_t stream, RowFormat format,
+void InsertCentersOfHeads(Queue* queue, RowFormat format,
                           const CenterHead* heads, int64_t count);
 
 }  // namespace subgen::cuda

@@ -11,6 +11,7 @@ template <RowFormat format>
 __global__ void __launch_bounds__(kThreads)
     Distances(const DistancePiece* pieces) {
   const DistancePiece piece = pieces[blockIdx.x];
+  if (piece.count == 0) return;
   Share point, row;
   for (int run = 0; run < kRuns; ++run) {
     for (int i = 0; i < kRun; ++i) {
@@ -34,10 +35,10 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void DistancesOfPieces(cudaStream_t stream, RowFormat format,
+void DistancesOfPieces(Queue* queue, RowFormat format,
                        const DistancePiece* pieces, int64_t count) {
   WithRowFormat(format, [&]<RowFormat row_format>() {
-    Launch(stream, {count, kThreads}, Distances<row_format>, pieces);
+    Launch(queue, {count, kThreads}, Distances<row_format>, pieces);
   });
 }
 

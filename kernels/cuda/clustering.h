@@ -1,14 +1,14 @@
 // Distances between points and rows on device memory (DistanceTask of
-// kernels/backend.h); put on the stream, returns at once.
+// kernels/backend.h); put on the queue, returns at once.
 #pragma once
-
-#include <cuda_runtime_api.h>
 
 #include <cstdint>
 
 #include "kernels/memory/row_format.h"
 
 namespace subgen::cuda {
+
+class Queue;
 
 inline constexpr int kDistanceRows = 64;  // that a block takes
 
@@ -23,7 +23,7 @@ struct DistancePiece {
   float* squared = nullptr;  // [count]
 };
 // pieces: an array on the device, all of one format.
-void DistancesOfPieces(cudaStream_t stream, RowFormat format,
+void DistancesOfPieces(Queue* queue, RowFormat format,
                        const DistancePiece* pieces, int64_t count);
 
 }  // namespace subgen::cuda

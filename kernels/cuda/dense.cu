@@ -9,25 +9,28 @@ namespace {
 
 constexpr int kThreads = 256;  // of a block that takes a row
 
+// ids: of the row of the table for each of the output; null: the same.
 template <BlockFormat format>
-__global__ void Expand(WeightMatrix rows, Matrix<float> output) {
+__global__ void Expand(WeightBlocks table, const int* ids,
+                       Matrix<float> output) {
   using B = Blocks<format>;
-  const int64_t pieces = (rows.cols + 7) / 8;
+  const int64_t pieces = (table.cols + 7) / 8;
   const int64_t element = Element();
   if (element >= output.rows * pieces) return;
   const int64_t row = element / pieces, at = element % pieces;
+  const int64_t from = ids == nullptr ? row : ids[row];
   constexpr int kPieces = B::kNumbers / 8;
   const int64_t start = at / kPieces * B::kNumbers;
   const int piece = static_cast<int>(at % kPieces);
   float numbers[8];
-  LoadPiece<format>(reinterpret_cast<const uint8_t*>(rows.data) +
-                        row * rows.row_stride + at / kPieces * B::kBytes,
-                    piece, rows.cols - start, numbers);
+  LoadPiece<format>(
+      table.data + from * table.row_stride + at / kPieces * B::kBytes, piece,
+      table.cols - start, numbers);
   float* out = output.data + row * output.stride + start;
   for (int i = 0; i < 4; ++i) {
     const int first = B::First(piece) + i, second = B::Second(piece) + i;
-    if (start + first < rows.cols) out[first] = numbers[i];
-    if (start + second < rows.cols) out[second] = numbers[4 + i];
+    if (start + first < table.cols) out[first] = numbers[i];
+    if (start + second < table.cols) out[second] = numbers[4 + i];
   }
 }
 
@@ -53,20 +56,21 @@ __global__ void Norm(Matrix<const float> input, const float* gain,
 }
 
 // A thread a pair of a head.
-__global__ void Turn(RotaryAngles rotary, const int64_t* positions,
-                     int64_t head_dim, Matrix<float> heads) {
-  const int64_t of_row = heads.cols / head_dim * rotary.pairs;
+__global__ void Turn(const double* inverse_frequency, int64_t pairs,
+                     double magnitude, bool interleaved,
+                     const int64_t* positions, int64_t head_dim,
+                     Matrix<float> heads) {
+  const int64_t of_row = heads.cols / head_dim * pairs;
   const int64_t element = Element();
   if (element >= heads.rows * of_row) return;
   const int64_t token = element / of_row;
-  const int64_t head = element % of_row / rotary.pairs;
-  const int pair = static_cast<int>(element % rotary.pairs);
-  const double angle = positions[token] * rotary.inverse_frequency[pair];
-  const double cosine = cos(angle) * rotary.magnitude;
-  const double sine = sin(angle) * rotary.magnitude;
+  const int64_t head = element % of_row / pairs, pair = element % pairs;
+  const double angle = positions[token] * inverse_frequency[pair];
+  const double cosine = cos(angle) * magnitude;
+  const double sine = sin(angle) * magnitude;
   float* of_head = heads.data + token * heads.stride + head * head_dim;
-  float& x = of_head[rotary.interleaved ? 2 * pair : pair];
-  float& y = of_head[rotary.interleaved ? 2 * pair + 1 : pair + rotary.pairs];
+  float& x = of_head[interleaved ? 2 * pair : pair];
+  float& y = of_head[interleaved ? 2 * pair + 1 : pair + pairs];
   const double turned_x = x * cosine - y * sine;
   const double turned_y = x * sine + y * cosine;
   x = static_cast<float>(turned_x);
@@ -93,49 +97,49 @@ __global__ void AddTo(const float* x, int64_t row_stride,
 
 }  // namespace
 
-void Linear(cudaStream_t stream, Matrix<const float> input,
-            const WeightMatrix& weight, Matrix<float> output) {
+void Linear(Queue* queue, Matrix<const float> input, const WeightMatrix& weight,
+            Matrix<float> output) {
   if (input.rows == 0 || weight.rows == 0) return;
   if (input.rows <= kFewTokens) {
-    LinearOfFewTokens(stream, input, weight, output);
+    LinearOfFewTokens(queue, input, weight, output);
   } else {
-    LinearOfManyTokens(stream, input, weight, output);
+    LinearOfManyTokens(queue, input, weight, output);
   }
 }
 
-void Dequantize(cudaStream_t stream, const WeightMatrix& rows,
-                Matrix<float> output) {
-  const LaunchShape shape = ElementWise(output.rows * CeilDivide(rows.cols, 8));
-  WithBlockFormat(rows.format, [&]<BlockFormat format>() {
-    Launch(stream, shape, Expand<format>, rows, output);
+void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
+           Matrix<float> output) {
+  const LaunchShape shape =
+      ElementWise(output.rows * CeilDivide(table.cols, 8));
+  WithBlockFormat(table.format, [&]<BlockFormat format>() {
+    Launch(queue, shape, Expand<format>, WeightBlocks(table), ids, output);
   });
 }
 
-void RmsNorm(cudaStream_t stream, Matrix<const float> input, const float* gain,
+void RmsNorm(Queue* queue, Matrix<const float> input, const float* gain,
              float epsilon, Matrix<float> output) {
-  Launch(stream, {input.rows, kThreads}, Norm, input, gain, epsilon, output);
+  Launch(queue, {input.rows, kThreads}, Norm, input, gain, epsilon, output);
 }
 
-void Rotate(cudaStream_t stream, const RotaryAngles& rotary,
-            const int64_t* positions, int64_t head_dim, Matrix<float> heads) {
-  Launch(stream,
+void Rotate(Queue* queue, const RotaryAngles& rotary, const int64_t* positions,
+            int64_t head_dim, Matrix<float> heads) {
+  Launch(queue,
          ElementWise(heads.rows * (heads.cols / head_dim) * rotary.pairs), Turn,
-         rotary, positions, head_dim, heads);
+         rotary.inverse_frequency, rotary.pairs, rotary.magnitude,
+         rotary.interleaved, positions, head_dim, heads);
 }
 
-void GatedSilu(cudaStream_t stream, Matrix<const float> up,
-               Matrix<float> gate) {
-  Launch(stream, ElementWise(gate.rows * gate.cols), Gate, up, gate);
+void GatedSilu(Queue* queue, Matrix<const float> up, Matrix<float> gate) {
+  Launch(queue, ElementWise(gate.rows * gate.cols), Gate, up, gate);
 }
 
-void Add(cudaStream_t stream, Matrix<const float> x,
-         Matrix<float> accumulator) {
-  Launch(stream, ElementWise(x.rows * x.cols), AddTo, x.data, x.stride,
+void Add(Queue* queue, Matrix<const float> x, Matrix<float> accumulator) {
+  Launch(queue, ElementWise(x.rows * x.cols), AddTo, x.data, x.stride,
          accumulator);
 }
 
-void AddRow(cudaStream_t stream, const float* row, Matrix<float> matrix) {
-  Launch(stream, ElementWise(matrix.rows * matrix.cols), AddTo, row, int64_t{0},
+void AddRow(Queue* queue, const float* row, Matrix<float> matrix) {
+  Launch(queue, ElementWise(matrix.rows * matrix.cols), AddTo, row, int64_t{0},
          matrix);
 }
 

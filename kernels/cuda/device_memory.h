@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/cuda_error.h"
 
 namespace subgen::cuda {
 

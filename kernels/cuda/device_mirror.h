@@ -1,62 +1,62 @@
 // Memory on both sides (kernels/memory/mirror.h), for operations that are put
-// on one stream.
+// on one queue.
 #pragma once
 
-#include <map>
+#include <memory>
+#include <vector>
 
 #include "kernels/cuda/byte_ranges.h"
-#include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/queue.h"
 #include "kernels/memory/mirror.h"
 
 namespace subgen::cuda {
 
+// A buffer and which of its bytes are newer where.
+struct MirroredRegion {
+  PinnedMemory host;
+  DeviceMemory device;
+  ByteRanges host_newer, device_newer;
+};
+
 // A part of mirrored memory.
 struct MirroredRange {
-  uint8_t* host = nullptr;    // null: not mirrored
-  uint8_t* device = nullptr;  // of the same byte
+  MirroredRegion* region = nullptr;  // null: not mirrored
+  int64_t first = 0;                 // byte of the region
+
+  uint8_t* host() const { return region->host.data() + first; }
+  uint8_t* device() const { return region->device.data() + first; }
+  ByteRange bytes(int64_t count) const { return {first, first + count}; }
 };
 
 class DeviceMirror final : public Mirror {
  public:
-  DeviceMirror(int device, cudaStream_t stream)
-      : device_(device), stream_(stream) {}
+  explicit DeviceMirror(Queue* queue) : queue_(*queue) {}
 
   void* Allocate(int64_t bytes) override;
   void Free(void* memory) override;
   void WrittenByHost(const void* memory, int64_t bytes) override;
   void ReadByHost(const void* memory, int64_t bytes) override;
+  void Copy(void* to, const void* from, int64_t bytes) override;
 
-  // For operations. Where these bytes lie on the device, if they are mirrored;
-  // a range that is in part is a bug.
-  MirroredRange Find(const void* memory, int64_t bytes);
-  // What the host has newer of a mirrored range; the caller sends it.
-  std::vector<MirroredRange> TakeNewer(const MirroredRange& range,
-                                       int64_t bytes,
-                                       std::vector<int64_t>* sizes);
-  // An operation that was put on the stream, or will be next, writes these.
-  void WrittenByDevice(const MirroredRange& range, int64_t bytes);
-
-  // How often the stream was waited for.
-  int64_t waits() const { return waits_; }
-  void CountWait() { ++waits_; }
+  // For operations. Where these bytes lie, if they are mirrored; a range that
+  // is in part is a bug.
+  MirroredRange Find(const void* memory, int64_t bytes) const;
+  // Sends what the host has newer of a range, as it is now.
+  void Send(const MirroredRange& range, int64_t bytes);
+  // An operation that is appended next writes these.
+  void WrittenByDevice(const MirroredRange& range, int64_t bytes) {
+    range.region->device_newer.Add(range.bytes(bytes));
+    range.region->host_newer.Remove(range.bytes(bytes));
+  }
 
  private:
-  struct Region {
-    PinnedMemory host;
-    DeviceMemory device;
-    ByteRanges host_newer, device_newer;
-
-    ByteRange Range(const void* memory, int64_t bytes) const {
-      const int64_t first = static_cast<const uint8_t*>(memory) - host.data();
-      return {first, first + bytes};
-    }
+  struct Place {
+    const uint8_t* begin;
+    std::unique_ptr<MirroredRegion> region;
   };
-  Region* Holding(const void* memory, int64_t bytes);
 
-  const int device_;
-  const cudaStream_t stream_;
-  std::map<const uint8_t*, Region> regions_;
-  int64_t waits_ = 0;
+  Queue& queue_;
+  std::vector<Place> places_;  // ascending
 };
 
 }  // namespace subgen::cuda

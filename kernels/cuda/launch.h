@@ -1,23 +1,17 @@
-// Starting kernels, and errors of the CUDA runtime. A failed call is a lost
-// device or a bug: Fatal, which ends the job.
+// Kernels as commands of a queue.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <tuple>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
+#include "kernels/cuda/queue.h"
 
 namespace subgen::cuda {
-
-inline void CheckCuda(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  int device = -1;
-  cudaGetDevice(&device);
-  Fatal(absl::StrCat("CUDA device ", device, ": ", what, ": ",
-                     cudaGetErrorName(error), ", ", cudaGetErrorString(error)));
-}
 
 // Blocks of a grid (0: nothing is started) and threads of a block.
 struct LaunchShape {
@@ -27,19 +21,34 @@ struct LaunchShape {
 
 inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// One after another on the stream.
+// The command of a launch: kernel, blocks, threads, arguments.
+template <class... Parameters>
+std::string PutKernel(const std::byte* at, cudaStream_t stream) {
+  const auto kernel = TakeValue<void (*)(Parameters...)>(&at);
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(TakeValue<unsigned>(&at));
+  config.blockDim = dim3(TakeValue<unsigned>(&at));
+  config.stream = stream;
+  // In braces: from the first to the last.
+  const std::tuple<Parameters...> arguments{TakeValue<Parameters>(&at)...};
+  const cudaError_t error = std::apply(
+      [&](const Parameters&... each) {
+        return cudaLaunchKernelEx(&config, kernel, each...);
+      },
+      arguments);
+  if (error == cudaSuccess) return "";
+  return absl::StrCat("a kernel: ", cudaGetErrorString(error));
+}
+
 template <class... Parameters, class... Arguments>
-void Launch(cudaStream_t stream, LaunchShape shape,
-            void (*kernel)(Parameters...), Arguments&&... arguments) {
+void Launch(Queue* queue, LaunchShape shape, void (*kernel)(Parameters...),
+            const Arguments&... arguments) {
   if (shape.blocks == 0) return;
   SUBGEN_CHECK(shape.blocks > 0 && shape.blocks <= 0x7fffffff, shape.blocks);
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
-  config.blockDim = dim3(shape.threads);
-  config.stream = stream;
-  CheckCuda(cudaLaunchKernelEx(&config, kernel,
-                               std::forward<Arguments>(arguments)...),
-            "kernel launch");
+  queue->Append(PutKernel<Parameters...>, kernel,
+                static_cast<unsigned>(shape.blocks),
+                static_cast<unsigned>(shape.threads),
+                static_cast<Parameters>(arguments)...);
 }
 
 }  // namespace subgen::cuda

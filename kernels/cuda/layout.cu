@@ -1,5 +1,6 @@
 #include "kernels/cuda/element_wise.h"
 #include "kernels/cuda/layout.h"
+#include "kernels/cuda/partials.h"
 
 namespace subgen::cuda {
 namespace {
@@ -37,14 +38,7 @@ __global__ void Split(HeadLayout layout, Matrix<const float> token_major,
       scale * token_major.data[token * token_major.stride + head * dim + i];
 }
 
-// Of SoftmaxPartials, whose spans are not for device code.
-struct Sums {
-  const float* max_logit;
-  const float* partition;
-  Matrix<const float> weighted;
-};
-
-__global__ void Join(HeadLayout layout, Sums sums, JoinPlace place,
+__global__ void Join(HeadLayout layout, DevicePartials sums, JoinPlace place,
                      Matrix<float> token_major) {
   const int64_t element = Element();
   if (element >= layout.tokens * place.features) return;
@@ -57,50 +51,30 @@ __global__ void Join(HeadLayout layout, Sums sums, JoinPlace place,
                   .data[row * sums.weighted.stride + feature % layout.head_dim];
 }
 
-__global__ void Logs(Sums sums, int64_t rows, float* out) {
-  const int64_t row = Element();
-  if (row >= rows) return;
-  out[row] = sums.partition[row] > 0.0f
-                 ? sums.max_logit[row] + logf(sums.partition[row])
-                 : -INFINITY;
-}
-
-Sums SumsOf(const SoftmaxPartials& partials) {
-  return {partials.max_logit.data(), partials.partition.data(),
-          partials.weighted};
-}
-
 }  // namespace
 
-void GatherRows(cudaStream_t stream, Matrix<const float> from, const int* rows,
+void GatherRows(Queue* queue, Matrix<const float> from, const int* rows,
                 Matrix<float> output) {
-  Launch(stream, ElementWise(output.rows * output.cols), Gather, from, rows,
+  Launch(queue, ElementWise(output.rows * output.cols), Gather, from, rows,
          output);
 }
 
-void Fill(cudaStream_t stream, float value, Matrix<float> matrix) {
-  Launch(stream, ElementWise(matrix.rows * matrix.cols), FillAll, value,
-         matrix);
+void Fill(Queue* queue, float value, Matrix<float> matrix) {
+  Launch(queue, ElementWise(matrix.rows * matrix.cols), FillAll, value, matrix);
 }
 
-void SplitHeads(cudaStream_t stream, const HeadLayout& layout,
+void SplitHeads(Queue* queue, const HeadLayout& layout,
                 Matrix<const float> token_major, float scale,
                 Matrix<float> head_major) {
-  Launch(stream, ElementWise(layout.rows() * layout.head_dim), Split, layout,
+  Launch(queue, ElementWise(layout.rows() * layout.head_dim), Split, layout,
          token_major, scale, head_major);
 }
 
-void JoinHeads(cudaStream_t stream, const HeadLayout& layout,
+void JoinHeads(Queue* queue, const HeadLayout& layout,
                const SoftmaxPartials& partials, const JoinPlace& place,
                Matrix<float> token_major) {
-  Launch(stream, ElementWise(layout.tokens * place.features), Join, layout,
-         SumsOf(partials), place, token_major);
-}
-
-void LogPartition(cudaStream_t stream, const SoftmaxPartials& partials,
-                  float* out) {
-  Launch(stream, ElementWise(partials.rows()), Logs, SumsOf(partials),
-         partials.rows(), out);
+  Launch(queue, ElementWise(layout.tokens * place.features), Join, layout,
+         DevicePartials(partials), place, token_major);
 }
 
 }  // namespace subgen::cuda

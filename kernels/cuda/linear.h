@@ -1,17 +1,30 @@
 // The two ways of dense.h's Linear.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include "kernels/memory/view.h"
 #include "kernels/quant/block_format.h"
 
 namespace subgen::cuda {
 
+class Queue;
+
+// Of a weight on the device, in the format of the kernel.
+struct WeightBlocks {
+  const uint8_t* data;
+  int64_t rows, cols, row_stride;
+
+  explicit WeightBlocks(const WeightMatrix& weight)
+      : data(reinterpret_cast<const uint8_t*>(weight.data)),
+        rows(weight.rows),
+        cols(weight.cols),
+        row_stride(weight.row_stride) {}
+  WeightBlocks() = default;
+};
+
 // 1 <= input.rows <= kFewTokens.
-void LinearOfFewTokens(cudaStream_t stream, Matrix<const float> input,
+void LinearOfFewTokens(Queue* queue, Matrix<const float> input,
                        const WeightMatrix& weight, Matrix<float> output);
-void LinearOfManyTokens(cudaStream_t stream, Matrix<const float> input,
+void LinearOfManyTokens(Queue* queue, Matrix<const float> input,
                         const WeightMatrix& weight, Matrix<float> output);
 
 // Calls `with` with the format as a template argument.

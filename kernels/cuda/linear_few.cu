@@ -37,7 +37,7 @@ __device__ __forceinline__ void AddPiece(Matrix<const float> input,
 
 template <BlockFormat format, int kTokens>
 __global__ void __launch_bounds__(kThreads)
-    FewTokens(Matrix<const float> input, WeightMatrix weight,
+    FewTokens(Matrix<const float> input, WeightBlocks weight,
               Matrix<float> output) {
   using B = Blocks<format>;
   constexpr int kPieces = B::kNumbers / 8;
@@ -46,9 +46,8 @@ __global__ void __launch_bounds__(kThreads)
                         threadIdx.x / kWarp * kRowsOfWarp;
   if (first >= weight.rows) return;  // the whole warp
   const int64_t second = first + 1 < weight.rows ? first + 1 : first;
-  const uint8_t* data = reinterpret_cast<const uint8_t*>(weight.data);
-  const uint8_t* rows[2] = {data + first * weight.row_stride,
-                            data + second * weight.row_stride};
+  const uint8_t* rows[2] = {weight.data + first * weight.row_stride,
+                            weight.data + second * weight.row_stride};
   float sums[kRowsOfWarp][kTokens] = {};
   const int64_t pieces = (weight.cols + 7) / 8;
   for (int64_t at = lane; at < pieces; at += kWarp) {
@@ -76,14 +75,14 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void LinearOfFewTokens(cudaStream_t stream, Matrix<const float> input,
+void LinearOfFewTokens(Queue* queue, Matrix<const float> input,
                        const WeightMatrix& weight, Matrix<float> output) {
   const LaunchShape shape = {CeilDivide(weight.rows, kRowsOfBlock), kThreads};
   WithBlockFormat(weight.format, [&]<BlockFormat format>() {
     const auto kernel = input.rows == 1   ? FewTokens<format, 1>
                         : input.rows <= 4 ? FewTokens<format, 4>
                                           : FewTokens<format, 16>;
-    Launch(stream, shape, kernel, input, weight, output);
+    Launch(queue, shape, kernel, input, WeightBlocks(weight), output);
   });
 }
 

@@ -27,10 +27,9 @@ struct alignas(32) Shared {
 
 // Columns [column, column + 32) of 64 rows of the weight, bf16.
 template <BlockFormat format>
-__device__ void LoadWeights(const WeightMatrix& weight, int64_t first_row,
+__device__ void LoadWeights(const WeightBlocks& weight, int64_t first_row,
                             int64_t column, uint16_t (&tile)[kTile][kPitch]) {
   using B = Blocks<format>;
-  const uint8_t* data = reinterpret_cast<const uint8_t*>(weight.data);
   for (int i = threadIdx.x; i < kTile * kDepth / 8; i += kThreads) {
     const int row = i / (kDepth / 8), piece_of_row = i % (kDepth / 8);
     // The piece that has the piece_of_row-th place in these 32 columns.
@@ -42,9 +41,9 @@ __device__ void LoadWeights(const WeightMatrix& weight, int64_t first_row,
     const int64_t start = block * B::kNumbers;
     float numbers[8] = {};
     if (first_row + row < weight.rows && start < weight.cols) {
-      LoadPiece<format>(
-          data + (first_row + row) * weight.row_stride + block * B::kBytes,
-          piece, weight.cols - start, numbers);
+      LoadPiece<format>(weight.data + (first_row + row) * weight.row_stride +
+                            block * B::kBytes,
+                        piece, weight.cols - start, numbers);
     }
     const int64_t at = start - column;
     for (int j = 0; j < 4; ++j) {
@@ -70,7 +69,7 @@ __device__ const __nv_bfloat16* Numbers(const uint16_t* bits) {
 
 template <BlockFormat format>
 __global__ void __launch_bounds__(kThreads)
-    ManyTokens(Matrix<const float> input, WeightMatrix weight,
+    ManyTokens(Matrix<const float> input, WeightBlocks weight,
                Matrix<float> output, int token_tiles) {
   namespace wmma = nvcuda::wmma;
   __shared__ Shared shared;
@@ -124,14 +123,14 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void LinearOfManyTokens(cudaStream_t stream, Matrix<const float> input,
+void LinearOfManyTokens(Queue* queue, Matrix<const float> input,
                         const WeightMatrix& weight, Matrix<float> output) {
   const int64_t token_tiles = CeilDivide(input.rows, kTile);
   const LaunchShape shape = {token_tiles * CeilDivide(weight.rows, kTile),
                              kThreads};
   WithBlockFormat(weight.format, [&]<BlockFormat format>() {
-    Launch(stream, shape, ManyTokens<format>, input, weight, output,
-           static_cast<int>(token_tiles));
+    Launch(queue, shape, ManyTokens<format>, input, WeightBlocks(weight),
+           output, static_cast<int>(token_tiles));
   });
 }
 

@@ -42,10 +42,10 @@ __global__ void __launch_bounds__(kThreads) Copy(const RowCopyPiece* pieces) {
 
 }  // namespace
 
-void CopyRowPieces(cudaStream_t stream, RowFormat from,
-                   const RowCopyPiece* pieces, int64_t count) {
+void CopyRowPieces(Queue* queue, RowFormat from, const RowCopyPiece* pieces,
+                   int64_t count) {
   WithRowFormat(from, [&]<RowFormat format>() {
-    Launch(stream, {count, kThreads}, Copy<format>, pieces);
+    Launch(queue, {count, kThreads}, Copy<format>, pieces);
   });
 }
 

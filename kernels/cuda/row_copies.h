@@ -1,14 +1,14 @@
-// Rows of a cache to another place, in another format; put on the stream,
+// Rows of a cache to another place, in another format; put on the queue,
 // returns at once.
 #pragma once
-
-#include <cuda_runtime_api.h>
 
 #include <cstdint>
 
 #include "kernels/memory/row_format.h"
 
 namespace subgen::cuda {
+
+class Queue;
 
 // Rows to the same format, or to one that is not quantised.
 inline bool CanConvert(RowFormat from, RowFormat to) {
@@ -26,7 +26,7 @@ struct RowCopyPiece {
   RowFormat format = RowFormat::kF32;    // that they get
 };
 // pieces: an array on the device, all from one format.
-void CopyRowPieces(cudaStream_t stream, RowFormat from,
-                   const RowCopyPiece* pieces, int64_t count);
+void CopyRowPieces(Queue* queue, RowFormat from, const RowCopyPiece* pieces,
+                   int64_t count);
 
 }  // namespace subgen::cuda

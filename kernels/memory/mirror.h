@@ -20,6 +20,9 @@ class Mirror {
   virtual void WrittenByHost(const void* memory, int64_t bytes) = 0;
   // Waits for the device where it has to.
   virtual void ReadByHost(const void* memory, int64_t bytes) = 0;
+  // From one place of this memory to another, the newer copy of each byte,
+  // without waiting.
+  virtual void Copy(void* to, const void* from, int64_t bytes) = 0;
 };
 
 }  // namespace subgen

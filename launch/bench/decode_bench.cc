@@ -154,6 +154,7 @@ TestResult DepthBench::Measure(const Test& test, Engine& engine) {
   row.cache_bytes_read =
       CacheBytesRead(policy_.config.cache, model_.config.head_dim, totals);
   row.cache_bytes = totals.cache_bytes;
+  row.note = engine.note();
   return row;
 }
 

@@ -59,6 +59,7 @@ struct TestResult {
   int64_t weight_bytes = 0, cache_bytes_read = 0, cache_bytes = 0;
   // Of one process, the largest of all: of everything that it holds.
   int64_t resident_bytes = 0, highest_resident_bytes = 0;
+  std::string note;  // Engine::note of rank 0
 
   // "tg64 @ d4096 synthetic"
   std::string Test() const;

@@ -38,6 +38,17 @@ class TimedCommunicator final : public Communicator {
   void DoBroadcast(Vector<std::byte> data, int root) override {
     Time([&] { inner_->Broadcast(data, root); });
   }
+  // On a queue the time is that of appending: nobody waits there.
+  bool QueueAllReduce(Backend& backend, Vector<float> data,
+                      ReduceOp op) override {
+    Time([&] { inner_->AllReduce(backend, data, op); });
+    return true;
+  }
+  bool QueueAllGather(Backend& backend, Vector<const float> mine,
+                      Vector<const int> counts, Vector<float> all) override {
+    Time([&] { inner_->AllGather(backend, mine, counts, all); });
+    return true;
+  }
 
  private:
   template <class Call>

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <tuple>
 #include <utility>
 
 using std::isfinite;
@@ -93,7 +94,12 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config,
       config->gridDim.y > 65535 || config->blockDim.x > 1024) {
     return cudaErrorInvalidValue;
   }
-  subgen::emulation::Launch(config->gridDim, config->blockDim,
-                            [&] { kernel(Parameters(arguments)...); });
+  subgen::emulation::Enqueue(
+      config->stream, subgen::emulation::Work::kKernel,
+      [kernel, grid = config->gridDim, block = config->blockDim,
+       copies = std::tuple<Parameters...>(arguments...)] {
+        subgen::emulation::Launch(grid, block,
+                                  [&] { std::apply(kernel, copies); });
+      });
   return cudaSuccess;
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 enum cudaError_t {
   cudaSuccess = 0,
@@ -13,6 +14,9 @@ enum cudaError_t {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorNotReady = 600,
+  cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureInvalidated = 901,
+  cudaErrorGraphExecUpdateFailure = 910,
 };
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost = 0,
@@ -29,6 +33,12 @@ enum cudaDeviceAttr {
 
 using cudaStream_t = struct EmulatedStream*;
 using cudaEvent_t = struct EmulatedEvent*;
+using cudaGraph_t = struct EmulatedGraph*;
+using cudaGraphExec_t = struct EmulatedGraphExec*;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+struct cudaGraphExecUpdateResultInfo {
+  int result;
+};
 inline constexpr unsigned cudaStreamNonBlocking = 1;
 inline constexpr unsigned cudaEventDisableTiming = 2;
 inline constexpr unsigned cudaEventDefault = 0;
@@ -74,6 +84,16 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream,
+                                   cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long flags);
+cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
+                                cudaGraphExecUpdateResultInfo* result);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
@@ -83,6 +103,30 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start,
                                  cudaEvent_t end);
 
 namespace subgen::emulation {
+
+enum class Work { kKernel, kCopyToDevice, kCopy, kCollective };
+// Puts work on a stream. It is done when the stream is next waited for or
+// queried; where the stream is being captured, whenever the graph runs.
+void Enqueue(cudaStream_t stream, Work kind, std::function<void()> work);
+
+// Where a capture fails from now on.
+enum class Refusal { kNowhere, kBegin, kEnd, kInstantiate, kUpdate };
+void SetRefusal(Refusal refusal);
+
+// Whether streams never get done from now on.
+void SetStuck(bool stuck);
+
+// What this process did so far.
+struct Counts {
+  int64_t allocations = 0;  // of device memory and pinned memory
+  int64_t kernels = 0, copies_to_device = 0, other_copies = 0;  // done
+  int64_t collectives = 0;                                      // done
+  int64_t put = 0;  // on a stream, one by one, not in a capture
+  int64_t captures = 0, instantiations = 0, updates = 0;
+  int64_t graph_launches = 0;
+  int64_t waits = 0;  // for a stream
+};
+Counts CountsSoFar();
 
 // How many devices this process has; 0 is a machine without a GPU.
 void SetEmulatedDevices(int count);

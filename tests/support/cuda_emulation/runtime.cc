@@ -1,4 +1,4 @@
-// Memory, streams and devices.
+// Memory and devices.
 #include <cuda_runtime_api.h>
 #include <sys/mman.h>
 
@@ -9,13 +9,11 @@
 #include <map>
 #include <mutex>
 
-struct EmulatedStream {};
-struct EmulatedEvent {};
-
 namespace subgen::emulation {
 namespace {
 
 std::atomic<int> devices{1};
+std::atomic<int64_t> allocations{0};
 thread_local int current = 0;
 
 // All device memory of the process: a range of addresses that is only mapped
@@ -41,6 +39,7 @@ class Arena {
     const std::lock_guard lock(mutex_);
     const auto used = used_.find(static_cast<char*>(memory));
     if (used == used_.end()) return false;
+    GiveBack(used->first, used->second);
     auto hole = holes_.emplace(used->first, used->second).first;
     used_.erase(used);
     const auto next = std::next(hole);
@@ -71,6 +70,15 @@ class Arena {
 
  private:
   static constexpr size_t kBytes = size_t{16} << 30;
+  static constexpr uintptr_t kPage = 4096;
+
+  // Whole pages, which would slow down every opening.
+  static void GiveBack(char* at, size_t bytes) {
+    char* const first = at + (kPage - reinterpret_cast<uintptr_t>(at)) % kPage;
+    char* const end = at + bytes;
+    if (end - first < static_cast<ptrdiff_t>(kPage)) return;
+    madvise(first, (end - first) / kPage * kPage, MADV_DONTNEED);
+  }
 
   Arena()
       : base_(static_cast<char*>(
@@ -107,12 +115,14 @@ bool Fits(const void* to, const void* from, cudaMemcpyKind kind) {
 }  // namespace
 
 void SetEmulatedDevices(int count) { devices = count; }
+int64_t AllocationsSoFar() { return allocations; }
 bool IsDeviceMemory(const void* memory) { return Arena::Get().Holds(memory); }
 DeviceMemoryOpen::DeviceMemoryOpen() { Arena::Get().Open(1); }
 DeviceMemoryOpen::~DeviceMemoryOpen() { Arena::Get().Open(-1); }
 
 }  // namespace subgen::emulation
 
+using subgen::emulation::allocations;
 using subgen::emulation::Arena;
 using subgen::emulation::current;
 using subgen::emulation::DeviceMemoryOpen;
@@ -129,6 +139,10 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no CUDA-capable device is detected";
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
     default:
       return "invalid argument";
   }
@@ -179,6 +193,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 }
 
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  ++allocations;
   *memory = Arena::Get().Allocate(bytes);
   return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
@@ -187,6 +202,7 @@ cudaError_t cudaFree(void* memory) {
   return cudaErrorInvalidValue;
 }
 cudaError_t cudaMallocHost(void** memory, size_t bytes) {
+  ++allocations;
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
@@ -200,47 +216,27 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes,
 }
 cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from,
                               size_t from_pitch, size_t width, size_t height,
-                              cudaMemcpyKind kind, cudaStream_t) {
+                              cudaMemcpyKind kind, cudaStream_t stream) {
+  using subgen::emulation::Work;
   if (!subgen::emulation::Fits(to, from, kind)) return cudaErrorInvalidValue;
-  const DeviceMemoryOpen open;
-  for (size_t i = 0; i < height; ++i) {
-    std::memmove(static_cast<char*>(to) + i * to_pitch,
-                 static_cast<const char*>(from) + i * from_pitch, width);
-  }
+  const auto copy = [=] {
+    const DeviceMemoryOpen open;
+    for (size_t i = 0; i < height; ++i) {
+      std::memmove(static_cast<char*>(to) + i * to_pitch,
+                   static_cast<const char*>(from) + i * from_pitch, width);
+    }
+  };
+  subgen::emulation::Enqueue(
+      stream,
+      kind == cudaMemcpyHostToDevice ? Work::kCopyToDevice : Work::kCopy, copy);
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes,
-                            cudaStream_t) {
+                            cudaStream_t stream) {
   if (!subgen::emulation::IsDeviceMemory(memory)) return cudaErrorInvalidValue;
-  const DeviceMemoryOpen open;
-  std::memset(memory, value, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new EmulatedStream;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  delete stream;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new EmulatedEvent;
-  return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  delete event;
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t,
-                                 cudaEvent_t) {
-  *milliseconds = 1.0f;
+  subgen::emulation::Enqueue(stream, subgen::emulation::Work::kCopy, [=] {
+    const DeviceMemoryOpen open;
+    std::memset(memory, value, bytes);
+  });
   return cudaSuccess;
 }

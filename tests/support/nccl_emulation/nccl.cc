@@ -61,12 +61,18 @@ struct ncclComm {
 
 namespace {
 
-std::vector<float> FromDevice(const void* from, size_t count,
-                              cudaStream_t stream) {
-  std::vector<float> numbers(count);
-  cudaMemcpyAsync(numbers.data(), from, count * 4, cudaMemcpyDeviceToHost,
-                  stream);
-  return numbers;
+std::vector<float> FromDevice(const void* from, size_t count) {
+  const subgen::emulation::DeviceMemoryOpen open;
+  const float* const numbers = static_cast<const float*>(from);
+  return {numbers, numbers + count};
+}
+void ToDevice(const std::vector<float>& numbers, void* to) {
+  const subgen::emulation::DeviceMemoryOpen open;
+  std::copy(numbers.begin(), numbers.end(), static_cast<float*>(to));
+}
+void Enqueue(cudaStream_t stream, std::function<void()> collective) {
+  subgen::emulation::Enqueue(stream, subgen::emulation::Work::kCollective,
+                             std::move(collective));
 }
 
 ncclResult_t Begun(ncclComm_t comm) {
@@ -126,27 +132,28 @@ ncclResult_t ncclAllReduce(const void* from, void* to, size_t count,
   comm->failed = Fault("error");
   comm->stuck = Fault("stuck_collective");
   if (comm->failed || comm->stuck) return ncclInProgress;
-  const auto all =
-      Exchange(*comm->group, comm->rank, FromDevice(from, count, stream));
-  std::vector<float> result = all[0];
-  for (size_t rank = 1; rank < all.size(); ++rank) {
-    for (size_t i = 0; i < count; ++i) {
-      result[i] = op == ncclSum ? result[i] + all[rank][i]
-                                : std::max(result[i], all[rank][i]);
+  Enqueue(stream, [=, group = comm->group, rank = comm->rank] {
+    const auto all = Exchange(*group, rank, FromDevice(from, count));
+    std::vector<float> result = all[0];
+    for (size_t rank = 1; rank < all.size(); ++rank) {
+      for (size_t i = 0; i < count; ++i) {
+        result[i] = op == ncclSum ? result[i] + all[rank][i]
+                                  : std::max(result[i], all[rank][i]);
+      }
     }
-  }
-  cudaMemcpyAsync(to, result.data(), count * 4, cudaMemcpyHostToDevice, stream);
+    ToDevice(result, to);
+  });
   return Begun(comm);
 }
 ncclResult_t ncclAllGather(const void* from, void* to, size_t count,
                            ncclDataType_t, ncclComm_t comm,
                            cudaStream_t stream) {
-  const auto all =
-      Exchange(*comm->group, comm->rank, FromDevice(from, count, stream));
-  for (size_t rank = 0; rank < all.size(); ++rank) {
-    cudaMemcpyAsync(static_cast<float*>(to) + rank * count, all[rank].data(),
-                    count * 4, cudaMemcpyHostToDevice, stream);
-  }
+  Enqueue(stream, [=, group = comm->group, rank = comm->rank] {
+    const auto all = Exchange(*group, rank, FromDevice(from, count));
+    for (size_t rank = 0; rank < all.size(); ++rank) {
+      ToDevice(all[rank], static_cast<float*>(to) + rank * count);
+    }
+  });
   return Begun(comm);
 }
 

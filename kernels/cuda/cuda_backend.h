@@ -1,0 +1,86 @@
+// Operations on host views: mirrored memory and weights that are kept are used
+// on the device, everything else is staged. Each appends its commands to the
+// queue, and waits only where results go to memory that is not mirrored.
+#pragma once
+
+#include <string>
+
+#include "kernels/backend.h"
+#include "kernels/cuda/attention_plan.h"
+#include "kernels/cuda/center_plan.h"
+#include "kernels/cuda/kept_weights.h"
+#include "kernels/cuda/pieces.h"
+#include "kernels/cuda/row_plan.h"
+
+namespace subgen::cuda {
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(int device, int processors);
+
+  absl::string_view name() const override { return "cuda"; }
+  std::string note() const override { return queue_.capture_refusal(); }
+  Mirror* mirror() override { return &mirror_; }
+  Staging* staging() override { return &staging_; }
+  absl::Status KeepWeight(const WeightMatrix& weight) override {
+    return kept_.Keep(weight);
+  }
+  void KeepTable(const WeightMatrix& table) override {
+    kept_.Keep(table).IgnoreError();  // its rows are sent as they are read
+  }
+
+  // cuda_backend.cc
+  void Linear(Matrix<const float> input, const WeightMatrix& weight,
+              Matrix<float> output) override;
+  void Embed(const WeightMatrix& table, Vector<const int> ids,
+             Matrix<float> output) override;
+  void RmsNorm(Matrix<const float> input, Vector<const float> gain,
+               float epsilon, Matrix<float> output) override;
+  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+              int64_t head_dim, Matrix<float> heads) override;
+  void GatedSilu(Matrix<const float> up, Matrix<float> gate) override;
+  void Add(Matrix<const float> x, Matrix<float> accumulator) override;
+  void AddRow(Vector<const float> row, Matrix<float> matrix) override;
+
+  // cuda_backend_layout.cc
+  void GatherRows(Matrix<const float> from, Vector<const int> rows,
+                  Matrix<float> output) override;
+  void Clear(Matrix<float> matrix) override;
+  void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
+                  float scale, Matrix<float> head_major) override;
+  void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
+                 const JoinPlace& place, Matrix<float> token_major) override;
+  void SetEmpty(const SoftmaxPartials& partials) override;
+  void LogPartition(const SoftmaxPartials& partials,
+                    Vector<float> out) override;
+  void RescalePartials(Vector<const float> own_max,
+                       const SoftmaxPartials& partials) override;
+  void MergePacked(Vector<const float> packed,
+                   const SoftmaxPartials& into) override;
+
+  // cuda_backend_tasks.cc
+  void ConvertRows(Vector<const RowCopy> copies) override;
+  void Attend(Vector<const AttentionTask> tasks) override;
+  void AccumulateMass(Vector<const AttentionMassTask> tasks) override;
+  void Distances(Vector<const DistanceTask> tasks) override;
+  void InsertCenters(Vector<const CenterTask> tasks) override;
+
+ private:
+  WeightMatrix OnDevice(const WeightMatrix& weight);
+  // Views of the device; only read there.
+  SoftmaxPartials In(const SoftmaxPartials& partials);
+  SoftmaxPartials InOut(const SoftmaxPartials& partials);
+
+  const int64_t blocks_;  // of a grid that fills the device
+  Queue queue_;
+  DeviceMirror mirror_{&queue_};
+  Staging staging_{&queue_, &mirror_};
+  KeptWeights kept_{&queue_};
+  // Plans of the operation at hand; the memory stays.
+  AttentionPlan attention_{&staging_};
+  CenterPlan centers_;
+  PiecesByFormat<RowCopyPiece> copies_;
+  PiecesByFormat<DistancePiece> distances_;
+};
+
+}  // namespace subgen::cuda

@@ -1,0 +1,103 @@
+// What moves numbers about.
+#include <limits>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/layout.h"
+#include "kernels/cuda/partials.h"
+
+namespace subgen::cuda {
+
+SoftmaxPartials CudaBackend::In(const SoftmaxPartials& partials) {
+  const auto in = [this](Vector<float> host) -> Vector<float> {
+    const float* data = staging_.In(Vector<const float>(host));
+    return {const_cast<float*>(data), host.size()};
+  };
+  const Matrix<const float> weighted =
+      staging_.In(Matrix<const float>(partials.weighted));
+  return {in(partials.max_logit),
+          in(partials.partition),
+          {const_cast<float*>(weighted.data), weighted.rows, weighted.cols,
+           weighted.stride}};
+}
+
+SoftmaxPartials CudaBackend::InOut(const SoftmaxPartials& partials) {
+  const auto in_out = [this](Vector<float> host) -> Vector<float> {
+    return {staging_.InOut(host), host.size()};
+  };
+  return {in_out(partials.max_logit), in_out(partials.partition),
+          staging_.InOut(partials.weighted)};
+}
+
+void CudaBackend::GatherRows(Matrix<const float> from, Vector<const int> rows,
+                             Matrix<float> output) {
+  SUBGEN_CHECK(from.cols == output.cols &&
+               output.rows == static_cast<int64_t>(rows.size()));
+  for (const int row : rows) SUBGEN_CHECK(row >= 0 && row < from.rows, row);
+  const Matrix<const float> in = staging_.In(from);
+  const int* const ids = staging_.In(rows);
+  cuda::GatherRows(&queue_, in, ids, staging_.Out(output));
+  staging_.Finish();
+}
+
+void CudaBackend::Clear(Matrix<float> matrix) {
+  cuda::Fill(&queue_, 0.0f, staging_.Out(matrix));
+  staging_.Finish();
+}
+
+void CudaBackend::SplitHeads(const HeadLayout& layout,
+                             Matrix<const float> token_major, float scale,
+                             Matrix<float> head_major) {
+  SUBGEN_CHECK(token_major.rows == layout.tokens &&
+               head_major.rows == layout.rows());
+  const Matrix<const float> in = staging_.In(token_major);
+  cuda::SplitHeads(&queue_, layout, in, scale, staging_.Out(head_major));
+  staging_.Finish();
+}
+
+void CudaBackend::JoinHeads(const HeadLayout& layout,
+                            const SoftmaxPartials& partials,
+                            const JoinPlace& place, Matrix<float> token_major) {
+  SUBGEN_CHECK(partials.rows() == layout.rows() &&
+               token_major.rows == layout.tokens &&
+               place.column + place.features <= token_major.cols);
+  const SoftmaxPartials in = In(partials);
+  cuda::JoinHeads(&queue_, layout, in, place, staging_.InOut(token_major));
+  staging_.Finish();
+}
+
+void CudaBackend::SetEmpty(const SoftmaxPartials& partials) {
+  const int64_t rows = partials.rows();
+  cuda::Fill(&queue_, -std::numeric_limits<float>::infinity(),
+             {staging_.Out(partials.max_logit), 1, rows});
+  cuda::Fill(&queue_, 0.0f, {staging_.Out(partials.partition), 1, rows});
+  cuda::Fill(&queue_, 0.0f, staging_.Out(partials.weighted));
+  staging_.Finish();
+}
+
+void CudaBackend::LogPartition(const SoftmaxPartials& partials,
+                               Vector<float> out) {
+  SUBGEN_CHECK(static_cast<int64_t>(out.size()) == partials.rows());
+  const SoftmaxPartials in = In(partials);
+  cuda::LogPartition(&queue_, in, staging_.Out(out));
+  staging_.Finish();
+}
+
+void CudaBackend::RescalePartials(Vector<const float> own_max,
+                                  const SoftmaxPartials& partials) {
+  SUBGEN_CHECK(static_cast<int64_t>(own_max.size()) == partials.rows());
+  const float* const own = staging_.In(own_max);
+  cuda::RescalePartials(&queue_, own, InOut(partials));
+  staging_.Finish();
+}
+
+void CudaBackend::MergePacked(Vector<const float> packed,
+                              const SoftmaxPartials& into) {
+  const int64_t each = into.rows() * (into.weighted.cols + 2);
+  SUBGEN_CHECK(each == 0 || packed.size() % each == 0);
+  const int64_t parts = each == 0 ? 0 : packed.size() / each;
+  const float* const in = staging_.In(packed);
+  cuda::MergePacked(&queue_, in, parts, InOut(into));
+  staging_.Finish();
+}
+
+}  // namespace subgen::cuda

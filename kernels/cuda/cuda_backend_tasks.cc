@@ -1,0 +1,78 @@
+// Operations on lists of tasks.
+#include <algorithm>
+
+#include "kernels/cuda/cuda_backend.h"
+
+namespace subgen::cuda {
+
+void CudaBackend::ConvertRows(Vector<const RowCopy> copies) {
+  std::vector<RowCopy> for_host;
+  copies_.Clear();
+  for (const RowCopy& copy : copies) {
+    if (CanConvert(copy.from.format, copy.format)) {
+      AddPieces(copy, &staging_, &copies_);
+    } else {
+      for_host.push_back(copy);
+    }
+  }
+  copies_.Send(&staging_, [this](RowFormat format, const RowCopyPiece* pieces,
+                                 int64_t count) {
+    CopyRowPieces(&queue_, format, pieces, count);
+  });
+  staging_.Finish();
+  Backend::ConvertRows(for_host);
+}
+
+void CudaBackend::Attend(Vector<const AttentionTask> tasks) {
+  attention_.Make(tasks, blocks_);
+  attention_.pieces.Send(
+      &staging_,
+      [this](RowFormat format, const AttentionPiece* pieces, int64_t count) {
+        AttendPieces(&queue_, format, pieces, count);
+      });
+  const std::vector<MergeTarget>& targets = attention_.targets;
+  const auto [host, device] = staging_.Stage<MergeTarget>(targets.size());
+  std::copy(targets.begin(), targets.end(), host);
+  MergePieces(&queue_, device, targets.size());
+  staging_.Finish();
+}
+
+void CudaBackend::AccumulateMass(Vector<const AttentionMassTask> tasks) {
+  for (auto& round : PlanMass(tasks, &staging_)) {
+    round.Send(&staging_, [this](RowFormat format, const MassPiece* pieces,
+                                 int64_t count) {
+      AccumulateMassPieces(&queue_, format, pieces, count);
+    });
+  }
+  staging_.Finish();
+}
+
+void CudaBackend::Distances(Vector<const DistanceTask> tasks) {
+  distances_.Clear();
+  for (const DistanceTask& task : tasks) {
+    AddPieces(task, &staging_, &distances_);
+  }
+  distances_.Send(
+      &staging_,
+      [this](RowFormat format, const DistancePiece* pieces, int64_t count) {
+        DistancesOfPieces(&queue_, format, pieces, count);
+      });
+  staging_.Finish();
+}
+
+void CudaBackend::InsertCenters(Vector<const CenterTask> tasks) {
+  PlanCenters(tasks, &staging_, &centers_);
+  centers_.distances.Send(
+      &staging_, [this](RowFormat format, const TokenDistancesPiece* pieces,
+                        int64_t count) {
+        TokenDistancesOfPieces(&queue_, format, pieces, count);
+      });
+  centers_.heads.Send(
+      &staging_,
+      [this](RowFormat format, const CenterHead* heads, int64_t count) {
+        InsertCentersOfHeads(&queue_, format, heads, count);
+      });
+  staging_.Finish();
+}
+
+}  // namespace subgen::cuda

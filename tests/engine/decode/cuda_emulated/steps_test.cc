@@ -1,0 +1,63 @@
+// A decode step is one upload, one graph launch and one wait.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/engine/decode/cuda_emulated/toy_steps.h"
+
+namespace subgen {
+namespace {
+
+using emulation::Refusal;
+using ::testing::HasSubstr;
+
+class StepsTest : public testing::TestWithParam<std::string> {
+ protected:
+  ~StepsTest() override { emulation::SetRefusal(Refusal::kNowhere); }
+};
+
+// 5 chunks of the prompt, then steps of one token; in those measured no cache
+// grows and no grid changes.
+constexpr int kFirst = 20, kEnd = 40;
+
+TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
+  ToyRun run;
+  run.cache = ToyPolicy(GetParam());
+  const ToySteps steps = RunToySteps(run);
+  EXPECT_EQ(steps.note, "");
+  const MeanCounts each = MeanOf(steps, kFirst, kEnd);
+  EXPECT_EQ(each.graph_launches, 1);
+  EXPECT_EQ(each.uploads, 1);
+  EXPECT_EQ(each.waits, 1);
+  EXPECT_EQ(each.put, 0);
+  EXPECT_EQ(each.allocations, 0);
+  EXPECT_GT(each.kernels, 30);
+}
+
+TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
+  ToyRun run;
+  run.cache = ToyPolicy(GetParam());
+  const ToySteps graphs = RunToySteps(run);
+  emulation::SetRefusal(Refusal::kBegin);
+  const ToySteps plain = RunToySteps(run);
+  EXPECT_EQ(graphs.logits, plain.logits);
+  EXPECT_GT(MeanOf(plain, kFirst, kEnd).put, 30);
+  EXPECT_EQ(MeanOf(plain, kFirst, kEnd).graph_launches, 0);
+  EXPECT_EQ(MeanOf(plain, kFirst, kEnd).waits, 1);
+  EXPECT_THAT(plain.note, HasSubstr("not captured as CUDA graphs"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, StepsTest,
+                         testing::Values("exact", "window", "subgen"));
+
+// An exact cache grows at each step: its graph changes at few of them.
+TEST(GrowingCacheTest, MostStepsAreGraphs) {
+  ToyRun run;
+  run.cache = ToyPolicy("exact");
+  run.tokens = 250;
+  const ToySteps steps = RunToySteps(run);
+  EXPECT_GT(MeanOf(steps, kFirst, 185).graph_launches, 0.95);
+  EXPECT_EQ(MeanOf(steps, kFirst, 185).waits, 1);
+}
+
+}  // namespace
+}  // namespace subgen

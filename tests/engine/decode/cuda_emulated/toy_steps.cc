@@ -1,0 +1,87 @@
+#include "tests/engine/decode/cuda_emulated/toy_steps.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "kernels/base/status_macros.h"
+#include "tests/support/toy_model.h"
+
+namespace subgen {
+namespace {
+
+absl::Status RunRank(const ToyRun& run, const EngineConfig& config,
+                     std::unique_ptr<Communicator> world, ToySteps* steps) {
+  ASSIGN_OR_RETURN(const Model model, LoadModel(config));
+  EngineOptions options;
+  options.context_tokens = 256;
+  options.device = run.make_world ? world->rank() : 0;
+  if (run.make_world) {
+    ASSIGN_OR_RETURN(world, run.make_world(std::move(world)));
+  }
+  ASSIGN_OR_RETURN(auto engine,
+                   Engine::Make(config, model, options, std::move(world)));
+  if (!engine->leads()) {
+    engine->Follow();
+    return absl::OkStatus();
+  }
+  for (int64_t first = 0; first < run.tokens;) {
+    const int64_t count =
+        first < run.prompt ? std::min<int64_t>(16, run.prompt - first) : 1;
+    BatchRun chunk{0, first, {}, first + count == run.prompt, false};
+    for (int64_t i = 0; i < count; ++i) {
+      chunk.tokens.push_back(static_cast<int>((first + i) * 37 % 251));
+    }
+    const Matrix<const float> logits = engine->leader().Forward({chunk});
+    steps->logits.emplace_back(logits.row(0).begin(), logits.row(0).end());
+    steps->counts.push_back(emulation::CountsSoFar());
+    first += count;
+  }
+  steps->note = engine->note();
+  engine->leader().Stop();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+CacheConfig ToyPolicy(const std::string& policy) {
+  CacheConfig cache;
+  cache.policy = policy;
+  cache.row_format = "f32";
+  cache.budget_tokens = 32;
+  cache.sink_tokens = 2;
+  cache.recent_tokens = 10;
+  cache.recent_fraction = 0.0;
+  return cache;
+}
+
+ToySteps RunToySteps(const ToyRun& run) {
+  EngineConfig config;
+  config.model = WriteToyModel({}, "toy_steps.gguf");
+  config.backend = run.backend;
+  config.prefill_chunk = 16;
+  config.cache = run.cache;
+  config.ranks.merge = run.merge;
+  ToySteps steps;
+  const absl::Status status =
+      RunThreadRanks(run.ranks, [&](std::unique_ptr<Communicator> world) {
+        return RunRank(run, config, std::move(world), &steps);
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  return steps;
+}
+
+MeanCounts MeanOf(const ToySteps& steps, int first, int end) {
+  const emulation::Counts &a = steps.counts.at(first - 1),
+                          &b = steps.counts.at(end - 1);
+  const auto mean = [&](int64_t emulation::Counts::*count) {
+    return static_cast<double>(b.*count - a.*count) / (end - first);
+  };
+  using emulation::Counts;
+  return {mean(&Counts::graph_launches), mean(&Counts::put),
+          mean(&Counts::waits),          mean(&Counts::copies_to_device),
+          mean(&Counts::allocations),    mean(&Counts::kernels),
+          mean(&Counts::collectives)};
+}
+
+}  // namespace subgen

@@ -1,0 +1,45 @@
+// Decode steps of a toy model on the emulated device, with what each asked of
+// the runtime.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "comm/thread_ranks.h"
+#include "engine/decode/engine.h"
+
+namespace subgen {
+
+struct ToySteps {
+  std::vector<std::vector<float>> logits;  // of each step
+  std::vector<emulation::Counts> counts;   // after each step, of all ranks
+  std::string note;
+};
+
+struct ToyRun {
+  CacheConfig cache;
+  std::string backend = "cuda";
+  std::string merge = "all_gather";
+  int ranks = 1;
+  int64_t prompt = 70, tokens = 110;  // the others are decoded one by one
+  // The world of a rank; by default threads.
+  std::function<absl::StatusOr<std::unique_ptr<Communicator>>(
+      std::unique_ptr<Communicator>)>
+      make_world;
+};
+
+ToySteps RunToySteps(const ToyRun& run);
+
+// A policy with a budget of 32 rows.
+CacheConfig ToyPolicy(const std::string& policy);
+
+// What the steps [first, end) asked for, on the mean.
+struct MeanCounts {
+  double graph_launches, put, waits, uploads, allocations, kernels, collectives;
+};
+MeanCounts MeanOf(const ToySteps& steps, int first, int end);
+
+}  // namespace subgen

@@ -1,0 +1,89 @@
+// Decode steps of several ranks over the emulated NCCL: collectives are part of
+// the one graph of each rank's step.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "comm/nccl/nccl_ranks.h"
+#include "tests/engine/decode/cuda_emulated/toy_steps.h"
+
+namespace subgen {
+namespace {
+
+class NcclStepsTest : public testing::TestWithParam<std::string> {
+ protected:
+  NcclStepsTest() { emulation::SetEmulatedDevices(6); }
+  ~NcclStepsTest() override {
+    emulation::SetEmulatedDevices(1);
+    emulation::SetRefusal(emulation::Refusal::kNowhere);
+  }
+
+  // 3 head shards x 2 token shards.
+  ToySteps Run(const std::string& policy, int64_t tokens = 100) {
+    ToyRun run;
+    run.cache = ToyPolicy(policy);
+    run.merge = GetParam();
+    run.ranks = 6;
+    run.tokens = tokens;
+    run.make_world = [](std::unique_ptr<Communicator> bootstrap) {
+      NcclOptions options;
+      options.library = SUBGEN_FAKE_NCCL;
+      options.device = bootstrap->rank();
+      options.deadline_seconds = 60.0;
+      return MakeNcclRanks(std::move(bootstrap), options);
+    };
+    return RunToySteps(run);
+  }
+};
+
+TEST_P(NcclStepsTest, LogitsAreThoseOfTheHost) {
+  for (const char* policy : {"exact", "subgen"}) {
+    const ToySteps nccl = Run(policy);
+    ToyRun run;
+    run.cache = ToyPolicy(policy);
+    run.backend = "reference";
+    run.merge = GetParam();
+    run.ranks = 6;
+    run.tokens = 100;
+    const ToySteps host = RunToySteps(run);
+    ASSERT_EQ(nccl.logits.size(), host.logits.size());
+    double largest = 0.0;
+    for (size_t i = 0; i < host.logits.size(); ++i) {
+      for (size_t j = 0; j < host.logits[i].size(); ++j) {
+        largest = std::max<double>(
+            largest, std::abs(nccl.logits[i][j] - host.logits[i][j]));
+      }
+    }
+    EXPECT_LT(largest, 1e-4) << policy;  // as in cuda/policies_test.cc
+  }
+}
+
+TEST_P(NcclStepsTest, AreOneGraphARank) {
+  // Each shard owns every other 16 tokens, so lists come again after 32; the
+  // first steps are the chunks of the prompt.
+  const ToySteps steps = Run("subgen", 170);
+  EXPECT_EQ(steps.note, "");
+  const int end = static_cast<int>(steps.counts.size());
+  const MeanCounts each = MeanOf(steps, end - 32, end);
+  EXPECT_EQ(each.graph_launches, 6);
+  EXPECT_EQ(each.uploads, 6);
+  EXPECT_EQ(each.put, 0);
+  EXPECT_EQ(each.allocations, 0);
+  // Of a rank: two layers of a merge and two sums, and the logits.
+  const int merge = GetParam() == "all_gather" ? 1 : 2;
+  EXPECT_EQ(each.collectives, 6 * (2 * (merge + 2) + 1));
+}
+
+TEST_P(NcclStepsTest, WithoutGraphsTheBitsAreTheSame) {
+  const ToySteps graphs = Run("subgen");
+  emulation::SetRefusal(emulation::Refusal::kEnd);
+  const ToySteps plain = Run("subgen");
+  EXPECT_EQ(graphs.logits, plain.logits);
+  EXPECT_NE(plain.note, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Merges, NcclStepsTest,
+                         testing::Values("all_gather", "all_reduce"));
+
+}  // namespace
+}  // namespace subgen
