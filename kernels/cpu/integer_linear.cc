@@ -104,11 +104,11 @@ void IntegerLinearRows(const LinearPart& part, const QuantizedTokens& tokens,
   for (int64_t left = part.count; left > 0; left -= rows.count) {
     const int64_t tile = rows.first / kTileRows;
     const int64_t taken = many && left > kTileRows ? 2 : 1;
-    const std::byte* data = part.tiles + tile * tile_bytes;
     for (int64_t i = 0; part.tiles == nullptr && i < taken; ++i) {
       PackTile(*part.weight, tile + i, scratch + i * tile_bytes);
-      data = scratch;
     }
+    const std::byte* const data =
+        part.tiles == nullptr ? scratch : part.tiles + tile * tile_bytes;
     rows.count = std::min(left, taken * kTileRows);
     taken == 2 ? MultiplyTilesOf<2>(data, tokens, rows)
                : MultiplyTilesOf<1>(data, tokens, rows);
