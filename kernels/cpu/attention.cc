@@ -1,5 +1,6 @@
 #include "kernels/cpu/attention.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "kernels/cpu/attention_piece.h"
@@ -50,10 +51,36 @@ class PieceResults {
   int64_t floats_ = 0;
 };
 
+// On the calling thread.
+void AttendInTurn(Context& context, Vector<const AttentionTask> tasks) {
+  for (const AttentionTask& task : tasks) {
+    float* const scratch = context.worker_scratch[0].Get(AttendScratch(task));
+    for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
+      const int64_t count = std::min(kQueryTile, task.queries.rows - i);
+      const std::vector<Piece> piece = {
+          {0,
+           {i, count},
+           {0, VisibleRows(task.row_token, task.rows.keys.count,
+                           (i + count - 1) / task.group)}}};
+      const PieceResults results({&task, 1}, piece);
+      float* const memory = context.results.Get(results.floats());
+      AttendPiece(task, piece[0], scratch, results.Padded(memory, 0));
+      MergePartials(results.Exact(memory, 0), task.out.Rows(i, count));
+    }
+  }
+}
+
 }  // namespace
 
 void Attend(Context& context, Vector<const AttentionTask> tasks) {
-  for (const AttentionTask& task : tasks) Check(task);
+  int64_t work = 0;
+  for (const AttentionTask& task : tasks) {
+    Check(task);
+    work += 2 * task.queries.rows * task.rows.keys.count * task.queries.cols;
+  }
+  // A few microseconds: to plan and to wake threads would take as long.
+  constexpr int64_t kLittle = 1 << 17;
+  if (work <= kLittle) return AttendInTurn(context, tasks);
   const std::vector<Piece> pieces = Cut(tasks, context.pool.threads());
   const PieceResults results(tasks, pieces);
   float* memory = context.results.Get(results.floats());
