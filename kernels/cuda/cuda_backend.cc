@@ -1,10 +1,9 @@
 #include "kernels/cuda/cuda_backend.h"
 
+#include <algorithm>
 #include <memory>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "kernels/cuda/dense.h"
 #include "kernels/cuda/device.h"
 
 namespace subgen {
@@ -13,16 +12,17 @@ namespace {
 
 constexpr int kBlocksOfProcessor = 4;
 
-// The rows of these numbers, or all, one behind the other.
-std::vector<std::byte> PackedRows(const WeightMatrix& weight,
-                                  const Vector<const int>* ids) {
-  std::vector<std::byte> packed;
-  const int64_t rows = ids == nullptr ? weight.rows : ids->size();
+// A place on the device with rows of a matrix, packed: row ids[i], or row i
+// where ids is null.
+const std::byte* SendRows(const WeightMatrix& weight, int64_t rows,
+                          const int* ids, Staging* staging) {
+  const int64_t bytes = weight.row_bytes();
+  const auto [host, device] = staging->Stage<std::byte>(rows * bytes);
   for (int64_t i = 0; i < rows; ++i) {
-    const std::byte* const row = weight.row(ids == nullptr ? i : (*ids)[i]);
-    packed.insert(packed.end(), row, row + weight.row_bytes());
+    std::copy_n(weight.row(ids == nullptr ? i : ids[i]), bytes,
+                host + i * bytes);
   }
-  return packed;
+  return device;
 }
 
 }  // namespace
@@ -33,19 +33,27 @@ CudaBackend::CudaBackend(int device, int processors)
 WeightMatrix CudaBackend::OnDevice(const WeightMatrix& weight) {
   WeightMatrix on_device = kept_.Find(weight);
   if (on_device.data != nullptr) return on_device;
-  const std::vector<std::byte> packed = PackedRows(weight, nullptr);
-  on_device.data = reinterpret_cast<const std::byte*>(
-      staging_.InBytes(packed.data(), packed.size()));
+  on_device.data = SendRows(weight, weight.rows, nullptr, &staging_);
   return on_device;
 }
 
 void CudaBackend::Linear(Matrix<const float> input, const WeightMatrix& weight,
                          Matrix<float> output) {
-  SUBGEN_CHECK(input.cols == weight.cols && output.cols == weight.rows &&
-               input.rows == output.rows);
+  const LinearProduct product = {&weight, output};
+  Linears(input, {&product, 1});
+}
+
+void CudaBackend::Linears(Matrix<const float> input,
+                          Vector<const LinearProduct> products) {
   const Matrix<const float> in = staging_.In(input);
-  const WeightMatrix on_device = OnDevice(weight);
-  cuda::Linear(&queue_, in, on_device, staging_.Out(output));
+  products_.clear();
+  for (const auto& [weight, output] : products) {
+    SUBGEN_CHECK(input.cols == weight->cols && output.cols == weight->rows &&
+                 input.rows == output.rows);
+    const WeightMatrix on_device = OnDevice(*weight);
+    products_.push_back({on_device, staging_.Out(output)});
+  }
+  cuda::Linears(&queue_, in, products_);
   staging_.Finish();
 }
 
@@ -59,9 +67,7 @@ void CudaBackend::Embed(const WeightMatrix& table, Vector<const int> ids,
   if (on_device.data != nullptr) {
     rows = staging_.In(ids);
   } else {
-    const std::vector<std::byte> packed = PackedRows(table, &ids);
-    on_device.data = reinterpret_cast<const std::byte*>(
-        staging_.InBytes(packed.data(), packed.size()));
+    on_device.data = SendRows(table, ids.size(), ids.data(), &staging_);
   }
   cuda::Embed(&queue_, on_device, rows, staging_.Out(output));
   staging_.Finish();

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kernels/backend.h"
 #include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/center_plan.h"
+#include "kernels/cuda/dense.h"
 #include "kernels/cuda/kept_weights.h"
 #include "kernels/cuda/pieces.h"
 #include "kernels/cuda/row_plan.h"
@@ -32,6 +34,8 @@ class CudaBackend final : public Backend {
   // cuda_backend.cc
   void Linear(Matrix<const float> input, const WeightMatrix& weight,
               Matrix<float> output) override;
+  void Linears(Matrix<const float> input,
+               Vector<const LinearProduct> products) override;
   void Embed(const WeightMatrix& table, Vector<const int> ids,
              Matrix<float> output) override;
   void RmsNorm(Matrix<const float> input, Vector<const float> gain,
@@ -81,6 +85,7 @@ class CudaBackend final : public Backend {
   CenterPlan centers_;
   PiecesByFormat<RowCopyPiece> copies_;
   PiecesByFormat<DistancePiece> distances_;
+  std::vector<DeviceProduct> products_;
 };
 
 }  // namespace subgen::cuda

@@ -97,13 +97,14 @@ __global__ void AddTo(const float* x, int64_t row_stride,
 
 }  // namespace
 
-void Linear(Queue* queue, Matrix<const float> input, const WeightMatrix& weight,
-            Matrix<float> output) {
-  if (input.rows == 0 || weight.rows == 0) return;
+void Linears(Queue* queue, Matrix<const float> input,
+             Vector<const DeviceProduct> products) {
+  if (input.rows == 0) return;
   if (input.rows <= kFewTokens) {
-    LinearOfFewTokens(queue, input, weight, output);
-  } else {
-    LinearOfManyTokens(queue, input, weight, output);
+    return LinearsOfFewTokens(queue, input, products);
+  }
+  for (const DeviceProduct& product : products) {
+    LinearOfManyTokens(queue, input, product.weight, product.output);
   }
 }
 

@@ -14,8 +14,13 @@ class Queue;
 // take tensor cores: weights and inputs rounded to bf16, sums in float32.
 inline constexpr int64_t kFewTokens = 16;
 
-void Linear(Queue* queue, Matrix<const float> input, const WeightMatrix& weight,
-            Matrix<float> output);
+// Of a weight and an output on the device.
+struct DeviceProduct {
+  WeightMatrix weight;
+  Matrix<float> output;
+};
+void Linears(Queue* queue, Matrix<const float> input,
+             Vector<const DeviceProduct> products);
 // Row ids[i] of the table into row i of the output; row i where ids is null.
 void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
            Matrix<float> output);

@@ -1,5 +1,8 @@
-// Matrix-vector products straight from the blocks: the weight is read once,
-// each warp takes two rows and its lanes neighbouring pieces of a row.
+// Matrix-vector products straight from the blocks: a weight is read once, each
+// warp takes two rows and its lanes neighbouring pieces of a row. Products of
+// one input share a launch.
+#include <algorithm>
+
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/warp.h"
@@ -11,6 +14,16 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kRowsOfWarp = 2;
 constexpr int kRowsOfBlock = kThreads / kWarp * kRowsOfWarp;
+constexpr int kMostProducts = 4;  // of a launch
+
+struct Product {
+  WeightBlocks weight;
+  Matrix<float> output;
+  int64_t blocks = 0;  // of the grid
+};
+struct ProductList {
+  Product each[kMostProducts];
+};
 
 // Numbers [column, column + 4) of a token; zero beyond the row.
 __device__ __forceinline__ float InputAt(Matrix<const float> input,
@@ -35,15 +48,17 @@ __device__ __forceinline__ void AddPiece(Matrix<const float> input,
   }
 }
 
+// Two rows of a weight by one warp.
 template <BlockFormat format, int kTokens>
-__global__ void __launch_bounds__(kThreads)
-    FewTokens(Matrix<const float> input, WeightBlocks weight,
-              Matrix<float> output) {
+__device__ __forceinline__ void MultiplyRows(Matrix<const float> input,
+                                             const WeightBlocks& weight,
+                                             int64_t block_of_grid,
+                                             Matrix<float> output) {
   using B = Blocks<format>;
   constexpr int kPieces = B::kNumbers / 8;
   const int lane = threadIdx.x % kWarp;
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * kRowsOfBlock +
-                        threadIdx.x / kWarp * kRowsOfWarp;
+  const int64_t first =
+      block_of_grid * kRowsOfBlock + threadIdx.x / kWarp * kRowsOfWarp;
   if (first >= weight.rows) return;  // the whole warp
   const int64_t second = first + 1 < weight.rows ? first + 1 : first;
   const uint8_t* rows[2] = {weight.data + first * weight.row_stride,
@@ -73,17 +88,49 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-}  // namespace
+// The blocks of the grid are those of the products, one behind the other.
+template <BlockFormat format, int kTokens>
+__global__ void __launch_bounds__(kThreads)
+    FewTokens(Matrix<const float> input, ProductList products) {
+  int64_t block = blockIdx.x;
+  int at = 0;
+  while (block >= products.each[at].blocks) block -= products.each[at++].blocks;
+  const Product& product = products.each[at];
+  MultiplyRows<format, kTokens>(input, product.weight, block, product.output);
+}
 
-void LinearOfFewTokens(Queue* queue, Matrix<const float> input,
-                       const WeightMatrix& weight, Matrix<float> output) {
-  const LaunchShape shape = {CeilDivide(weight.rows, kRowsOfBlock), kThreads};
-  WithBlockFormat(weight.format, [&]<BlockFormat format>() {
+// Products of one format, at most kMostProducts.
+void LaunchProducts(Queue* queue, Matrix<const float> input,
+                    Vector<const DeviceProduct> products) {
+  ProductList list;
+  LaunchShape shape = {0, kThreads};
+  for (size_t i = 0; i < products.size(); ++i) {
+    const WeightMatrix& weight = products[i].weight;
+    list.each[i] = {WeightBlocks(weight), products[i].output,
+                    CeilDivide(weight.rows, kRowsOfBlock)};
+    shape.blocks += list.each[i].blocks;
+  }
+  WithBlockFormat(products[0].weight.format, [&]<BlockFormat format>() {
     const auto kernel = input.rows == 1   ? FewTokens<format, 1>
                         : input.rows <= 4 ? FewTokens<format, 4>
                                           : FewTokens<format, 16>;
-    Launch(queue, shape, kernel, input, WeightBlocks(weight), output);
+    Launch(queue, shape, kernel, input, list);
   });
+}
+
+}  // namespace
+
+void LinearsOfFewTokens(Queue* queue, Matrix<const float> input,
+                        Vector<const DeviceProduct> products) {
+  while (!products.empty()) {
+    size_t count = 1;
+    while (count < std::min<size_t>(products.size(), kMostProducts) &&
+           products[count].weight.format == products[0].weight.format) {
+      ++count;
+    }
+    LaunchProducts(queue, input, products.first(count));
+    products = products.subspan(count);
+  }
 }
 
 }  // namespace subgen::cuda
