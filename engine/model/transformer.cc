@@ -145,17 +145,22 @@ void Transformer::Attention(int layer) {
   policies_[layer]->Attend(step_, partials);
   backend_.Attend(TasksInsideChunks(step_, partials));
   merger_.Merge(partials_);  // over token shards
+  CachePolicy& policy = *policies_[layer];
+  if (policy.Observes()) ShowAttention(partials, &policy);
+  policy.Append(step_);
+  ProjectOutput(weights);
+}
+
+void Transformer::ShowAttention(const SoftmaxPartials& partials,
+                                CachePolicy* policy) {
   const Vector<float> log_partition =
       log_partition_.span().first(step_.queries.rows);
   backend_.LogPartition(partials, log_partition);
-  CachePolicy& policy = *policies_[layer];
-  if (policy.ReadsQueries()) {
+  if (policy->ReadsQueries()) {
     ReadByHost(backend_, Numbers(step_.queries));
     ReadByHost(backend_, log_partition);
   }
-  policy.Observe(step_, log_partition);
-  policy.Append(step_);
-  ProjectOutput(weights);
+  policy->Observe(step_, log_partition);
 }
 
 void Transformer::ApplyTurn(Matrix<float> rows, bool back) {

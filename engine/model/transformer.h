@@ -76,6 +76,7 @@ class Transformer {
   // Where the batch's tokens lie; fills step_ and what it views.
   void Arrange(const Batch& batch);
   void Attention(int layer);
+  void ShowAttention(const SoftmaxPartials& partials, CachePolicy* policy);
   void ApplyTurn(Matrix<float> rows, bool back);  // where there is one
   void SumOverRanks(Matrix<float> part);
   void ProjectHeads(const LayerWeights& weights);

@@ -1,6 +1,4 @@
 // What moves numbers about.
-#include <limits>
-
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/layout.h"
 #include "kernels/cuda/partials.h"
@@ -66,11 +64,10 @@ void CudaBackend::JoinHeads(const HeadLayout& layout,
 }
 
 void CudaBackend::SetEmpty(const SoftmaxPartials& partials) {
-  const int64_t rows = partials.rows();
-  cuda::Fill(&queue_, -std::numeric_limits<float>::infinity(),
-             {staging_.Out(partials.max_logit), 1, rows});
-  cuda::Fill(&queue_, 0.0f, {staging_.Out(partials.partition), 1, rows});
-  cuda::Fill(&queue_, 0.0f, staging_.Out(partials.weighted));
+  const size_t size = partials.rows();
+  cuda::SetEmpty(&queue_, {{staging_.Out(partials.max_logit), size},
+                           {staging_.Out(partials.partition), size},
+                           staging_.Out(partials.weighted)});
   staging_.Finish();
 }
 
