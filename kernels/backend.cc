@@ -1,4 +1,4 @@
-// What backends on host memory share.
+// What backends share, most of it on host memory.
 #include "kernels/backend.h"
 
 #include <algorithm>
@@ -10,6 +10,13 @@ void Backend::Linears(Matrix<const float> input,
   for (const LinearProduct& product : products) {
     Linear(input, *product.weight, product.output);
   }
+}
+
+void Backend::AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                         Vector<const float> gain, float epsilon,
+                         Matrix<float> output) {
+  Add(x, accumulator);
+  RmsNorm(accumulator, gain, epsilon, output);
 }
 
 void Backend::GatherRows(Matrix<const float> from, Vector<const int> rows,

@@ -119,6 +119,10 @@ class Backend {
   virtual void GatedSilu(Matrix<const float> up, Matrix<float> gate) = 0;
   // accumulator += x
   virtual void Add(Matrix<const float> x, Matrix<float> accumulator) = 0;
+  // Add, then RmsNorm of the accumulator; by default just that.
+  virtual void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                          Vector<const float> gain, float epsilon,
+                          Matrix<float> output);
   // Adds row [cols] to each row of the matrix.
   virtual void AddRow(Vector<const float> row, Matrix<float> matrix) = 0;
 

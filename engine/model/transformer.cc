@@ -126,9 +126,16 @@ Matrix<const float> Transformer::Forward(const Batch& batch) {
   Arrange(batch);
   Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
   backend_.Embed(weights_.embedding, tokens_, hidden);
+  backend_.RmsNorm(hidden, weights_.layers[0].attention_norm.span(),
+                   config_.norm_epsilon,
+                   normed_.matrix(step_.tokens, config_.embedding));
   for (int layer = 0; layer < config_.layers; ++layer) {
     Attention(layer);
+    AddProjected(weights_.layers[layer].feed_forward_norm.span());
     FeedForward(weights_.layers[layer]);
+    if (layer + 1 < config_.layers) {
+      AddProjected(weights_.layers[layer + 1].attention_norm.span());
+    }
   }
   return Logits();
 }
@@ -136,9 +143,6 @@ Matrix<const float> Transformer::Forward(const Batch& batch) {
 // Attend to the past, inside the chunk, merge over ranks, observe, append.
 void Transformer::Attention(int layer) {
   const LayerWeights& weights = weights_.layers[layer];
-  backend_.RmsNorm(hidden_.matrix(step_.tokens, config_.embedding),
-                   weights.attention_norm.span(), config_.norm_epsilon,
-                   normed_.matrix(step_.tokens, config_.embedding));
   ProjectHeads(weights);
   const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
   backend_.SetEmpty(partials);
@@ -261,28 +265,31 @@ void Transformer::ProjectOutput(const LayerWeights& weights) {
   Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
   backend_.Linear(attention, weights.output, projected);
   SumOverRanks(projected);
-  backend_.Add(projected, hidden_.matrix(step_.tokens, config_.embedding));
+}
+
+void Transformer::AddProjected(Vector<const float> next_gain) {
+  backend_.AddRmsNorm(projected_.matrix(step_.tokens, config_.embedding),
+                      hidden_.matrix(step_.tokens, config_.embedding),
+                      next_gain, config_.norm_epsilon,
+                      normed_.matrix(step_.tokens, config_.embedding));
 }
 
 void Transformer::FeedForward(const LayerWeights& weights) {
-  Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
   Matrix<float> normed = normed_.matrix(step_.tokens, config_.embedding);
   Matrix<float> gate = gate_.matrix(step_.tokens, plan_.feed_forward.count);
   Matrix<float> up = up_.matrix(step_.tokens, plan_.feed_forward.count);
   Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
-  backend_.RmsNorm(hidden, weights.feed_forward_norm.span(),
-                   config_.norm_epsilon, normed);
   const LinearProduct products[] = {{&weights.gate, gate}, {&weights.up, up}};
   backend_.Linears(normed, products);
   backend_.GatedSilu(up, gate);
   backend_.Linear(gate, weights.down, projected);
   SumOverRanks(projected);
-  backend_.Add(projected, hidden);
 }
 
 Matrix<const float> Transformer::Logits() {
   const int64_t rows = logit_rows_.size();
   Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
+  backend_.Add(projected_.matrix(step_.tokens, config_.embedding), hidden);
   Matrix<float> last = projected_.matrix(rows, config_.embedding);
   backend_.GatherRows(hidden, logit_rows_, last);
   backend_.RmsNorm(last, weights_.output_norm.span(), config_.norm_epsilon,

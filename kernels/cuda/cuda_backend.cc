@@ -78,8 +78,8 @@ void CudaBackend::RmsNorm(Matrix<const float> input, Vector<const float> gain,
   SUBGEN_CHECK(static_cast<int64_t>(gain.size()) == input.cols &&
                output.cols == input.cols && output.rows == input.rows);
   const Matrix<const float> in = staging_.In(input);
-  const float* const gains = staging_.In(gain);
-  cuda::RmsNorm(&queue_, in, gains, epsilon, staging_.Out(output));
+  const NormGain gains = {staging_.In(gain), epsilon};
+  cuda::RmsNorm(&queue_, in, gains, staging_.Out(output));
   staging_.Finish();
 }
 
@@ -106,6 +106,19 @@ void CudaBackend::Add(Matrix<const float> x, Matrix<float> accumulator) {
   SUBGEN_CHECK(x.rows == accumulator.rows && x.cols == accumulator.cols);
   const Matrix<const float> in = staging_.In(x);
   cuda::Add(&queue_, in, staging_.InOut(accumulator));
+  staging_.Finish();
+}
+
+void CudaBackend::AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                             Vector<const float> gain, float epsilon,
+                             Matrix<float> output) {
+  SUBGEN_CHECK(x.rows == accumulator.rows && x.cols == accumulator.cols &&
+               static_cast<int64_t>(gain.size()) == x.cols &&
+               output.cols == x.cols && output.rows == x.rows);
+  const Matrix<const float> in = staging_.In(x);
+  const NormGain gains = {staging_.In(gain), epsilon};
+  const Matrix<float> sums = staging_.InOut(accumulator);
+  cuda::AddRmsNorm(&queue_, in, sums, gains, staging_.Out(output));
   staging_.Finish();
 }
 

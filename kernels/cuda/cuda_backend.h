@@ -44,6 +44,9 @@ class CudaBackend final : public Backend {
               int64_t head_dim, Matrix<float> heads) override;
   void GatedSilu(Matrix<const float> up, Matrix<float> gate) override;
   void Add(Matrix<const float> x, Matrix<float> accumulator) override;
+  void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                  Vector<const float> gain, float epsilon,
+                  Matrix<float> output) override;
   void AddRow(Vector<const float> row, Matrix<float> matrix) override;
 
   // cuda_backend_layout.cc

@@ -34,25 +34,48 @@ __global__ void Expand(WeightBlocks table, const int* ids,
   }
 }
 
-// A block a row.
-__global__ void Norm(Matrix<const float> input, const float* gain,
-                     float epsilon, Matrix<float> output) {
+// A block that has a row: `squares` is a thread's part of its sum of squares.
+__device__ __forceinline__ void WriteNorm(double squares, const float* row,
+                                          int64_t cols, const float* gain,
+                                          float epsilon, float* out) {
   __shared__ double sums[kThreads / kWarp];
-  const float* row = input.data + blockIdx.x * input.stride;
-  double squares = 0.0;
-  for (int64_t i = threadIdx.x; i < input.cols; i += kThreads) {
-    squares += static_cast<double>(row[i]) * row[i];
-  }
   squares = GroupSum(squares);
   if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = squares;
   __syncthreads();
   double sum = 0.0;
   for (const double part : sums) sum += part;
-  const double scale = 1.0 / sqrt(sum / input.cols + epsilon);
-  float* out = output.data + blockIdx.x * output.stride;
-  for (int64_t i = threadIdx.x; i < input.cols; i += kThreads) {
+  const double scale = 1.0 / sqrt(sum / cols + epsilon);
+  for (int64_t i = threadIdx.x; i < cols; i += kThreads) {
     out[i] = static_cast<float>(row[i] * scale * gain[i]);
   }
+}
+
+// A block a row.
+__global__ void Norm(Matrix<const float> input, const float* gain,
+                     float epsilon, Matrix<float> output) {
+  const float* row = input.data + blockIdx.x * input.stride;
+  double squares = 0.0;
+  for (int64_t i = threadIdx.x; i < input.cols; i += kThreads) {
+    squares += static_cast<double>(row[i]) * row[i];
+  }
+  WriteNorm(squares, row, input.cols, gain, epsilon,
+            output.data + blockIdx.x * output.stride);
+}
+
+// A block a row; a thread norms the sums that it wrote.
+__global__ void AddNorm(Matrix<const float> x, Matrix<float> accumulator,
+                        const float* gain, float epsilon,
+                        Matrix<float> output) {
+  const float* from = x.data + blockIdx.x * x.stride;
+  float* row = accumulator.data + blockIdx.x * accumulator.stride;
+  double squares = 0.0;
+  for (int64_t i = threadIdx.x; i < x.cols; i += kThreads) {
+    const float sum = row[i] + from[i];
+    row[i] = sum;
+    squares += static_cast<double>(sum) * sum;
+  }
+  WriteNorm(squares, row, x.cols, gain, epsilon,
+            output.data + blockIdx.x * output.stride);
 }
 
 // A thread a pair of a head.
@@ -117,9 +140,16 @@ void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
   });
 }
 
-void RmsNorm(Queue* queue, Matrix<const float> input, const float* gain,
-             float epsilon, Matrix<float> output) {
-  Launch(queue, {input.rows, kThreads}, Norm, input, gain, epsilon, output);
+void RmsNorm(Queue* queue, Matrix<const float> input, const NormGain& gain,
+             Matrix<float> output) {
+  Launch(queue, {input.rows, kThreads}, Norm, input, gain.gain, gain.epsilon,
+         output);
+}
+
+void AddRmsNorm(Queue* queue, Matrix<const float> x, Matrix<float> accumulator,
+                const NormGain& gain, Matrix<float> output) {
+  Launch(queue, {x.rows, kThreads}, AddNorm, x, accumulator, gain.gain,
+         gain.epsilon, output);
 }
 
 void Rotate(Queue* queue, const RotaryAngles& rotary, const int64_t* positions,

@@ -24,8 +24,14 @@ void Linears(Queue* queue, Matrix<const float> input,
 // Row ids[i] of the table into row i of the output; row i where ids is null.
 void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
            Matrix<float> output);
-void RmsNorm(Queue* queue, Matrix<const float> input, const float* gain,
-             float epsilon, Matrix<float> output);
+struct NormGain {
+  const float* gain = nullptr;
+  float epsilon = 0.0f;
+};
+void RmsNorm(Queue* queue, Matrix<const float> input, const NormGain& gain,
+             Matrix<float> output);
+void AddRmsNorm(Queue* queue, Matrix<const float> x, Matrix<float> accumulator,
+                const NormGain& gain, Matrix<float> output);
 
 // Angles of kernels/rotary.h: [pairs] radians a token.
 struct RotaryAngles {

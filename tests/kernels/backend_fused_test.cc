@@ -63,6 +63,23 @@ TEST_P(FusedTest, LinearsOfOneFormatAreLinearOfEach) {
       CompareLinears(*tested_, BlockFormat::kF32, 515, {7, 20, 1}, 2));
 }
 
+// On rows with gaps, of many sizes.
+TEST_P(FusedTest, AddRmsNormIsAddThenRmsNorm) {
+  for (const int64_t cols : {1, 20, 64, 577, 4096}) {
+    for (const int64_t rows : {0, 1, 9, 70}) {
+      RandomMatrix x(rows, cols, 1, 2), gain(1, cols, 2);
+      RandomMatrix sum(rows, cols, 3, 1), separate_sum(rows, cols, 3, 1);
+      RandomMatrix norm(rows, cols, 4), separate_norm(rows, cols, 4);
+      const Vector<const float> gains = gain.view().row(0);
+      tested_->AddRmsNorm(x.view(), sum.view(), gains, 1e-5f, norm.view());
+      tested_->Add(x.view(), separate_sum.view());
+      tested_->RmsNorm(separate_sum.view(), gains, 1e-5f, separate_norm.view());
+      ASSERT_EQ(sum.numbers(), separate_sum.numbers()) << rows << " " << cols;
+      ASSERT_EQ(norm.numbers(), separate_norm.numbers()) << rows << " " << cols;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, FusedTest, testing::ValuesIn(BackendCases()),
                          BackendCaseName);
 

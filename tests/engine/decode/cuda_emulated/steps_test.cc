@@ -31,9 +31,10 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   EXPECT_EQ(each.waits, 1);
   EXPECT_EQ(each.put, 0);
   EXPECT_EQ(each.allocations, 0);
-  // Of a layer, then embedding, the rows of logits, their norm and product.
-  const int of_layer = GetParam() == "subgen" ? 24 : 21;
-  EXPECT_EQ(each.kernels, ToyModel().layers * of_layer + 4);
+  // Of a layer, then embedding, first norm, rows of logits, their norm and
+  // product.
+  const int of_layer = GetParam() == "subgen" ? 22 : 19;
+  EXPECT_EQ(each.kernels, ToyModel().layers * of_layer + 5);
 }
 
 TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
