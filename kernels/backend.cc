@@ -42,6 +42,14 @@ void Backend::SplitHeads(const HeadLayout& layout,
   subgen::SplitHeads(layout, token_major, scale, head_major);
 }
 
+void Backend::RotateAndSplitHeads(const HeadRotation& rotation,
+                                  const HeadLayout& layout,
+                                  Matrix<float> token_major, float scale,
+                                  Matrix<float> head_major) {
+  Rotate(*rotation.rotary, rotation.positions, layout.head_dim, token_major);
+  SplitHeads(layout, token_major, scale, head_major);
+}
+
 void Backend::JoinHeads(const HeadLayout& layout,
                         const SoftmaxPartials& partials, const JoinPlace& place,
                         Matrix<float> token_major) {

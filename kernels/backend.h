@@ -64,6 +64,12 @@ struct LinearProduct {
   Matrix<float> output;  // [tokens, weight->rows]
 };
 
+// How heads turn: those of token i by positions[i].
+struct HeadRotation {
+  const Rotary* rotary = nullptr;
+  Vector<const int64_t> positions;  // [tokens]
+};
+
 // Rows to another place, in another format: [from.count] packed rows.
 struct RowCopy {
   Rows from;
@@ -135,6 +141,11 @@ class Backend {
   virtual void SplitHeads(const HeadLayout& layout,
                           Matrix<const float> token_major, float scale,
                           Matrix<float> head_major);
+  // Rotate, then SplitHeads; by default just that. token_major may change.
+  virtual void RotateAndSplitHeads(const HeadRotation& rotation,
+                                   const HeadLayout& layout,
+                                   Matrix<float> token_major, float scale,
+                                   Matrix<float> head_major);
   virtual void JoinHeads(const HeadLayout& layout,
                          const SoftmaxPartials& partials,
                          const JoinPlace& place, Matrix<float> token_major);

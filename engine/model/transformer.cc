@@ -217,10 +217,10 @@ void Transformer::ArrangeQueries(const LayerWeights& weights,
                           head_dim};
   if (config_.qkv_bias) backend_.AddRow(weights.query_bias.span(), projected);
   if (config_.qk_norm) NormHeads(weights.query_norm.span(), projected);
-  backend_.Rotate(config_.rotary, positions_, head_dim, projected);
   const Matrix<float> queries = queries_.matrix(layout.rows(), head_dim);
-  backend_.SplitHeads(layout, projected,
-                      1.0f / std::sqrt(static_cast<float>(head_dim)), queries);
+  backend_.RotateAndSplitHeads({&config_.rotary, positions_}, layout, projected,
+                               1.0f / std::sqrt(static_cast<float>(head_dim)),
+                               queries);
   ApplyTurn(queries, false);
   step_.queries = queries;
 }
@@ -239,8 +239,8 @@ void Transformer::ArrangeKeysAndValues(const LayerWeights& weights,
 
   const Matrix<float> keys = keys_.matrix(layout.rows(), head_dim);
   if (config_.qk_norm) NormHeads(weights.key_norm.span(), projected_keys);
-  backend_.Rotate(config_.rotary, owned_positions_, head_dim, projected_keys);
-  backend_.SplitHeads(layout, projected_keys, 1.0f, keys);
+  backend_.RotateAndSplitHeads({&config_.rotary, owned_positions_}, layout,
+                               projected_keys, 1.0f, keys);
   ApplyTurn(keys, false);
   ApplyTurn(values, false);
   step_.keys = keys;

@@ -83,18 +83,6 @@ void CudaBackend::RmsNorm(Matrix<const float> input, Vector<const float> gain,
   staging_.Finish();
 }
 
-void CudaBackend::Rotate(const Rotary& rotary, Vector<const int64_t> positions,
-                         int64_t head_dim, Matrix<float> heads) {
-  const int64_t pairs = rotary.inverse_frequency.size();
-  SUBGEN_CHECK(2 * pairs <= head_dim && heads.cols % head_dim == 0 &&
-               static_cast<int64_t>(positions.size()) == heads.rows);
-  const RotaryAngles angles = {kept_.Frequencies(rotary.inverse_frequency),
-                               pairs, rotary.magnitude, rotary.interleaved};
-  const int64_t* const at = staging_.In(positions);
-  cuda::Rotate(&queue_, angles, at, head_dim, staging_.InOut(heads));
-  staging_.Finish();
-}
-
 void CudaBackend::GatedSilu(Matrix<const float> up, Matrix<float> gate) {
   SUBGEN_CHECK(up.rows == gate.rows && up.cols == gate.cols);
   const Matrix<const float> in = staging_.In(up);

@@ -12,6 +12,7 @@
 #include "kernels/cuda/dense.h"
 #include "kernels/cuda/kept_weights.h"
 #include "kernels/cuda/pieces.h"
+#include "kernels/cuda/rotary.h"
 #include "kernels/cuda/row_plan.h"
 
 namespace subgen::cuda {
@@ -40,8 +41,6 @@ class CudaBackend final : public Backend {
              Matrix<float> output) override;
   void RmsNorm(Matrix<const float> input, Vector<const float> gain,
                float epsilon, Matrix<float> output) override;
-  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
-              int64_t head_dim, Matrix<float> heads) override;
   void GatedSilu(Matrix<const float> up, Matrix<float> gate) override;
   void Add(Matrix<const float> x, Matrix<float> accumulator) override;
   void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
@@ -55,6 +54,11 @@ class CudaBackend final : public Backend {
   void Clear(Matrix<float> matrix) override;
   void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
                   float scale, Matrix<float> head_major) override;
+  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+              int64_t head_dim, Matrix<float> heads) override;
+  void RotateAndSplitHeads(const HeadRotation& rotation,
+                           const HeadLayout& layout, Matrix<float> token_major,
+                           float scale, Matrix<float> head_major) override;
   void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
                  const JoinPlace& place, Matrix<float> token_major) override;
   void SetEmpty(const SoftmaxPartials& partials) override;
@@ -74,6 +78,7 @@ class CudaBackend final : public Backend {
 
  private:
   WeightMatrix OnDevice(const WeightMatrix& weight);
+  RotaryAngles OnDevice(const HeadRotation& rotation);
   // Views of the device; only read there.
   SoftmaxPartials In(const SoftmaxPartials& partials);
   SoftmaxPartials InOut(const SoftmaxPartials& partials);

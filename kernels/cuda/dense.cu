@@ -78,28 +78,6 @@ __global__ void AddNorm(Matrix<const float> x, Matrix<float> accumulator,
             output.data + blockIdx.x * output.stride);
 }
 
-// A thread a pair of a head.
-__global__ void Turn(const double* inverse_frequency, int64_t pairs,
-                     double magnitude, bool interleaved,
-                     const int64_t* positions, int64_t head_dim,
-                     Matrix<float> heads) {
-  const int64_t of_row = heads.cols / head_dim * pairs;
-  const int64_t element = Element();
-  if (element >= heads.rows * of_row) return;
-  const int64_t token = element / of_row;
-  const int64_t head = element % of_row / pairs, pair = element % pairs;
-  const double angle = positions[token] * inverse_frequency[pair];
-  const double cosine = cos(angle) * magnitude;
-  const double sine = sin(angle) * magnitude;
-  float* of_head = heads.data + token * heads.stride + head * head_dim;
-  float& x = of_head[interleaved ? 2 * pair : pair];
-  float& y = of_head[interleaved ? 2 * pair + 1 : pair + pairs];
-  const double turned_x = x * cosine - y * sine;
-  const double turned_y = x * sine + y * cosine;
-  x = static_cast<float>(turned_x);
-  y = static_cast<float>(turned_y);
-}
-
 __global__ void Gate(Matrix<const float> up, Matrix<float> gate) {
   const int64_t element = Element();
   if (element >= gate.rows * gate.cols) return;
@@ -150,14 +128,6 @@ void AddRmsNorm(Queue* queue, Matrix<const float> x, Matrix<float> accumulator,
                 const NormGain& gain, Matrix<float> output) {
   Launch(queue, {x.rows, kThreads}, AddNorm, x, accumulator, gain.gain,
          gain.epsilon, output);
-}
-
-void Rotate(Queue* queue, const RotaryAngles& rotary, const int64_t* positions,
-            int64_t head_dim, Matrix<float> heads) {
-  Launch(queue,
-         ElementWise(heads.rows * (heads.cols / head_dim) * rotary.pairs), Turn,
-         rotary.inverse_frequency, rotary.pairs, rotary.magnitude,
-         rotary.interleaved, positions, head_dim, heads);
 }
 
 void GatedSilu(Queue* queue, Matrix<const float> up, Matrix<float> gate) {

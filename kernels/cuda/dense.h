@@ -33,16 +33,6 @@ void RmsNorm(Queue* queue, Matrix<const float> input, const NormGain& gain,
 void AddRmsNorm(Queue* queue, Matrix<const float> x, Matrix<float> accumulator,
                 const NormGain& gain, Matrix<float> output);
 
-// Angles of kernels/rotary.h: [pairs] radians a token.
-struct RotaryAngles {
-  const double* inverse_frequency = nullptr;
-  int64_t pairs = 0;
-  double magnitude = 1.0;
-  bool interleaved = false;
-};
-void Rotate(Queue* queue, const RotaryAngles& rotary, const int64_t* positions,
-            int64_t head_dim, Matrix<float> heads);
-
 void GatedSilu(Queue* queue, Matrix<const float> up, Matrix<float> gate);
 void Add(Queue* queue, Matrix<const float> x, Matrix<float> accumulator);
 void AddRow(Queue* queue, const float* row, Matrix<float> matrix);

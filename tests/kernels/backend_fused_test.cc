@@ -1,5 +1,7 @@
 // Operations that are several in one give the bits of those one after another.
-#include <memory>
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <vector>
 
 #include "tests/kernels/backend_case.h"
@@ -76,6 +78,54 @@ TEST_P(FusedTest, AddRmsNormIsAddThenRmsNorm) {
       tested_->RmsNorm(separate_sum.view(), gains, 1e-5f, separate_norm.view());
       ASSERT_EQ(sum.numbers(), separate_sum.numbers()) << rows << " " << cols;
       ASSERT_EQ(norm.numbers(), separate_norm.numbers()) << rows << " " << cols;
+    }
+  }
+}
+
+// Beside the one after the other on the same backend.
+void CompareRotateAndSplit(Backend& backend, const Rotary& rotary,
+                           const HeadLayout& layout) {
+  std::vector<int64_t> positions;
+  for (int64_t i = 0; i < layout.tokens; ++i) {
+    positions.push_back(99991 + 7 * i);
+  }
+  const int64_t cols = layout.kv_heads * layout.group * layout.head_dim;
+  RandomMatrix heads(layout.tokens, cols, 1, 3), turned(layout.tokens, cols, 1);
+  for (int64_t i = 0; i < layout.tokens; ++i) {
+    std::ranges::copy(heads.view().row(i), turned.view().row(i).begin());
+  }
+  RandomMatrix actual(layout.rows(), layout.head_dim, 2, 1);
+  RandomMatrix expected(layout.rows(), layout.head_dim, 2, 1);
+  backend.Rotate(rotary, positions, layout.head_dim, turned.view());
+  backend.SplitHeads(layout, turned.view(), 0.3f, expected.view());
+  backend.RotateAndSplitHeads({&rotary, positions}, layout, heads.view(), 0.3f,
+                              actual.view());
+  ASSERT_EQ(actual.numbers(), expected.numbers())
+      << layout.tokens << " tokens, " << layout.kv_heads << " of "
+      << layout.group << " heads, " << layout.head_dim;
+}
+
+TEST_P(FusedTest, RotateAndSplitHeadsIsRotateThenSplitHeads) {
+  for (const int64_t pairs : {1, 10, 32}) {
+    for (const bool interleaved : {false, true}) {
+      Rotary rotary;
+      for (int64_t i = 0; i < pairs; ++i) {
+        rotary.inverse_frequency.push_back(std::pow(10000.0, -1.0 * i / pairs));
+      }
+      rotary.magnitude = interleaved ? 1.25 : 1.0;
+      rotary.interleaved = interleaved;
+      for (const int64_t unturned : {0, 1, 6}) {
+        for (const auto& [tokens, kv_heads, group] :
+             {std::array<int64_t, 3>{0, 2, 3},
+              {1, 3, 3},
+              {5, 2, 1},
+              {7, 1, 4},
+              {3, 0, 2}}) {
+          const int64_t head_dim = 2 * pairs + unturned;
+          ASSERT_NO_FATAL_FAILURE(CompareRotateAndSplit(
+              *tested_, rotary, {tokens, kv_heads, group, head_dim}));
+        }
+      }
     }
   }
 }
