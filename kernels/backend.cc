@@ -12,6 +12,13 @@ void Backend::Linears(Matrix<const float> input,
   }
 }
 
+void Backend::GatedLinears(Matrix<const float> input, const LinearProduct& up,
+                           const LinearProduct& gate) {
+  const LinearProduct products[] = {gate, up};
+  Linears(input, products);
+  GatedSilu(up.output, gate.output);
+}
+
 void Backend::AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
                          Vector<const float> gain, float epsilon,
                          Matrix<float> output) {

@@ -123,6 +123,10 @@ class Backend {
                       int64_t head_dim, Matrix<float> heads) = 0;
   // gate = gate / (1 + exp(-gate)) * up
   virtual void GatedSilu(Matrix<const float> up, Matrix<float> gate) = 0;
+  // Linears of both, then GatedSilu of their outputs; by default just that.
+  // The output of `up` may hold anything afterwards.
+  virtual void GatedLinears(Matrix<const float> input, const LinearProduct& up,
+                            const LinearProduct& gate);
   // accumulator += x
   virtual void Add(Matrix<const float> x, Matrix<float> accumulator) = 0;
   // Add, then RmsNorm of the accumulator; by default just that.

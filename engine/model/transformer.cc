@@ -279,9 +279,7 @@ void Transformer::FeedForward(const LayerWeights& weights) {
   Matrix<float> gate = gate_.matrix(step_.tokens, plan_.feed_forward.count);
   Matrix<float> up = up_.matrix(step_.tokens, plan_.feed_forward.count);
   Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
-  const LinearProduct products[] = {{&weights.gate, gate}, {&weights.up, up}};
-  backend_.Linears(normed, products);
-  backend_.GatedSilu(up, gate);
+  backend_.GatedLinears(normed, {&weights.up, up}, {&weights.gate, gate});
   backend_.Linear(gate, weights.down, projected);
   SumOverRanks(projected);
 }

@@ -37,6 +37,15 @@ WeightMatrix CudaBackend::OnDevice(const WeightMatrix& weight) {
   return on_device;
 }
 
+DeviceProduct CudaBackend::OnDevice(Matrix<const float> input,
+                                    const LinearProduct& product) {
+  const auto& [weight, output] = product;
+  SUBGEN_CHECK(input.cols == weight->cols && output.cols == weight->rows &&
+               input.rows == output.rows);
+  const WeightMatrix on_device = OnDevice(*weight);
+  return {on_device, staging_.Out(output)};
+}
+
 void CudaBackend::Linear(Matrix<const float> input, const WeightMatrix& weight,
                          Matrix<float> output) {
   const LinearProduct product = {&weight, output};
@@ -47,11 +56,8 @@ void CudaBackend::Linears(Matrix<const float> input,
                           Vector<const LinearProduct> products) {
   const Matrix<const float> in = staging_.In(input);
   products_.clear();
-  for (const auto& [weight, output] : products) {
-    SUBGEN_CHECK(input.cols == weight->cols && output.cols == weight->rows &&
-                 input.rows == output.rows);
-    const WeightMatrix on_device = OnDevice(*weight);
-    products_.push_back({on_device, staging_.Out(output)});
+  for (const LinearProduct& product : products) {
+    products_.push_back(OnDevice(input, product));
   }
   cuda::Linears(&queue_, in, products_);
   staging_.Finish();
@@ -87,6 +93,16 @@ void CudaBackend::GatedSilu(Matrix<const float> up, Matrix<float> gate) {
   SUBGEN_CHECK(up.rows == gate.rows && up.cols == gate.cols);
   const Matrix<const float> in = staging_.In(up);
   cuda::GatedSilu(&queue_, in, staging_.InOut(gate));
+  staging_.Finish();
+}
+
+void CudaBackend::GatedLinears(Matrix<const float> input,
+                               const LinearProduct& up,
+                               const LinearProduct& gate) {
+  SUBGEN_CHECK(up.weight->rows == gate.weight->rows);
+  const Matrix<const float> in = staging_.In(input);
+  const DeviceProduct ups = OnDevice(input, up);
+  cuda::GatedLinears(&queue_, in, ups, OnDevice(input, gate));
   staging_.Finish();
 }
 

@@ -42,6 +42,8 @@ class CudaBackend final : public Backend {
   void RmsNorm(Matrix<const float> input, Vector<const float> gain,
                float epsilon, Matrix<float> output) override;
   void GatedSilu(Matrix<const float> up, Matrix<float> gate) override;
+  void GatedLinears(Matrix<const float> input, const LinearProduct& up,
+                    const LinearProduct& gate) override;
   void Add(Matrix<const float> x, Matrix<float> accumulator) override;
   void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
                   Vector<const float> gain, float epsilon,
@@ -78,6 +80,9 @@ class CudaBackend final : public Backend {
 
  private:
   WeightMatrix OnDevice(const WeightMatrix& weight);
+  // The output is overwritten.
+  DeviceProduct OnDevice(Matrix<const float> input,
+                         const LinearProduct& product);
   RotaryAngles OnDevice(const HeadRotation& rotation);
   // Views of the device; only read there.
   SoftmaxPartials In(const SoftmaxPartials& partials);

@@ -1,5 +1,6 @@
 #include "kernels/cuda/dense.h"
 #include "kernels/cuda/element_wise.h"
+#include "kernels/cuda/gated_silu.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/warp.h"
 #include "kernels/cuda/weight_blocks.h"
@@ -83,7 +84,7 @@ __global__ void Gate(Matrix<const float> up, Matrix<float> gate) {
   if (element >= gate.rows * gate.cols) return;
   const int64_t token = element / gate.cols, i = element % gate.cols;
   float& x = gate.data[token * gate.stride + i];
-  x = x / (1.0f + expf(-x)) * up.data[token * up.stride + i];
+  x = GatedSiluOf(up.data[token * up.stride + i], x);
 }
 
 // row_stride 0: the same row to each row.
@@ -107,6 +108,17 @@ void Linears(Queue* queue, Matrix<const float> input,
   for (const DeviceProduct& product : products) {
     LinearOfManyTokens(queue, input, product.weight, product.output);
   }
+}
+
+void GatedLinears(Queue* queue, Matrix<const float> input,
+                  const DeviceProduct& up, const DeviceProduct& gate) {
+  if (input.rows == 0) return;
+  if (input.rows <= kFewTokens && up.weight.format == gate.weight.format) {
+    return GatedLinearsOfFewTokens(queue, input, up.weight, gate);
+  }
+  const DeviceProduct products[] = {gate, up};
+  Linears(queue, input, products);
+  GatedSilu(queue, up.output, gate.output);
 }
 
 void Embed(Queue* queue, const WeightMatrix& table, const int* ids,

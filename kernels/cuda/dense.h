@@ -21,6 +21,8 @@ struct DeviceProduct {
 };
 void Linears(Queue* queue, Matrix<const float> input,
              Vector<const DeviceProduct> products);
+void GatedLinears(Queue* queue, Matrix<const float> input,
+                  const DeviceProduct& up, const DeviceProduct& gate);
 // Row ids[i] of the table into row i of the output; row i where ids is null.
 void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
            Matrix<float> output);

@@ -25,6 +25,9 @@ struct WeightBlocks {
 // 1 <= input.rows <= kFewTokens. Neighbours of one format share a launch.
 void LinearsOfFewTokens(Queue* queue, Matrix<const float> input,
                         Vector<const DeviceProduct> products);
+// gate.output = GatedSilu of both products. Weights of one format and shape.
+void GatedLinearsOfFewTokens(Queue* queue, Matrix<const float> input,
+                             const WeightMatrix& up, const DeviceProduct& gate);
 void LinearOfManyTokens(Queue* queue, Matrix<const float> input,
                         const WeightMatrix& weight, Matrix<float> output);
 

@@ -65,6 +65,38 @@ TEST_P(FusedTest, LinearsOfOneFormatAreLinearOfEach) {
       CompareLinears(*tested_, BlockFormat::kF32, 515, {7, 20, 1}, 2));
 }
 
+// Weights of the formats over one input, beside the three operations.
+void CompareGated(Backend& backend, const std::array<BlockFormat, 2>& formats,
+                  int64_t rows, int64_t tokens) {
+  constexpr int64_t kCols = 256;
+  const auto up_blocks = RandomBlocks(formats[0], rows * kCols, 7);
+  const auto gate_blocks = RandomBlocks(formats[1], rows * kCols, 8);
+  WeightMatrix up = {formats[0], up_blocks.data(), rows, kCols, 0};
+  WeightMatrix gate = {formats[1], gate_blocks.data(), rows, kCols, 0};
+  up.row_stride = up.row_bytes();
+  gate.row_stride = gate.row_bytes();
+  RandomMatrix input(tokens, kCols, 1, 5), ups(tokens, rows, 2, 3);
+  RandomMatrix actual(tokens, rows, 3, 1), expected(tokens, rows, 3, 1);
+  backend.Linear(input.view(), up, ups.view());
+  backend.Linear(input.view(), gate, expected.view());
+  backend.GatedSilu(ups.view(), expected.view());
+  backend.GatedLinears(input.view(), {&up, ups.view()}, {&gate, actual.view()});
+  ASSERT_EQ(actual.numbers(), expected.numbers())
+      << BlockFormatName(formats[0]) << ", " << BlockFormatName(formats[1])
+      << ", " << rows << " rows, " << tokens << " tokens";
+}
+
+TEST_P(FusedTest, GatedLinearsAreLinearsThenGatedSilu) {
+  constexpr BlockFormat kQ4 = BlockFormat::kQ4_1, kQ6 = BlockFormat::kQ6_K;
+  for (const auto& formats : {std::array{kQ4, kQ4}, {kQ6, kQ6}, {kQ4, kQ6}}) {
+    for (const int64_t rows : {0, 1, 7, 70}) {
+      for (const int64_t tokens : {0, 1, 3, 16, 17}) {
+        ASSERT_NO_FATAL_FAILURE(CompareGated(*tested_, formats, rows, tokens));
+      }
+    }
+  }
+}
+
 // On rows with gaps, of many sizes.
 TEST_P(FusedTest, AddRmsNormIsAddThenRmsNorm) {
   for (const int64_t cols : {1, 20, 64, 577, 4096}) {
