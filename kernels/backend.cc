@@ -1,4 +1,4 @@
-// What backends on host memory share.
+// What backends share, most of it on host memory.
 #include "kernels/backend.h"
 
 #include <algorithm>
@@ -10,6 +10,20 @@ void Backend::Linears(Matrix<const float> input,
   for (const LinearProduct& product : products) {
     Linear(input, *product.weight, product.output);
   }
+}
+
+void Backend::GatedLinears(Matrix<const float> input, const LinearProduct& up,
+                           const LinearProduct& gate) {
+  const LinearProduct products[] = {gate, up};
+  Linears(input, products);
+  GatedSilu(up.output, gate.output);
+}
+
+void Backend::AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                         Vector<const float> gain, float epsilon,
+                         Matrix<float> output) {
+  Add(x, accumulator);
+  RmsNorm(accumulator, gain, epsilon, output);
 }
 
 void Backend::GatherRows(Matrix<const float> from, Vector<const int> rows,
@@ -33,6 +47,14 @@ void Backend::SplitHeads(const HeadLayout& layout,
                          Matrix<const float> token_major, float scale,
                          Matrix<float> head_major) {
   subgen::SplitHeads(layout, token_major, scale, head_major);
+}
+
+void Backend::RotateAndSplitHeads(const HeadRotation& rotation,
+                                  const HeadLayout& layout,
+                                  Matrix<float> token_major, float scale,
+                                  Matrix<float> head_major) {
+  Rotate(*rotation.rotary, rotation.positions, layout.head_dim, token_major);
+  SplitHeads(layout, token_major, scale, head_major);
 }
 
 void Backend::JoinHeads(const HeadLayout& layout,

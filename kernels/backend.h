@@ -64,6 +64,12 @@ struct LinearProduct {
   Matrix<float> output;  // [tokens, weight->rows]
 };
 
+// How heads turn: those of token i by positions[i].
+struct HeadRotation {
+  const Rotary* rotary = nullptr;
+  Vector<const int64_t> positions;  // [tokens]
+};
+
 // Rows to another place, in another format: [from.count] packed rows.
 struct RowCopy {
   Rows from;
@@ -117,8 +123,16 @@ class Backend {
                       int64_t head_dim, Matrix<float> heads) = 0;
   // gate = gate / (1 + exp(-gate)) * up
   virtual void GatedSilu(Matrix<const float> up, Matrix<float> gate) = 0;
+  // Linears of both, then GatedSilu of their outputs; by default just that.
+  // The output of `up` may hold anything afterwards.
+  virtual void GatedLinears(Matrix<const float> input, const LinearProduct& up,
+                            const LinearProduct& gate);
   // accumulator += x
   virtual void Add(Matrix<const float> x, Matrix<float> accumulator) = 0;
+  // Add, then RmsNorm of the accumulator; by default just that.
+  virtual void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                          Vector<const float> gain, float epsilon,
+                          Matrix<float> output);
   // Adds row [cols] to each row of the matrix.
   virtual void AddRow(Vector<const float> row, Matrix<float> matrix) = 0;
 
@@ -131,6 +145,11 @@ class Backend {
   virtual void SplitHeads(const HeadLayout& layout,
                           Matrix<const float> token_major, float scale,
                           Matrix<float> head_major);
+  // Rotate, then SplitHeads; by default just that. token_major may change.
+  virtual void RotateAndSplitHeads(const HeadRotation& rotation,
+                                   const HeadLayout& layout,
+                                   Matrix<float> token_major, float scale,
+                                   Matrix<float> head_major);
   virtual void JoinHeads(const HeadLayout& layout,
                          const SoftmaxPartials& partials,
                          const JoinPlace& place, Matrix<float> token_major);

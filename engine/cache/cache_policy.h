@@ -88,6 +88,8 @@ class CachePolicy {
 
   // Merges attention over the past into `out` (laid out as step.queries).
   virtual void Attend(const LayerStep& step, const SoftmaxPartials& out) = 0;
+  // Whether it learns from attention: Observe must be called at each step.
+  virtual bool Observes() const { return false; }
   // Whether Observe looks at queries and log_partition on the host, so that
   // they are brought there.
   virtual bool ReadsQueries() const { return false; }

@@ -37,6 +37,9 @@ class SketchPolicy final : public CachePolicy {
   SketchPolicy(SketchPolicyOptions options, Backend& backend);
 
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
+  bool Observes() const override {
+    return options_.reads_queries || options_.plan.window.scored;
+  }
   bool ReadsQueries() const override { return options_.reads_queries; }
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override;

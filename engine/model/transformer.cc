@@ -126,9 +126,16 @@ Matrix<const float> Transformer::Forward(const Batch& batch) {
   Arrange(batch);
   Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
   backend_.Embed(weights_.embedding, tokens_, hidden);
+  backend_.RmsNorm(hidden, weights_.layers[0].attention_norm.span(),
+                   config_.norm_epsilon,
+                   normed_.matrix(step_.tokens, config_.embedding));
   for (int layer = 0; layer < config_.layers; ++layer) {
     Attention(layer);
+    AddProjected(weights_.layers[layer].feed_forward_norm.span());
     FeedForward(weights_.layers[layer]);
+    if (layer + 1 < config_.layers) {
+      AddProjected(weights_.layers[layer + 1].attention_norm.span());
+    }
   }
   return Logits();
 }
@@ -136,26 +143,28 @@ Matrix<const float> Transformer::Forward(const Batch& batch) {
 // Attend to the past, inside the chunk, merge over ranks, observe, append.
 void Transformer::Attention(int layer) {
   const LayerWeights& weights = weights_.layers[layer];
-  backend_.RmsNorm(hidden_.matrix(step_.tokens, config_.embedding),
-                   weights.attention_norm.span(), config_.norm_epsilon,
-                   normed_.matrix(step_.tokens, config_.embedding));
   ProjectHeads(weights);
   const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
   backend_.SetEmpty(partials);
   policies_[layer]->Attend(step_, partials);
   backend_.Attend(TasksInsideChunks(step_, partials));
   merger_.Merge(partials_);  // over token shards
+  CachePolicy& policy = *policies_[layer];
+  if (policy.Observes()) ShowAttention(partials, &policy);
+  policy.Append(step_);
+  ProjectOutput(weights);
+}
+
+void Transformer::ShowAttention(const SoftmaxPartials& partials,
+                                CachePolicy* policy) {
   const Vector<float> log_partition =
       log_partition_.span().first(step_.queries.rows);
   backend_.LogPartition(partials, log_partition);
-  CachePolicy& policy = *policies_[layer];
-  if (policy.ReadsQueries()) {
+  if (policy->ReadsQueries()) {
     ReadByHost(backend_, Numbers(step_.queries));
     ReadByHost(backend_, log_partition);
   }
-  policy.Observe(step_, log_partition);
-  policy.Append(step_);
-  ProjectOutput(weights);
+  policy->Observe(step_, log_partition);
 }
 
 void Transformer::ApplyTurn(Matrix<float> rows, bool back) {
@@ -208,10 +217,10 @@ void Transformer::ArrangeQueries(const LayerWeights& weights,
                           head_dim};
   if (config_.qkv_bias) backend_.AddRow(weights.query_bias.span(), projected);
   if (config_.qk_norm) NormHeads(weights.query_norm.span(), projected);
-  backend_.Rotate(config_.rotary, positions_, head_dim, projected);
   const Matrix<float> queries = queries_.matrix(layout.rows(), head_dim);
-  backend_.SplitHeads(layout, projected,
-                      1.0f / std::sqrt(static_cast<float>(head_dim)), queries);
+  backend_.RotateAndSplitHeads({&config_.rotary, positions_}, layout, projected,
+                               1.0f / std::sqrt(static_cast<float>(head_dim)),
+                               queries);
   ApplyTurn(queries, false);
   step_.queries = queries;
 }
@@ -230,8 +239,8 @@ void Transformer::ArrangeKeysAndValues(const LayerWeights& weights,
 
   const Matrix<float> keys = keys_.matrix(layout.rows(), head_dim);
   if (config_.qk_norm) NormHeads(weights.key_norm.span(), projected_keys);
-  backend_.Rotate(config_.rotary, owned_positions_, head_dim, projected_keys);
-  backend_.SplitHeads(layout, projected_keys, 1.0f, keys);
+  backend_.RotateAndSplitHeads({&config_.rotary, owned_positions_}, layout,
+                               projected_keys, 1.0f, keys);
   ApplyTurn(keys, false);
   ApplyTurn(values, false);
   step_.keys = keys;
@@ -256,28 +265,29 @@ void Transformer::ProjectOutput(const LayerWeights& weights) {
   Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
   backend_.Linear(attention, weights.output, projected);
   SumOverRanks(projected);
-  backend_.Add(projected, hidden_.matrix(step_.tokens, config_.embedding));
+}
+
+void Transformer::AddProjected(Vector<const float> next_gain) {
+  backend_.AddRmsNorm(projected_.matrix(step_.tokens, config_.embedding),
+                      hidden_.matrix(step_.tokens, config_.embedding),
+                      next_gain, config_.norm_epsilon,
+                      normed_.matrix(step_.tokens, config_.embedding));
 }
 
 void Transformer::FeedForward(const LayerWeights& weights) {
-  Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
   Matrix<float> normed = normed_.matrix(step_.tokens, config_.embedding);
   Matrix<float> gate = gate_.matrix(step_.tokens, plan_.feed_forward.count);
   Matrix<float> up = up_.matrix(step_.tokens, plan_.feed_forward.count);
   Matrix<float> projected = projected_.matrix(step_.tokens, config_.embedding);
-  backend_.RmsNorm(hidden, weights.feed_forward_norm.span(),
-                   config_.norm_epsilon, normed);
-  const LinearProduct products[] = {{&weights.gate, gate}, {&weights.up, up}};
-  backend_.Linears(normed, products);
-  backend_.GatedSilu(up, gate);
+  backend_.GatedLinears(normed, {&weights.up, up}, {&weights.gate, gate});
   backend_.Linear(gate, weights.down, projected);
   SumOverRanks(projected);
-  backend_.Add(projected, hidden);
 }
 
 Matrix<const float> Transformer::Logits() {
   const int64_t rows = logit_rows_.size();
   Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
+  backend_.Add(projected_.matrix(step_.tokens, config_.embedding), hidden);
   Matrix<float> last = projected_.matrix(rows, config_.embedding);
   backend_.GatherRows(hidden, logit_rows_, last);
   backend_.RmsNorm(last, weights_.output_norm.span(), config_.norm_epsilon,

@@ -75,7 +75,10 @@ class Transformer {
 
   // Where the batch's tokens lie; fills step_ and what it views.
   void Arrange(const Batch& batch);
+  // Both read normed, and leave what is to be added to hidden in projected.
   void Attention(int layer);
+  void FeedForward(const LayerWeights& weights);
+  void ShowAttention(const SoftmaxPartials& partials, CachePolicy* policy);
   void ApplyTurn(Matrix<float> rows, bool back);  // where there is one
   void SumOverRanks(Matrix<float> part);
   void ProjectHeads(const LayerWeights& weights);
@@ -85,7 +88,9 @@ class Transformer {
                             Matrix<float> projected_keys,
                             Matrix<float> projected_values);
   void ProjectOutput(const LayerWeights& weights);
-  void FeedForward(const LayerWeights& weights);
+  // hidden += projected; normed = its norm, which the next part reads.
+  void AddProjected(Vector<const float> next_gain);
+  // Of hidden + projected, for the rows that are asked for.
   Matrix<const float> Logits();
   Matrix<const float> GatherLogits(Matrix<float> mine);
 

@@ -49,6 +49,11 @@ class CpuBackend final : public Backend {
   void Add(Matrix<const float> x, Matrix<float> accumulator) override {
     cpu::Add(context_, x, accumulator);
   }
+  void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                  Vector<const float> gain, float epsilon,
+                  Matrix<float> output) override {
+    cpu::AddRmsNorm(context_, {x, accumulator}, gain, epsilon, output);
+  }
   void AddRow(Vector<const float> row, Matrix<float> matrix) override {
     cpu::AddRow(context_, row, matrix);
   }

@@ -68,6 +68,19 @@ void Add(Context& context, Matrix<const float> x, Matrix<float> accumulator) {
   });
 }
 
+void AddRmsNorm(Context& context, const Sum& sum, Vector<const float> gain,
+                float epsilon, Matrix<float> output) {
+  const auto& [x, accumulator] = sum;
+  SUBGEN_CHECK(x.rows == accumulator.rows && x.cols == accumulator.cols &&
+               static_cast<int64_t>(gain.size()) == x.cols &&
+               output.cols == x.cols && output.rows == x.rows);
+  ForRows(context, x.rows, x.cols, [&](int64_t i) {
+    const Vector<float> row = accumulator.row(i);
+    HWY_DYNAMIC_DISPATCH(AddToRow)(x.row(i), row.data());
+    HWY_DYNAMIC_DISPATCH(NormRow)(row, gain, epsilon, output.row(i).data());
+  });
+}
+
 void AddRow(Context& context, Vector<const float> row, Matrix<float> matrix) {
   SUBGEN_CHECK(static_cast<int64_t>(row.size()) == matrix.cols);
   ForRows(context, matrix.rows, matrix.cols, [&](int64_t i) {

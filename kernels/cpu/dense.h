@@ -15,6 +15,13 @@ void RmsNorm(Context& context, Matrix<const float> input,
              Vector<const float> gain, float epsilon, Matrix<float> output);
 void GatedSilu(Context& context, Matrix<const float> up, Matrix<float> gate);
 void Add(Context& context, Matrix<const float> x, Matrix<float> accumulator);
+// accumulator += x
+struct Sum {
+  Matrix<const float> x;
+  Matrix<float> accumulator;
+};
+void AddRmsNorm(Context& context, const Sum& sum, Vector<const float> gain,
+                float epsilon, Matrix<float> output);
 void AddRow(Context& context, Vector<const float> row, Matrix<float> matrix);
 
 // Turns heads; remembers the angles of the last call, as all layers of a step

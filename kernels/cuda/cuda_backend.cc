@@ -1,10 +1,9 @@
 #include "kernels/cuda/cuda_backend.h"
 
+#include <algorithm>
 #include <memory>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "kernels/cuda/dense.h"
 #include "kernels/cuda/device.h"
 
 namespace subgen {
@@ -13,16 +12,17 @@ namespace {
 
 constexpr int kBlocksOfProcessor = 4;
 
-// The rows of these numbers, or all, one behind the other.
-std::vector<std::byte> PackedRows(const WeightMatrix& weight,
-                                  const Vector<const int>* ids) {
-  std::vector<std::byte> packed;
-  const int64_t rows = ids == nullptr ? weight.rows : ids->size();
+// A place on the device with rows of a matrix, packed: row ids[i], or row i
+// where ids is null.
+const std::byte* SendRows(const WeightMatrix& weight, int64_t rows,
+                          const int* ids, Staging* staging) {
+  const int64_t bytes = weight.row_bytes();
+  const auto [host, device] = staging->Stage<std::byte>(rows * bytes);
   for (int64_t i = 0; i < rows; ++i) {
-    const std::byte* const row = weight.row(ids == nullptr ? i : (*ids)[i]);
-    packed.insert(packed.end(), row, row + weight.row_bytes());
+    std::copy_n(weight.row(ids == nullptr ? i : ids[i]), bytes,
+                host + i * bytes);
   }
-  return packed;
+  return device;
 }
 
 }  // namespace
@@ -33,19 +33,33 @@ CudaBackend::CudaBackend(int device, int processors)
 WeightMatrix CudaBackend::OnDevice(const WeightMatrix& weight) {
   WeightMatrix on_device = kept_.Find(weight);
   if (on_device.data != nullptr) return on_device;
-  const std::vector<std::byte> packed = PackedRows(weight, nullptr);
-  on_device.data = reinterpret_cast<const std::byte*>(
-      staging_.InBytes(packed.data(), packed.size()));
+  on_device.data = SendRows(weight, weight.rows, nullptr, &staging_);
   return on_device;
+}
+
+DeviceProduct CudaBackend::OnDevice(Matrix<const float> input,
+                                    const LinearProduct& product) {
+  const auto& [weight, output] = product;
+  SUBGEN_CHECK(input.cols == weight->cols && output.cols == weight->rows &&
+               input.rows == output.rows);
+  const WeightMatrix on_device = OnDevice(*weight);
+  return {on_device, staging_.Out(output)};
 }
 
 void CudaBackend::Linear(Matrix<const float> input, const WeightMatrix& weight,
                          Matrix<float> output) {
-  SUBGEN_CHECK(input.cols == weight.cols && output.cols == weight.rows &&
-               input.rows == output.rows);
+  const LinearProduct product = {&weight, output};
+  Linears(input, {&product, 1});
+}
+
+void CudaBackend::Linears(Matrix<const float> input,
+                          Vector<const LinearProduct> products) {
   const Matrix<const float> in = staging_.In(input);
-  const WeightMatrix on_device = OnDevice(weight);
-  cuda::Linear(&queue_, in, on_device, staging_.Out(output));
+  products_.clear();
+  for (const LinearProduct& product : products) {
+    products_.push_back(OnDevice(input, product));
+  }
+  cuda::Linears(&queue_, in, products_);
   staging_.Finish();
 }
 
@@ -59,9 +73,7 @@ void CudaBackend::Embed(const WeightMatrix& table, Vector<const int> ids,
   if (on_device.data != nullptr) {
     rows = staging_.In(ids);
   } else {
-    const std::vector<std::byte> packed = PackedRows(table, &ids);
-    on_device.data = reinterpret_cast<const std::byte*>(
-        staging_.InBytes(packed.data(), packed.size()));
+    on_device.data = SendRows(table, ids.size(), ids.data(), &staging_);
   }
   cuda::Embed(&queue_, on_device, rows, staging_.Out(output));
   staging_.Finish();
@@ -72,20 +84,8 @@ void CudaBackend::RmsNorm(Matrix<const float> input, Vector<const float> gain,
   SUBGEN_CHECK(static_cast<int64_t>(gain.size()) == input.cols &&
                output.cols == input.cols && output.rows == input.rows);
   const Matrix<const float> in = staging_.In(input);
-  const float* const gains = staging_.In(gain);
-  cuda::RmsNorm(&queue_, in, gains, epsilon, staging_.Out(output));
-  staging_.Finish();
-}
-
-void CudaBackend::Rotate(const Rotary& rotary, Vector<const int64_t> positions,
-                         int64_t head_dim, Matrix<float> heads) {
-  const int64_t pairs = rotary.inverse_frequency.size();
-  SUBGEN_CHECK(2 * pairs <= head_dim && heads.cols % head_dim == 0 &&
-               static_cast<int64_t>(positions.size()) == heads.rows);
-  const RotaryAngles angles = {kept_.Frequencies(rotary.inverse_frequency),
-                               pairs, rotary.magnitude, rotary.interleaved};
-  const int64_t* const at = staging_.In(positions);
-  cuda::Rotate(&queue_, angles, at, head_dim, staging_.InOut(heads));
+  const NormGain gains = {staging_.In(gain), epsilon};
+  cuda::RmsNorm(&queue_, in, gains, staging_.Out(output));
   staging_.Finish();
 }
 
@@ -96,10 +96,33 @@ void CudaBackend::GatedSilu(Matrix<const float> up, Matrix<float> gate) {
   staging_.Finish();
 }
 
+void CudaBackend::GatedLinears(Matrix<const float> input,
+                               const LinearProduct& up,
+                               const LinearProduct& gate) {
+  SUBGEN_CHECK(up.weight->rows == gate.weight->rows);
+  const Matrix<const float> in = staging_.In(input);
+  const DeviceProduct ups = OnDevice(input, up);
+  cuda::GatedLinears(&queue_, in, ups, OnDevice(input, gate));
+  staging_.Finish();
+}
+
 void CudaBackend::Add(Matrix<const float> x, Matrix<float> accumulator) {
   SUBGEN_CHECK(x.rows == accumulator.rows && x.cols == accumulator.cols);
   const Matrix<const float> in = staging_.In(x);
   cuda::Add(&queue_, in, staging_.InOut(accumulator));
+  staging_.Finish();
+}
+
+void CudaBackend::AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                             Vector<const float> gain, float epsilon,
+                             Matrix<float> output) {
+  SUBGEN_CHECK(x.rows == accumulator.rows && x.cols == accumulator.cols &&
+               static_cast<int64_t>(gain.size()) == x.cols &&
+               output.cols == x.cols && output.rows == x.rows);
+  const Matrix<const float> in = staging_.In(x);
+  const NormGain gains = {staging_.In(gain), epsilon};
+  const Matrix<float> sums = staging_.InOut(accumulator);
+  cuda::AddRmsNorm(&queue_, in, sums, gains, staging_.Out(output));
   staging_.Finish();
 }
 

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kernels/backend.h"
 #include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/center_plan.h"
+#include "kernels/cuda/dense.h"
 #include "kernels/cuda/kept_weights.h"
 #include "kernels/cuda/pieces.h"
+#include "kernels/cuda/rotary.h"
 #include "kernels/cuda/row_plan.h"
 
 namespace subgen::cuda {
@@ -32,14 +35,19 @@ class CudaBackend final : public Backend {
   // cuda_backend.cc
   void Linear(Matrix<const float> input, const WeightMatrix& weight,
               Matrix<float> output) override;
+  void Linears(Matrix<const float> input,
+               Vector<const LinearProduct> products) override;
   void Embed(const WeightMatrix& table, Vector<const int> ids,
              Matrix<float> output) override;
   void RmsNorm(Matrix<const float> input, Vector<const float> gain,
                float epsilon, Matrix<float> output) override;
-  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
-              int64_t head_dim, Matrix<float> heads) override;
   void GatedSilu(Matrix<const float> up, Matrix<float> gate) override;
+  void GatedLinears(Matrix<const float> input, const LinearProduct& up,
+                    const LinearProduct& gate) override;
   void Add(Matrix<const float> x, Matrix<float> accumulator) override;
+  void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,
+                  Vector<const float> gain, float epsilon,
+                  Matrix<float> output) override;
   void AddRow(Vector<const float> row, Matrix<float> matrix) override;
 
   // cuda_backend_layout.cc
@@ -48,6 +56,11 @@ class CudaBackend final : public Backend {
   void Clear(Matrix<float> matrix) override;
   void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
                   float scale, Matrix<float> head_major) override;
+  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+              int64_t head_dim, Matrix<float> heads) override;
+  void RotateAndSplitHeads(const HeadRotation& rotation,
+                           const HeadLayout& layout, Matrix<float> token_major,
+                           float scale, Matrix<float> head_major) override;
   void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
                  const JoinPlace& place, Matrix<float> token_major) override;
   void SetEmpty(const SoftmaxPartials& partials) override;
@@ -67,6 +80,10 @@ class CudaBackend final : public Backend {
 
  private:
   WeightMatrix OnDevice(const WeightMatrix& weight);
+  // The output is overwritten.
+  DeviceProduct OnDevice(Matrix<const float> input,
+                         const LinearProduct& product);
+  RotaryAngles OnDevice(const HeadRotation& rotation);
   // Views of the device; only read there.
   SoftmaxPartials In(const SoftmaxPartials& partials);
   SoftmaxPartials InOut(const SoftmaxPartials& partials);
@@ -81,6 +98,7 @@ class CudaBackend final : public Backend {
   CenterPlan centers_;
   PiecesByFormat<RowCopyPiece> copies_;
   PiecesByFormat<DistancePiece> distances_;
+  std::vector<DeviceProduct> products_;
 };
 
 }  // namespace subgen::cuda

@@ -1,6 +1,4 @@
-// What moves numbers about.
-#include <limits>
-
+// What moves numbers about, and rotations, which may move them too.
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/layout.h"
 #include "kernels/cuda/partials.h"
@@ -54,6 +52,40 @@ void CudaBackend::SplitHeads(const HeadLayout& layout,
   staging_.Finish();
 }
 
+RotaryAngles CudaBackend::OnDevice(const HeadRotation& rotation) {
+  const Rotary& rotary = *rotation.rotary;
+  return {kept_.Frequencies(rotary.inverse_frequency),
+          static_cast<int64_t>(rotary.inverse_frequency.size()),
+          rotary.magnitude, rotary.interleaved,
+          staging_.In(rotation.positions)};
+}
+
+void CudaBackend::Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+                         int64_t head_dim, Matrix<float> heads) {
+  const RotaryAngles angles = OnDevice({&rotary, positions});
+  SUBGEN_CHECK(2 * angles.pairs <= head_dim && heads.cols % head_dim == 0 &&
+               static_cast<int64_t>(positions.size()) == heads.rows);
+  cuda::Rotate(&queue_, angles, head_dim, staging_.InOut(heads));
+  staging_.Finish();
+}
+
+void CudaBackend::RotateAndSplitHeads(const HeadRotation& rotation,
+                                      const HeadLayout& layout,
+                                      Matrix<float> token_major, float scale,
+                                      Matrix<float> head_major) {
+  const int64_t heads = layout.kv_heads * layout.group;
+  const RotaryAngles angles = OnDevice(rotation);
+  SUBGEN_CHECK(
+      2 * angles.pairs <= layout.head_dim &&
+      token_major.cols == heads * layout.head_dim &&
+      token_major.rows == layout.tokens && head_major.rows == layout.rows() &&
+      static_cast<int64_t>(rotation.positions.size()) == layout.tokens);
+  const Matrix<const float> in = staging_.In(Matrix<const float>(token_major));
+  cuda::RotateAndSplitHeads(&queue_, angles, {layout, scale}, in,
+                            staging_.Out(head_major));
+  staging_.Finish();
+}
+
 void CudaBackend::JoinHeads(const HeadLayout& layout,
                             const SoftmaxPartials& partials,
                             const JoinPlace& place, Matrix<float> token_major) {
@@ -66,11 +98,10 @@ void CudaBackend::JoinHeads(const HeadLayout& layout,
 }
 
 void CudaBackend::SetEmpty(const SoftmaxPartials& partials) {
-  const int64_t rows = partials.rows();
-  cuda::Fill(&queue_, -std::numeric_limits<float>::infinity(),
-             {staging_.Out(partials.max_logit), 1, rows});
-  cuda::Fill(&queue_, 0.0f, {staging_.Out(partials.partition), 1, rows});
-  cuda::Fill(&queue_, 0.0f, staging_.Out(partials.weighted));
+  const size_t size = partials.rows();
+  cuda::SetEmpty(&queue_, {{staging_.Out(partials.max_logit), size},
+                           {staging_.Out(partials.partition), size},
+                           staging_.Out(partials.weighted)});
   staging_.Finish();
 }
 

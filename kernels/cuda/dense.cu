@@ -1,5 +1,6 @@
 #include "kernels/cuda/dense.h"
 #include "kernels/cuda/element_wise.h"
+#include "kernels/cuda/gated_silu.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/warp.h"
 #include "kernels/cuda/weight_blocks.h"
@@ -34,47 +35,48 @@ __global__ void Expand(WeightBlocks table, const int* ids,
   }
 }
 
-// A block a row.
-__global__ void Norm(Matrix<const float> input, const float* gain,
-                     float epsilon, Matrix<float> output) {
+// A block that has a row: `squares` is a thread's part of its sum of squares.
+__device__ __forceinline__ void WriteNorm(double squares, const float* row,
+                                          int64_t cols, const float* gain,
+                                          float epsilon, float* out) {
   __shared__ double sums[kThreads / kWarp];
-  const float* row = input.data + blockIdx.x * input.stride;
-  double squares = 0.0;
-  for (int64_t i = threadIdx.x; i < input.cols; i += kThreads) {
-    squares += static_cast<double>(row[i]) * row[i];
-  }
   squares = GroupSum(squares);
   if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = squares;
   __syncthreads();
   double sum = 0.0;
   for (const double part : sums) sum += part;
-  const double scale = 1.0 / sqrt(sum / input.cols + epsilon);
-  float* out = output.data + blockIdx.x * output.stride;
-  for (int64_t i = threadIdx.x; i < input.cols; i += kThreads) {
+  const double scale = 1.0 / sqrt(sum / cols + epsilon);
+  for (int64_t i = threadIdx.x; i < cols; i += kThreads) {
     out[i] = static_cast<float>(row[i] * scale * gain[i]);
   }
 }
 
-// A thread a pair of a head.
-__global__ void Turn(const double* inverse_frequency, int64_t pairs,
-                     double magnitude, bool interleaved,
-                     const int64_t* positions, int64_t head_dim,
-                     Matrix<float> heads) {
-  const int64_t of_row = heads.cols / head_dim * pairs;
-  const int64_t element = Element();
-  if (element >= heads.rows * of_row) return;
-  const int64_t token = element / of_row;
-  const int64_t head = element % of_row / pairs, pair = element % pairs;
-  const double angle = positions[token] * inverse_frequency[pair];
-  const double cosine = cos(angle) * magnitude;
-  const double sine = sin(angle) * magnitude;
-  float* of_head = heads.data + token * heads.stride + head * head_dim;
-  float& x = of_head[interleaved ? 2 * pair : pair];
-  float& y = of_head[interleaved ? 2 * pair + 1 : pair + pairs];
-  const double turned_x = x * cosine - y * sine;
-  const double turned_y = x * sine + y * cosine;
-  x = static_cast<float>(turned_x);
-  y = static_cast<float>(turned_y);
+// A block a row.
+__global__ void Norm(Matrix<const float> input, const float* gain,
+                     float epsilon, Matrix<float> output) {
+  const float* row = input.data + blockIdx.x * input.stride;
+  double squares = 0.0;
+  for (int64_t i = threadIdx.x; i < input.cols; i += kThreads) {
+    squares += static_cast<double>(row[i]) * row[i];
+  }
+  WriteNorm(squares, row, input.cols, gain, epsilon,
+            output.data + blockIdx.x * output.stride);
+}
+
+// A block a row; a thread norms the sums that it wrote.
+__global__ void AddNorm(Matrix<const float> x, Matrix<float> accumulator,
+                        const float* gain, float epsilon,
+                        Matrix<float> output) {
+  const float* from = x.data + blockIdx.x * x.stride;
+  float* row = accumulator.data + blockIdx.x * accumulator.stride;
+  double squares = 0.0;
+  for (int64_t i = threadIdx.x; i < x.cols; i += kThreads) {
+    const float sum = row[i] + from[i];
+    row[i] = sum;
+    squares += static_cast<double>(sum) * sum;
+  }
+  WriteNorm(squares, row, x.cols, gain, epsilon,
+            output.data + blockIdx.x * output.stride);
 }
 
 __global__ void Gate(Matrix<const float> up, Matrix<float> gate) {
@@ -82,7 +84,7 @@ __global__ void Gate(Matrix<const float> up, Matrix<float> gate) {
   if (element >= gate.rows * gate.cols) return;
   const int64_t token = element / gate.cols, i = element % gate.cols;
   float& x = gate.data[token * gate.stride + i];
-  x = x / (1.0f + expf(-x)) * up.data[token * up.stride + i];
+  x = GatedSiluOf(up.data[token * up.stride + i], x);
 }
 
 // row_stride 0: the same row to each row.
@@ -97,14 +99,26 @@ __global__ void AddTo(const float* x, int64_t row_stride,
 
 }  // namespace
 
-void Linear(Queue* queue, Matrix<const float> input, const WeightMatrix& weight,
-            Matrix<float> output) {
-  if (input.rows == 0 || weight.rows == 0) return;
+void Linears(Queue* queue, Matrix<const float> input,
+             Vector<const DeviceProduct> products) {
+  if (input.rows == 0) return;
   if (input.rows <= kFewTokens) {
-    LinearOfFewTokens(queue, input, weight, output);
-  } else {
-    LinearOfManyTokens(queue, input, weight, output);
+    return LinearsOfFewTokens(queue, input, products);
   }
+  for (const DeviceProduct& product : products) {
+    LinearOfManyTokens(queue, input, product.weight, product.output);
+  }
+}
+
+void GatedLinears(Queue* queue, Matrix<const float> input,
+                  const DeviceProduct& up, const DeviceProduct& gate) {
+  if (input.rows == 0) return;
+  if (input.rows <= kFewTokens && up.weight.format == gate.weight.format) {
+    return GatedLinearsOfFewTokens(queue, input, up.weight, gate);
+  }
+  const DeviceProduct products[] = {gate, up};
+  Linears(queue, input, products);
+  GatedSilu(queue, up.output, gate.output);
 }
 
 void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
@@ -116,17 +130,16 @@ void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
   });
 }
 
-void RmsNorm(Queue* queue, Matrix<const float> input, const float* gain,
-             float epsilon, Matrix<float> output) {
-  Launch(queue, {input.rows, kThreads}, Norm, input, gain, epsilon, output);
+void RmsNorm(Queue* queue, Matrix<const float> input, const NormGain& gain,
+             Matrix<float> output) {
+  Launch(queue, {input.rows, kThreads}, Norm, input, gain.gain, gain.epsilon,
+         output);
 }
 
-void Rotate(Queue* queue, const RotaryAngles& rotary, const int64_t* positions,
-            int64_t head_dim, Matrix<float> heads) {
-  Launch(queue,
-         ElementWise(heads.rows * (heads.cols / head_dim) * rotary.pairs), Turn,
-         rotary.inverse_frequency, rotary.pairs, rotary.magnitude,
-         rotary.interleaved, positions, head_dim, heads);
+void AddRmsNorm(Queue* queue, Matrix<const float> x, Matrix<float> accumulator,
+                const NormGain& gain, Matrix<float> output) {
+  Launch(queue, {x.rows, kThreads}, AddNorm, x, accumulator, gain.gain,
+         gain.epsilon, output);
 }
 
 void GatedSilu(Queue* queue, Matrix<const float> up, Matrix<float> gate) {

@@ -14,23 +14,26 @@ class Queue;
 // take tensor cores: weights and inputs rounded to bf16, sums in float32.
 inline constexpr int64_t kFewTokens = 16;
 
-void Linear(Queue* queue, Matrix<const float> input, const WeightMatrix& weight,
-            Matrix<float> output);
+// Of a weight and an output on the device.
+struct DeviceProduct {
+  WeightMatrix weight;
+  Matrix<float> output;
+};
+void Linears(Queue* queue, Matrix<const float> input,
+             Vector<const DeviceProduct> products);
+void GatedLinears(Queue* queue, Matrix<const float> input,
+                  const DeviceProduct& up, const DeviceProduct& gate);
 // Row ids[i] of the table into row i of the output; row i where ids is null.
 void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
            Matrix<float> output);
-void RmsNorm(Queue* queue, Matrix<const float> input, const float* gain,
-             float epsilon, Matrix<float> output);
-
-// Angles of kernels/rotary.h: [pairs] radians a token.
-struct RotaryAngles {
-  const double* inverse_frequency = nullptr;
-  int64_t pairs = 0;
-  double magnitude = 1.0;
-  bool interleaved = false;
+struct NormGain {
+  const float* gain = nullptr;
+  float epsilon = 0.0f;
 };
-void Rotate(Queue* queue, const RotaryAngles& rotary, const int64_t* positions,
-            int64_t head_dim, Matrix<float> heads);
+void RmsNorm(Queue* queue, Matrix<const float> input, const NormGain& gain,
+             Matrix<float> output);
+void AddRmsNorm(Queue* queue, Matrix<const float> x, Matrix<float> accumulator,
+                const NormGain& gain, Matrix<float> output);
 
 void GatedSilu(Queue* queue, Matrix<const float> up, Matrix<float> gate);
 void Add(Queue* queue, Matrix<const float> x, Matrix<float> accumulator);

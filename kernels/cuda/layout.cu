@@ -1,4 +1,5 @@
 #include "kernels/cuda/element_wise.h"
+#include "kernels/cuda/head_rows.h"
 #include "kernels/cuda/layout.h"
 #include "kernels/cuda/partials.h"
 
@@ -19,12 +20,6 @@ __global__ void FillAll(float value, Matrix<float> matrix) {
   if (element >= matrix.rows * matrix.cols) return;
   matrix.data[element / matrix.cols * matrix.stride + element % matrix.cols] =
       value;
-}
-
-__device__ __forceinline__ int64_t HeadMajorRow(const HeadLayout& layout,
-                                                int64_t head, int64_t token) {
-  return (head / layout.group * layout.tokens + token) * layout.group +
-         head % layout.group;
 }
 
 __global__ void Split(HeadLayout layout, Matrix<const float> token_major,

@@ -1,6 +1,7 @@
-// The two ways of dense.h's Linear.
+// The two ways of dense.h's Linears.
 #pragma once
 
+#include "kernels/cuda/dense.h"
 #include "kernels/memory/view.h"
 #include "kernels/quant/block_format.h"
 
@@ -10,8 +11,8 @@ class Queue;
 
 // Of a weight on the device, in the format of the kernel.
 struct WeightBlocks {
-  const uint8_t* data;
-  int64_t rows, cols, row_stride;
+  const uint8_t* data = nullptr;
+  int64_t rows = 0, cols = 0, row_stride = 0;
 
   explicit WeightBlocks(const WeightMatrix& weight)
       : data(reinterpret_cast<const uint8_t*>(weight.data)),
@@ -21,9 +22,12 @@ struct WeightBlocks {
   WeightBlocks() = default;
 };
 
-// 1 <= input.rows <= kFewTokens.
-void LinearOfFewTokens(Queue* queue, Matrix<const float> input,
-                       const WeightMatrix& weight, Matrix<float> output);
+// 1 <= input.rows <= kFewTokens. Neighbours of one format share a launch.
+void LinearsOfFewTokens(Queue* queue, Matrix<const float> input,
+                        Vector<const DeviceProduct> products);
+// gate.output = GatedSilu of both products. Weights of one format and shape.
+void GatedLinearsOfFewTokens(Queue* queue, Matrix<const float> input,
+                             const WeightMatrix& up, const DeviceProduct& gate);
 void LinearOfManyTokens(Queue* queue, Matrix<const float> input,
                         const WeightMatrix& weight, Matrix<float> output);
 

@@ -6,6 +6,21 @@ namespace {
 
 constexpr int kThreads = 128;  // of a block that takes a row
 
+// A thread a number: weighted, then the partition and the maximum of a row.
+__global__ void Empty(DevicePartials partials) {
+  const int64_t cols = partials.weighted.cols;
+  const int64_t element = Element();
+  if (element >= partials.weighted.rows * (cols + 2)) return;
+  const int64_t row = element / (cols + 2), column = element % (cols + 2);
+  if (column < cols) {
+    partials.weighted.data[row * partials.weighted.stride + column] = 0.0f;
+  } else if (column == cols) {
+    partials.partition[row] = 0.0f;
+  } else {
+    partials.max_logit[row] = -INFINITY;
+  }
+}
+
 __global__ void Logs(DevicePartials partials, int64_t rows, float* out) {
   const int64_t row = Element();
   if (row >= rows) return;
@@ -59,6 +74,11 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 }  // namespace
+
+void SetEmpty(Queue* queue, const SoftmaxPartials& partials) {
+  Launch(queue, ElementWise(partials.rows() * (partials.weighted.cols + 2)),
+         Empty, DevicePartials(partials));
+}
 
 void LogPartition(Queue* queue, const SoftmaxPartials& partials, float* out) {
   Launch(queue, ElementWise(partials.rows()), Logs, DevicePartials(partials),

@@ -22,6 +22,7 @@ struct DevicePartials {
 };
 
 // As the functions of these names.
+void SetEmpty(Queue* queue, const SoftmaxPartials& partials);
 void LogPartition(Queue* queue, const SoftmaxPartials& partials, float* out);
 void RescalePartials(Queue* queue, const float* own_max,
                      const SoftmaxPartials& partials);

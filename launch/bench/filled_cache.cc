@@ -75,6 +75,8 @@ class FilledPolicy final : public CachePolicy {
     communication_ = clock.communication_seconds();
     inner_->Attend(step, out);
   }
+  // Its clock does, whatever the policy inside learns.
+  bool Observes() const override { return true; }
   // So that a device is done with attention when Observe begins.
   bool ReadsQueries() const override { return true; }
   // What lies between Attend and Observe is attention inside the chunk and the

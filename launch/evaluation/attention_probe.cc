@@ -50,6 +50,7 @@ class ProbedPolicy final : public CachePolicy {
   }
 
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
+  bool Observes() const override { return subject_->Observes(); }
   void Observe(const LayerStep& step, Vector<const float>) override {
     subject_->Observe(step, log_partition_);
   }

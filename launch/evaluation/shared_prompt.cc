@@ -1,5 +1,6 @@
 #include "launch/evaluation/shared_prompt.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -22,6 +23,10 @@ class SharedPromptPolicy final : public CachePolicy {
     ForEachChunk(step, [&](CachePolicy& subject, const LayerStep& own) {
       subject.Attend(own, out);
     });
+  }
+  bool Observes() const override {
+    return std::ranges::any_of(
+        subjects_, [](const auto& subject) { return subject->Observes(); });
   }
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {

@@ -1,5 +1,7 @@
 // What merges softmax partials of several ranks, on each backend beside the
 // sums in double.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -72,6 +74,24 @@ TEST_P(PartialsTest, MergePackedIsTheSumOfTheParts) {
         ASSERT_NEAR(actual, sum, Bound(parts, magnitude)) << i << " " << column;
       }
     }
+  }
+}
+
+TEST_P(PartialsTest, SetEmptyIsThatOfTheHost) {
+  for (const auto& [rows, dim] :
+       {std::array<int64_t, 2>{0, 8}, {1, 1}, {7, 19}, {33, 64}, {300, 5}}) {
+    PartialsBuffer actual = RandomPartials(rows, dim, 1);
+    PartialsBuffer expected = RandomPartials(rows, dim, 2);
+    tested_->SetEmpty(actual.view());
+    SetEmpty(expected.view());
+    EXPECT_TRUE(std::ranges::equal(actual.packed(), expected.packed()));
+  }
+  // Numbers between rows of a wider matrix stay.
+  RandomMatrix weighted(5, 12, 1, 3), before(5, 12, 1, 3);
+  std::vector<float> max(5, 1.0f), partition(5, 1.0f);
+  tested_->SetEmpty({max, partition, weighted.view()});
+  for (int64_t i = 0; i < 5 * 15; ++i) {
+    EXPECT_EQ(weighted.numbers()[i], i % 15 < 12 ? 0.0f : before.numbers()[i]);
   }
 }
 
