@@ -60,13 +60,62 @@ inline __m512bh SpreadPair(const std::byte* pair) {
   return reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits));
 }
 
-__m512 SquaredLengths(const float* turned, int64_t dim) {
-  __m512 sum = _mm512_setzero_ps();
-  for (int64_t pair = 0; pair < dim / 2; ++pair) {
-    const __m512bh numbers = LoadPairs(turned + pair * kRows);
-    sum = _mm512_dpbf16_ps(sum, numbers, numbers);
+// Dot products of 16 turned rows, a row a lane, with kPoints points, or of each
+// with itself (kPoints = 1, `points` null).
+template <int kPoints>
+struct PointDots {
+  PointDots& operator+=(const PointDots& other) {
+    for (int p = 0; p < kPoints; ++p) {
+      at[p] = _mm512_add_ps(at[p], other.at[p]);
+    }
+    return *this;
   }
-  return sum;
+  __m512 at[kPoints];
+};
+
+struct TurnedDots {
+  const float* turned = nullptr;
+  int64_t dim = 0;
+  const std::byte* points = nullptr;
+
+  // Of pairs `lane`, lane + 16, ...: as a lane of Strips::Dot.
+  template <int kPoints>
+  inline PointDots<kPoints> Lane(int64_t lane) const {
+    PointDots<kPoints> sum;
+    for (__m512& dot : sum.at) dot = _mm512_setzero_ps();
+    for (int64_t pair = lane; pair < dim / 2; pair += kRows) {
+      const __m512bh numbers = LoadPairs(turned + pair * kRows);
+      for (int p = 0; p < kPoints; ++p) {
+        sum.at[p] = _mm512_dpbf16_ps(
+            sum.at[p], numbers,
+            points == nullptr ? numbers
+                              : SpreadPair(points + p * 2 * dim + 4 * pair));
+      }
+    }
+    return sum;
+  }
+  template <int kPoints>
+  inline PointDots<kPoints> FourLanes(int64_t first) const {
+    PointDots<kPoints> even = Lane<kPoints>(first);
+    even += Lane<kPoints>(first + 2);
+    PointDots<kPoints> odd = Lane<kPoints>(first + 1);
+    odd += Lane<kPoints>(first + 3);
+    return even += odd;
+  }
+  // In the order of LaneSums, so that a distance has the same bits however many
+  // points there are.
+  template <int kPoints>
+  inline PointDots<kPoints> Sum() const {
+    PointDots<kPoints> even = FourLanes<kPoints>(0);
+    even += FourLanes<kPoints>(8);
+    PointDots<kPoints> odd = FourLanes<kPoints>(4);
+    odd += FourLanes<kPoints>(12);
+    return even += odd;
+  }
+};
+
+inline __m512 SquaredLengths(const float* turned, int64_t dim) {
+  return TurnedDots{turned, dim, nullptr}.Sum<1>().at[0];
 }
 
 // 1 / length from its square, and 1; of a row that is zero both are 0.
@@ -133,22 +182,12 @@ struct Sums {
 template <int kPoints>
 void SomePoints(const BF16Distances& task, const Sums& sums, int64_t first,
                 const float* turned, Range columns) {
-  const std::byte* const point = task.points.row(first);
-  const int64_t row_bytes = 2 * task.points.dim;
-  __m512 dots[kPoints];
-  for (__m512& dot : dots) dot = _mm512_setzero_ps();
-  for (int64_t pair = 0; pair < task.rows.dim / 2; ++pair) {
-    const __m512bh numbers = LoadPairs(turned + pair * kRows);
-#pragma GCC unroll 16
-    for (int p = 0; p < kPoints; ++p) {
-      dots[p] = _mm512_dpbf16_ps(dots[p], numbers,
-                                 SpreadPair(point + p * row_bytes + 4 * pair));
-    }
-  }
+  const PointDots<kPoints> dots =
+      TurnedDots{turned, task.rows.dim, task.points.row(first)}.Sum<kPoints>();
   const RowSums rows(SquaredLengths(turned, task.rows.dim));
   for (int p = 0; p < kPoints; ++p) {
-    Store(Squared(task.directions, sums.of(first + p), rows, dots[p]), columns,
-          first + p, task);
+    Store(Squared(task.directions, sums.of(first + p), rows, dots.at[p]),
+          columns, first + p, task);
   }
 }
 
@@ -169,8 +208,8 @@ void ManyPoints(const BF16Distances& task, Range range, float* scratch) {
     const Range columns = {first, std::min(kRows, end - first)};
     TurnRows(task.rows, columns.first, columns.count, turned);
     int64_t p = 0;
-    for (; p + 16 <= count; p += 16) {
-      SomePoints<16>(task, sums, p, turned, columns);
+    for (; p + 4 <= count; p += 4) {
+      SomePoints<4>(task, sums, p, turned, columns);
     }
     for (; p < count; ++p) SomePoints<1>(task, sums, p, turned, columns);
   }
@@ -219,32 +258,28 @@ struct Strips {
   }
 };
 
-// The products of 16 rows, `last` the last of them that is there, with `point`
-// or each with itself.
-template <int kStrips>
-inline __m512 RowDots(const Rows& rows, int64_t first, int64_t last,
-                      const std::byte* point) {
-  const int64_t strips = rows.dim / 32, row_bytes = 2 * rows.dim;
-  __m512 dots[kRows];
-  for (int64_t r = 0; r < kRows; ++r) {
-    const std::byte* const row =
-        rows.data + std::min(first + r, last) * row_bytes;
-    dots[r] = Strips::Dot<kStrips>(point == nullptr ? row : point, row, strips);
-  }
-  return LaneSums(dots);
-}
-
 template <int kStrips>
 void OnePoint(const BF16Distances& task, int64_t p, Range range) {
-  const RowSums own(RowDots<kStrips>(task.points, p, p, nullptr));
+  const int64_t strips = task.rows.dim / 32, row_bytes = 2 * task.rows.dim;
+  const std::byte* const point = task.points.row(p);
+  __m512 dots[kRows], squares[kRows];
+  for (__m512& sum : squares) sum = Strips::Dot<kStrips>(point, point, strips);
+  const RowSums own(LaneSums(squares));
   const PointSums sums = {own.squares, own.inverse.lengths, own.inverse.ones};
   const int64_t end = range.first + range.count;
+  const std::byte* row = task.rows.row(range.first);
   for (int64_t first = range.first; first < end; first += kRows) {
     const Range columns = {first, std::min(kRows, end - first)};
-    const RowSums rows(RowDots<kStrips>(task.rows, first, end - 1, nullptr));
-    const __m512 dots =
-        RowDots<kStrips>(task.rows, first, end - 1, task.points.row(p));
-    Store(Squared(task.directions, sums, rows, dots), columns, p, task);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const std::byte* const at =
+          row + row_bytes * std::min(r, columns.count - 1);
+      dots[r] = Strips::Dot<kStrips>(point, at, strips);
+      squares[r] = Strips::Dot<kStrips>(at, at, strips);
+    }
+    Store(Squared(task.directions, sums, RowSums(LaneSums(squares)),
+                  LaneSums(dots)),
+          columns, p, task);
+    row += row_bytes * kRows;
   }
 }
 

@@ -17,7 +17,8 @@ struct BF16Distances {
 bool HasBF16Distances(RowFormat format, int64_t dim);
 
 // Columns `range` of the task's distances. Rounding: at most dim + 8 units of
-// the sum of both squared lengths. scratch: BF16DistanceScratch floats.
+// the sum of both squared lengths; the same bits however many points and rows
+// there are. scratch: BF16DistanceScratch floats.
 void BF16DistanceRows(const BF16Distances& task, Range range, float* scratch);
 int64_t BF16DistanceScratch(const BF16Distances& task);
 

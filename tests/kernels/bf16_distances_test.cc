@@ -80,6 +80,26 @@ TEST_P(BF16DistancesTest, RowsThatAreAlikeAreAtZero) {
   }
 }
 
+// How tokens are split over calls changes nothing.
+TEST_P(BF16DistancesTest, APointDoesNotDependOnTheOthers) {
+  const auto [count, row_count, dim] = GetParam();
+  RandomMatrix some(count, dim, 6), many(row_count, dim, 7);
+  const StoredRows points(RowFormat::kBF16, some.view());
+  const StoredRows rows(RowFormat::kBF16, many.view());
+  for (const bool directions : {false, true}) {
+    const auto all = Compute(points.rows(), rows.rows(), directions);
+    for (int64_t i = 0; i < count; ++i) {
+      Rows one = points.rows();
+      one.data = one.row(i);
+      one.count = 1;
+      const auto alone = Compute(one, rows.rows(), directions);
+      for (int64_t j = 0; j < row_count; ++j) {
+        ASSERT_EQ(alone[j], all[i * row_count + j]) << i << " " << j;
+      }
+    }
+  }
+}
+
 TEST_P(BF16DistancesTest, ZerosPointNowhereAndNaNsStay) {
   const auto [count, row_count, dim] = GetParam();
   RandomMatrix some(count, dim, 4), many(row_count, dim, 5);
