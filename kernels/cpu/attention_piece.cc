@@ -10,6 +10,7 @@
 #include <hwy/highway.h>
 
 #include "kernels/cpu/few_queries-inl.h"
+#include "kernels/cpu/many_queries-inl.h"
 #include "kernels/cpu/product-inl.h"
 #include "kernels/cpu/softmax-inl.h"
 
@@ -58,16 +59,16 @@ void Logits(const float* queries, int64_t count, const float* keys, Range rows,
 struct AttendMemory {
   AttendMemory(float* scratch, int64_t width, int64_t widest)
       : queries(scratch),
-        rows(queries + kQueryTile * width),
+        rows(queries + kFloatQueries * width),
         turned(rows + kRowTile * widest),
         logits(turned + kRowTile * width),
-        partition_bias(logits + kQueryTile * kRowTile),
+        partition_bias(logits + kFloatQueries * kRowTile),
         value_bias(partition_bias + kRowTile) {}
 
-  float* queries;         // [kQueryTile, width]
+  float* queries;         // [kFloatQueries, width]
   float* rows;            // [kRowTile, widest], keys and then values
   float* turned;          // [width, kRowTile], keys
-  float* logits;          // [kQueryTile, kRowTile]
+  float* logits;          // [kFloatQueries, kRowTile]
   float* partition_bias;  // [kRowTile]
   float* value_bias;      // [kRowTile]
 };
@@ -125,8 +126,43 @@ void AddValues(const Rows& values, int64_t queries, Range tile,
   Combine({weights, {memory.rows, width}, tile.count, sums}, queries, width);
 }
 
-void AttendRows(const AttentionTask& task, const Piece& piece, float* scratch,
+// A tile with the queries of the piece, of which some see some of its rows.
+template <class Dot>
+void AttendManyTile(const AttentionTask& task, const Piece& piece, Range tile,
+                    const ManyMemory& memory, const SoftmaxPartials& out) {
+  RoundTile(task.rows, tile, memory);
+  const auto seen = [&](int64_t query) {
+    return SeenRows(task.row_token, tile,
+                    (piece.queries.first + query) / task.group);
+  };
+  for (int64_t i = 0; i < piece.queries.count; i += kQueryGroup) {
+    const Range group{i, std::min(kQueryGroup, piece.queries.count - i)};
+    if (seen(i + group.count - 1) == 0) continue;
+    GroupLogits<Dot>(memory, group);
+    for (int64_t q = 0; q < group.count; ++q) {
+      RowWeights(memory, q, seen(i + q));
+    }
+    GroupTotals(memory, &out.max_logit[i], &out.partition[i]);
+    GroupValues<Dot>(memory, out.weighted.Rows(i, group.count));
+  }
+}
+
+template <class Dot>
+void AttendMany(const AttentionTask& task, const Piece& piece, float* scratch,
                 const SoftmaxPartials& out) {
+  const ManyMemory memory(scratch, task.rows);
+  RoundQueries(task.queries.Rows(piece.queries.first, piece.queries.count),
+               memory);
+  for (int64_t row = 0; row < piece.rows.count; row += kRowTile) {
+    AttendManyTile<Dot>(
+        task, piece,
+        {piece.rows.first + row, std::min(kRowTile, piece.rows.count - row)},
+        memory, out);
+  }
+}
+
+void AttendFloats(const AttentionTask& task, const Piece& piece, float* scratch,
+                  const SoftmaxPartials& out) {
   const int64_t width = PaddedWidth(task.rows.keys.dim);
   const AttendMemory memory(scratch, width,
                             std::max(width, PaddedWidth(task.rows.values.dim)));
@@ -140,6 +176,25 @@ void AttendRows(const AttentionTask& task, const Piece& piece, float* scratch,
     if (task.rows.values.count == 0) continue;
     AddValues(task.rows.values, piece.queries.count, tile, memory, out);
   }
+}
+
+void AttendRows(const AttentionTask& task, const Piece& piece, float* scratch,
+                const SoftmaxPartials& out) {
+  if (TakesMany(task.rows, piece.queries.count)) {
+    return HasPairDot()
+               ? AttendMany<PairDot>(task, piece, scratch, out)
+               : AttendMany<MultiplyThenAdd>(task, piece, scratch, out);
+  }
+  for (int64_t i = 0; i < piece.queries.count; i += kFloatQueries) {
+    const int64_t count = std::min(kFloatQueries, piece.queries.count - i);
+    AttendFloats(task,
+                 {piece.task, {piece.queries.first + i, count}, piece.rows},
+                 scratch, out.Rows(i, count));
+  }
+}
+
+int64_t ManyScratch(const WeightedRows& rows) {
+  return ManyMemory(nullptr, rows).floats;
 }
 
 // Adds what the queries of one tile give to the rows of another.
@@ -159,18 +214,18 @@ void MassRows(const AttentionMassTask& task, Range rows, float* scratch,
               float* mass) {
   const int64_t width = PaddedWidth(task.keys.dim);
   float* queries = scratch;
-  float* keys = queries + kQueryTile * width;
+  float* keys = queries + kFloatQueries * width;
   float* turned = keys + kRowTile * width;
   float* logits = turned + kRowTile * width;
-  float* bias = logits + kQueryTile * kRowTile;
+  float* bias = logits + kFloatQueries * kRowTile;
   float* tile_mass = bias + kRowTile;
   for (int64_t row = 0; row < rows.count; row += kRowTile) {
     const Range tile{rows.first + row, std::min(kRowTile, rows.count - row)};
     ExpandRows(task.keys, tile.first, tile.count, width, keys);
     CopyBias(task.partition_bias, tile, bias);
     std::fill_n(tile_mass, kRowTile, 0.0f);
-    for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
-      const Range some{i, std::min(kQueryTile, task.queries.rows - i)};
+    for (int64_t i = 0; i < task.queries.rows; i += kFloatQueries) {
+      const Range some{i, std::min(kFloatQueries, task.queries.rows - i)};
       PadRows(task.queries.Rows(i, some.count), width, queries);
       Logits(queries, some.count, keys, tile, width, turned, logits);
       MassTile(task, some, tile, logits, bias, tile_mass);
@@ -186,18 +241,21 @@ HWY_AFTER_NAMESPACE();
 namespace subgen::cpu {
 
 HWY_EXPORT(AttendRows);
+HWY_EXPORT(ManyScratch);
 HWY_EXPORT(MassRows);
 
 int64_t AttendScratch(const AttentionTask& task) {
   const int64_t width = PaddedWidth(task.rows.keys.dim);
-  const int64_t widest = std::max(width, PaddedWidth(task.rows.values.dim));
-  return (kQueryTile + kRowTile) * width + kRowTile * widest +
-         kQueryTile * kRowTile + 2 * kRowTile;
+  const int64_t value_width = PaddedWidth(task.rows.values.dim);
+  const int64_t few = (kFloatQueries + kRowTile) * width +
+                      kRowTile * std::max(width, value_width) +
+                      kFloatQueries * kRowTile + 2 * kRowTile;
+  return std::max(few, HWY_DYNAMIC_DISPATCH(ManyScratch)(task.rows));
 }
 
 int64_t MassScratch(const AttentionMassTask& task) {
-  return (kQueryTile + 2 * kRowTile) * PaddedWidth(task.keys.dim) +
-         kQueryTile * kRowTile + 2 * kRowTile;
+  return (kFloatQueries + 2 * kRowTile) * PaddedWidth(task.keys.dim) +
+         kFloatQueries * kRowTile + 2 * kRowTile;
 }
 
 void AttendPiece(const AttentionTask& task, const Piece& piece, float* scratch,

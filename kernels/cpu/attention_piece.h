@@ -8,11 +8,12 @@
 
 namespace subgen::cpu {
 
-// Rows and queries are taken in tiles, so that the expanded rows, the logits
-// and the weighted sums of a tile stay in a first- or second-level cache (16 to
-// 32 KiB each where head_dim is 64).
+// Rows and queries are taken in tiles, so that the rows of a tile, its logits
+// and its weighted sums stay in a first- or second-level cache (16 to 96 KiB
+// each where head_dim is 64).
 inline constexpr int64_t kRowTile = 64;
-inline constexpr int64_t kQueryTile = 128;
+inline constexpr int64_t kQueryTile = 384;
+inline constexpr int64_t kFloatQueries = 128;  // as float32
 
 struct Range {
   int64_t first = 0;
@@ -41,7 +42,8 @@ int64_t AttendScratch(const AttentionTask& task);
 int64_t MassScratch(const AttentionMassTask& task);
 
 // What the rows of the piece contribute to its queries (at most kQueryTile).
-// out: [queries.count], weighted with stride PaddedWidth(value_dim).
+// out: [queries.count], with room for whole vectors of 16 behind maxima and
+// partitions; weighted with stride PaddedWidth(value_dim).
 void AttendPiece(const AttentionTask& task, const Piece& piece, float* scratch,
                  const SoftmaxPartials& out);
 

@@ -7,13 +7,13 @@
 #define SUBGEN_KERNELS_CPU_SOFTMAX_INL_H_
 #endif
 
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "kernels/cpu/exp-inl.h"
 #include "kernels/cpu/expand-inl.h"
 #include "kernels/cpu/softmax_sums.h"
 
@@ -64,8 +64,8 @@ HWY_INLINE void WeightsOfOneBias(const LogitRow& row, const SoftmaxSums& sums) {
   }
   V sum = hn::Zero(kFloat);
   for (int64_t j = 0; j < row.count; j += kLanes) {
-    const V weight = hn::Exp(kFloat, hn::Sub(hn::LoadU(kFloat, row.logits + j),
-                                             hn::Set(kFloat, max)));
+    const V weight = SoftmaxExp(
+        hn::Sub(hn::LoadU(kFloat, row.logits + j), hn::Set(kFloat, max)));
     hn::StoreU(weight, kFloat, row.logits + j);
     sum = hn::Add(sum, weight);
   }
@@ -94,8 +94,8 @@ HWY_INLINE void WeightsOfTwoBiases(const LogitRow& row, const float* value_bias,
     const V at = hn::Set(kFloat, max);
     const V in_partition = hn::Add(logit, hn::LoadU(kFloat, row.bias + j));
     const V in_values = hn::Add(logit, hn::LoadU(kFloat, value_bias + j));
-    sum = hn::Add(sum, hn::Exp(kFloat, hn::Sub(in_partition, at)));
-    hn::StoreU(hn::Exp(kFloat, hn::Sub(in_values, at)), kFloat, row.logits + j);
+    sum = hn::Add(sum, SoftmaxExp(hn::Sub(in_partition, at)));
+    hn::StoreU(SoftmaxExp(hn::Sub(in_values, at)), kFloat, row.logits + j);
   }
   *sums.partition += SumOf(sum);
 }
@@ -108,7 +108,7 @@ HWY_INLINE void AddProbabilities(const LogitRow& row, float log_partition,
     const V logit = hn::Add(hn::LoadU(kFloat, row.logits + j),
                             hn::LoadU(kFloat, row.bias + j));
     const V probability =
-        hn::Exp(kFloat, hn::Sub(logit, hn::Set(kFloat, log_partition)));
+        SoftmaxExp(hn::Sub(logit, hn::Set(kFloat, log_partition)));
     hn::StoreU(hn::Add(hn::LoadU(kFloat, mass + j), probability), kFloat,
                mass + j);
   }

@@ -42,6 +42,7 @@ class AttentionCase {
 
   int64_t queries() const { return shape_.tokens * shape_.group; }
   int64_t rows() const { return shape_.rows; }
+  RowFormat format() const { return shape_.format; }
 
   // `share` of the rows are not in the sum.
   void SetPartitionBias(double share) { partition_bias_ = Bias(share, 4); }
@@ -91,6 +92,25 @@ class AttentionCase {
             mass};
   }
 
+  // What the rounding of queries and keys to 16 bits adds to it: each number of
+  // them is off by up to its row's length / 64,000, a logit by that times the
+  // sum of the other row's magnitudes.
+  double RoundingOfLogits() {
+    const double logit =
+        LargestRowNorm(queries_.view()) * LargestRowNorm(key_numbers_.view());
+    return std::sqrt(1.0 * shape_.dim) * logit / 32000;
+  }
+  // What the rounding of weights and values adds to a weighted sum, in parts of
+  // the partition: each of a tile's 64 weights is off by up to 1/65,534 of
+  // their sum (or less), each value by up to 1/16,382 of the largest.
+  double RoundingOfValues() {
+    float largest = 0.0f;
+    for (const float x : value_numbers_.numbers()) {
+      largest = std::max(largest, std::abs(x));
+    }
+    return largest * (64 / 65534.0 + 1 / 16382.0);
+  }
+
   // Bound of the relative error of one weight exp(logit + bias - max) and of
   // sums of them. A logit is off by a unit of |q| |k| for each product and
   // addition; biases, differences and rescaling add a few units of the largest
@@ -131,11 +151,13 @@ class AttentionCase {
   std::vector<int> row_token_;
 };
 
-// Both in the scale of `expected`. `magnitudes`: the same sums of |values|.
+// Both in the scale of `expected`. `magnitudes`: the same sums of |values|, to
+// which the error is relative; more of weighted sums is part of the partition.
 inline void ExpectPartialsNear(const SoftmaxPartials& actual,
                                const SoftmaxPartials& expected,
                                const SoftmaxPartials& magnitudes,
-                               double relative_error) {
+                               double relative_error,
+                               double of_partition = 0.0) {
   const double tiny = 1e4 * FLT_MIN;  // what underflows in single precision
   for (int64_t i = 0; i < expected.rows(); ++i) {
     const double max = expected.max_logit[i];
@@ -152,7 +174,8 @@ inline void ExpectPartialsNear(const SoftmaxPartials& actual,
     for (int64_t c = 0; c < expected.weighted.cols; ++c) {
       ASSERT_NEAR(actual.weighted.row(i)[c] * scale,
                   expected.weighted.row(i)[c],
-                  relative_error * magnitudes.weighted.row(i)[c] + tiny)
+                  relative_error * magnitudes.weighted.row(i)[c] +
+                      of_partition * expected.partition[i] + tiny)
           << "query " << i << " number " << c;
     }
   }

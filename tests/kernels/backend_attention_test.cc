@@ -18,8 +18,13 @@ class AttentionTest : public BackendTest {
     tested_->Attend({{c.Task(actual.view())}});
     reference_->Attend({{c.Task(expected.view())}});
     reference_->Attend({{c.TaskOfMagnitudes(magnitudes.view())}});
-    ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
-                       c.RelativeError());
+    const bool rounds =
+        GetParam().attention_rounding(c.format(), c.queries()) ==
+        AttentionRounding::kTo16Bits;
+    ExpectPartialsNear(
+        actual.view(), expected.view(), magnitudes.view(),
+        c.RelativeError() + (rounds ? c.RoundingOfLogits() : 0.0),
+        rounds ? c.RoundingOfValues() : 0.0);
   }
 };
 
@@ -50,7 +55,7 @@ TEST_P(AttentionTest, EqualsReferenceForAllGroupsWithBothBiases) {
 }
 
 TEST_P(AttentionTest, EqualsReferenceForAPromptChunk) {
-  for (const int64_t tokens : {5, 43, 64}) {
+  for (const int64_t tokens : {5, 43, 64, 150}) {
     AttentionCase c({.tokens = tokens, .group = 3, .rows = 333});
     ExpectEqual(c);
     c.SetCausal();
@@ -58,6 +63,28 @@ TEST_P(AttentionTest, EqualsReferenceForAPromptChunk) {
     c.SetPartitionBias(0.1);
     c.SetValueBias(0.1);
     ExpectEqual(c);
+    c.ShareBias();
+    ExpectEqual(c);
+  }
+}
+
+TEST_P(AttentionTest, EqualsReferenceForAPromptChunkOfAllHeadSizesAndFormats) {
+  for (const RowFormat format : kRowFormats) {
+    for (const int64_t dim : {1, 20, 32, 64, 80, 96, 128, 256}) {
+      if (!Fits(format, dim)) continue;
+      for (const int64_t rows : {1, 63, 200}) {
+        SCOPED_TRACE(testing::Message() << RowFormatName(format) << " dim "
+                                        << dim << " rows " << rows);
+        AttentionCase c({.tokens = 11,
+                         .group = 2,
+                         .rows = rows,
+                         .dim = dim,
+                         .format = format});
+        c.SetPartitionBias(0.1);
+        c.ShareBias();
+        ExpectEqual(c);
+      }
+    }
   }
 }
 
@@ -99,8 +126,10 @@ TEST_P(AttentionTest, RowsOfOneSumOnly) {
 }
 
 TEST_P(AttentionTest, LogitsFarApartDoNotOverflow) {
-  AttentionCase c({.tokens = 2, .rows = 300, .query_size = 40.0f});
-  ExpectEqual(c);
+  for (const int64_t tokens : {2, 20}) {
+    AttentionCase c({.tokens = tokens, .rows = 300, .query_size = 40.0f});
+    ExpectEqual(c);
+  }
 }
 
 TEST_P(AttentionTest, SetsOfOneListMergeIntoTheSameOutput) {

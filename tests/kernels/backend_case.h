@@ -18,6 +18,10 @@ namespace subgen {
 // What Linear may round before it multiplies.
 enum class LinearRounding { kNone, kTokensTo16Bits, kBothToBF16 };
 
+// What attention may round before it multiplies: to 16 bits as
+// kernels/cpu/many_queries-inl.h says.
+enum class AttentionRounding { kNone, kTo16Bits };
+
 struct BackendCase {
   std::string name;
   // Null where this machine has no such device; the test is skipped.
@@ -25,6 +29,8 @@ struct BackendCase {
   std::function<void()> tear_down;  // or empty
   std::function<LinearRounding(const WeightMatrix&, int64_t tokens)>
       linear_rounding;
+  std::function<AttentionRounding(RowFormat, int64_t queries)>
+      attention_rounding;
 };
 std::vector<BackendCase> BackendCases();
 

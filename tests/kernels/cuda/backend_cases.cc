@@ -11,6 +11,9 @@ std::vector<BackendCase> BackendCases() {
     auto backend = MakeCudaBackend(0);
     return backend.ok() ? *std::move(backend) : nullptr;
   };
+  made.attention_rounding = [](RowFormat, int64_t) {
+    return AttentionRounding::kNone;
+  };
   made.linear_rounding = [](const WeightMatrix&, int64_t tokens) {
     return tokens > cuda::kFewTokens ? LinearRounding::kBothToBF16
                                      : LinearRounding::kNone;
