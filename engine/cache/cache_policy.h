@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/cache/center_queue.h"
 #include "engine/config/engine_config.h"
 #include "kernels/backend.h"
 
@@ -78,8 +79,11 @@ struct CacheShape {
   int token_shard = 0;
   int64_t token_block = 16;
   int64_t context_tokens = 0;           // longest sequence
+  int64_t step_tokens = 0;              // most of a step; 0: not known
   Rotary rotary;                        // for policies that re-index positions
   std::vector<HeadShares> head_shares;  // ascending; empty: all heads alike
+  // Of all layers, and outlives the policy; null: each Append does all itself.
+  CenterQueue* center_queue = nullptr;
 };
 
 class CachePolicy {
@@ -100,6 +104,9 @@ class CachePolicy {
   // Takes the chunk's owned tokens in, then shrinks to the budget. Called on
   // every token shard at every step, also with no owned token.
   virtual void Append(const LayerStep& step) = 0;
+  // After Append in every layer: does what is done for all layers at once. If
+  // it is not called, the next use of any of them does it.
+  virtual void EndStep() {}
   // The slot is empty afterwards.
   virtual void Forget(int slot) = 0;
   virtual CacheStats Stats(int slot) const = 0;

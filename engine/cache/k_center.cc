@@ -216,6 +216,7 @@ MadePolicy MakeKCenter(const PolicySetup& setup) {
   SketchPolicyOptions options = setup.Options(absl::StrCat(
       "subgen k_center metric ", config.metric, " distinctiveness ",
       config.distinctiveness_exponent, " exponent ", config.count_exponent));
+  options.leaves_tokens = true;
   options.make_sketch = [metric](const SketchPlace& place) {
     return std::make_unique<KCenterSketch>(place, metric);
   };

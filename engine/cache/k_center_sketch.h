@@ -20,7 +20,6 @@ class KCenterSketch final : public Sketch {
   KCenterSketch(const SketchPlace& place, const CenterMetric& metric);
 
   // All is left to the backend.
-  bool ReadsTokens() const override { return false; }
   void Insert(const LeavingTokens&, Matrix<const float>) override {}
   void AddCenterTasks(const LeavingTokens& tokens,
                       std::vector<CenterTask>* tasks) override;

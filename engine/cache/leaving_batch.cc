@@ -5,7 +5,10 @@ namespace subgen {
 LeavingBatch::LeavingBatch(RowLayout layout, int64_t capacity)
     : layout_(layout),
       keys_(capacity * layout.row_bytes(), layout.mirror),
-      values_(capacity * layout.row_bytes(), layout.mirror) {}
+      values_(capacity * layout.row_bytes(), layout.mirror) {
+  positions_.reserve(capacity);
+  scores_.reserve(capacity);
+}
 
 void LeavingBatch::Add(const WindowToken& token, RowMoves* moves) {
   const int64_t at = size() * layout_.row_bytes();
@@ -21,13 +24,13 @@ void LeavingBatch::Clear() {
   scores_.clear();
 }
 
-LeavingTokens LeavingBatch::View() const {
+LeavingTokens LeavingBatch::View(int64_t first) const {
   LeavingTokens view;
   view.positions = positions_;
   view.keys = {layout_.format, keys_.data(), size(), layout_.head_dim};
   view.values = {layout_.format, values_.data(), size(), layout_.head_dim};
   view.scores = scores_;
-  return view;
+  return view.Part(first, size() - first);
 }
 
 LeavingTokens LeavingBatch::HostView(bool points) {

@@ -12,16 +12,17 @@ namespace subgen {
 
 class LeavingBatch {
  public:
-  // Of at most `capacity` tokens.
+  // Of at most `capacity` tokens, which have the same place until Clear.
   LeavingBatch(RowLayout layout, int64_t capacity);
 
   // From a row in layout.Exact().
   void Add(const WindowToken& token, RowMoves* moves);
   void Clear();
+  bool full() const { return size() * layout_.row_bytes() == keys_.size(); }
   int64_t size() const { return static_cast<int64_t>(positions_.size()); }
-  // When the moves have run; valid until the batch changes.
-  LeavingTokens View() const;
-  // The same for the host, which may read them then. Points only if asked for.
+  // Those from `first` on, when the moves have run; valid until Clear.
+  LeavingTokens View(int64_t first = 0) const;
+  // All for the host, which may read them then. Points only if asked for.
   LeavingTokens HostView(bool points);
 
  private:

@@ -49,10 +49,9 @@ class Sketch {
   // One token after another; how they are split over calls changes nothing.
   virtual void Insert(const LeavingTokens& tokens,
                       Matrix<const float> squared) = 0;
-  // Whether Insert reads the tokens, on the host.
-  virtual bool ReadsTokens() const { return true; }
-  // What an Insert of these tokens leaves to the backend, which does it for all
-  // heads at once before anything else happens to the sketch.
+  // Instead of Insert, of sketches that leave their tokens to the backend
+  // (SketchPolicyOptions): what it is to do, for many heads at once and before
+  // anything else happens to the sketch.
   virtual void AddCenterTasks(const LeavingTokens&, std::vector<CenterTask>*) {}
   // The queries of the next tokens, before these leave the window or even enter
   // it: [tokens * group, head_dim] and [tokens * group].

@@ -20,9 +20,14 @@ SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
     options_.make_sketch = nullptr;
     options_.plan.window.scored = false;
   }
+  if (!options_.leaves_tokens) options_.shape.center_queue = nullptr;
+  const int64_t tokens =
+      options_.shape.center_queue == nullptr
+          ? Sketch::kMostTokens
+          : std::max(Sketch::kMostTokens, options_.shape.step_tokens);
   for (int head = 0; options_.make_sketch && head < options_.shape.kv_heads;
        ++head) {
-    leaving_.emplace_back(options_.plan.layout, Sketch::kMostTokens);
+    leaving_.emplace_back(options_.plan.layout, tokens);
   }
 }
 
@@ -84,6 +89,7 @@ int64_t SketchPolicy::Dropped(const Slot& slot) const {
 }
 
 void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
+  Settle();
   std::vector<AttentionTask> tasks;
   // Keys of turned sinks, until the backend has read them.
   std::vector<std::vector<float>> turned(step.chunks.size() *
@@ -207,6 +213,7 @@ void SketchPolicy::Append(const LayerStep& step) {
                    static_cast<int64_t>(step_scores_.size()) ==
                        options_.shape.kv_heads * step.owned,
                "Append without Observe");
+  Settle();
   for (const Chunk& chunk : step.chunks) {
     AppendChunk(step, chunk, &SlotOf(chunk));
   }
@@ -277,8 +284,9 @@ void SketchPolicy::Evict(int64_t next_position, Slot* slot) {
       }
       heads[i].window.Pop();
     }
-    if (!leaving_.empty() && leaving_[0].size() == Sketch::kMostTokens) {
+    if (!leaving_.empty() && leaving_[0].full()) {
       Flush(slot);
+      Settle();
     }
   }
 }
@@ -288,14 +296,16 @@ void SketchPolicy::SetLimits(Slot* slot) {
   const HeadLimits& limits = options_.plan.LimitsAt(entered + 1);
   if (entered == 0 || limits.after != entered) return;
   Flush(slot);
+  Settle();
   for (size_t i = 0; i < slot->heads.size(); ++i) {
     slot->heads[i].sketch->SetLimit(limits.rows[i]);
   }
 }
 
 void SketchPolicy::Flush(Slot* slot) {
-  if (leaving_.empty() || leaving_[0].size() == 0) return;
+  if (leaving_.empty() || leaving_[0].size() == flushed_) return;
   moves_.Run();
+  if (options_.leaves_tokens) return FlushToBackend(slot);
   const int64_t tokens = leaving_[0].size();
   std::vector<LeavingTokens> views;
   std::vector<std::vector<float>> squared(slot->heads.size());
@@ -306,22 +316,40 @@ void SketchPolicy::Flush(Slot* slot) {
     const int64_t columns = sketch.DistanceColumns();
     squared[i].resize(tokens * columns);
     matrices.emplace_back(squared[i].data(), tokens, columns);
-    views.push_back(sketch.ReadsTokens() ? leaving_[i].HostView(columns > 0)
-                                         : leaving_[i].View());
+    views.push_back(leaving_[i].HostView(columns > 0));
     if (columns > 0) sketch.AddDistances(views[i], matrices[i], &tasks);
   }
   if (!tasks.empty()) backend_.Distances(tasks);
-  std::vector<CenterTask> centers;
   for (size_t i = 0; i < slot->heads.size(); ++i) {
-    Sketch& sketch = *slot->heads[i].sketch;
-    sketch.Insert(views[i], matrices[i]);
-    sketch.AddCenterTasks(views[i], &centers);
+    slot->heads[i].sketch->Insert(views[i], matrices[i]);
   }
-  if (!centers.empty()) backend_.InsertCenters(centers);
   for (LeavingBatch& batch : leaving_) batch.Clear();
 }
 
-void SketchPolicy::Forget(int slot) { slots_.at(slot) = Slot(); }
+void SketchPolicy::FlushToBackend(Slot* slot) {
+  std::vector<CenterTask> tasks;
+  for (size_t i = 0; i < slot->heads.size(); ++i) {
+    slot->heads[i].sketch->AddCenterTasks(leaving_[i].View(flushed_), &tasks);
+  }
+  flushed_ = leaving_[0].size();
+  if (options_.shape.center_queue != nullptr) {
+    return options_.shape.center_queue->Add(tasks);
+  }
+  backend_.InsertCenters(tasks);
+  Settle();
+}
+
+void SketchPolicy::Settle() {
+  if (leaving_.empty()) return;
+  RunQueue();
+  for (LeavingBatch& batch : leaving_) batch.Clear();
+  flushed_ = 0;
+}
+
+void SketchPolicy::Forget(int slot) {
+  Settle();
+  slots_.at(slot) = Slot();
+}
 
 CacheStats SketchPolicy::Stats(int slot) const {
   const Slot& state = slots_.at(slot);

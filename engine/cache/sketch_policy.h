@@ -27,6 +27,9 @@ struct SketchPolicyOptions {
   bool reindex_sinks = false;        // sink_rotation.h
   std::optional<HadamardTurn> turn;  // of keys, before they came here
   bool reads_queries = false;        // sketches learn from queries
+  // Sketches leave their tokens to the backend (AddCenterTasks), nothing else;
+  // of a whole step and all layers at once where the shape has a queue.
+  bool leaves_tokens = false;
   // Where empty, what leaves the window is dropped. With plan.window.scored,
   // sketches learn from attention.
   std::function<std::unique_ptr<Sketch>(const SketchPlace&)> make_sketch;
@@ -35,6 +38,7 @@ struct SketchPolicyOptions {
 class SketchPolicy final : public CachePolicy {
  public:
   SketchPolicy(SketchPolicyOptions options, Backend& backend);
+  ~SketchPolicy() override { Settle(); }
 
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
   bool Observes() const override {
@@ -44,6 +48,7 @@ class SketchPolicy final : public CachePolicy {
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override;
   void Append(const LayerStep& step) override;
+  void EndStep() override { Settle(); }
   void Forget(int slot) override;
   CacheStats Stats(int slot) const override;
   std::string Save(int slot) const override;
@@ -81,8 +86,15 @@ class SketchPolicy final : public CachePolicy {
   void Evict(int64_t next_position, Slot* slot);
   // Where the next token that leaves the windows brings new limits.
   void SetLimits(Slot* slot);
-  // The tokens that left the windows go into the sketches.
+  // The tokens that left the windows go into the sketches, or into the queue.
   void Flush(Slot* slot);
+  void FlushToBackend(Slot* slot);
+  // Runs the queue, after which nothing views the tokens that left.
+  void Settle();
+  void RunQueue() const {
+    CenterQueue* const queue = options_.shape.center_queue;
+    if (queue != nullptr) queue->Run();
+  }
   // Brings a slot that is whole down to the budget.
   void Compress(Slot* slot);
   absl::Status LoadSlot(absl::string_view saved, Slot* slot) const;
@@ -91,7 +103,9 @@ class SketchPolicy final : public CachePolicy {
   Backend& backend_;
   std::vector<Slot> slots_;
   RowMoves moves_;
-  std::vector<LeavingBatch> leaving_;  // of each head, all of the same tokens
+  // Of each head, all of the same tokens; the first so many were flushed.
+  std::vector<LeavingBatch> leaving_;
+  int64_t flushed_ = 0;
   // Attention that the tokens of this step received in it, laid out as the
   // step's keys; from Observe to Append.
   std::vector<float> step_scores_;

@@ -102,6 +102,7 @@ class Transformer {
   const ShardPlan plan_;
   const Weights weights_;
   std::vector<int> vocabulary_counts_;  // [ranks] rows of the unembedding
+  CenterQueue center_queue_;            // of the policies
   std::vector<std::unique_ptr<CachePolicy>> policies_;  // [layers]
   PartialMerger merger_;
 

@@ -19,6 +19,7 @@ CacheShape Transformer::ShapeOfCache() const {
   shape.token_shard = grid_.token_shard();
   shape.token_block = grid_.shape.token_block;
   shape.context_tokens = options_.context_tokens;
+  shape.step_tokens = options_.max_batch;
   shape.rotary = config_.rotary;
   return shape;
 }
@@ -26,6 +27,7 @@ CacheShape Transformer::ShapeOfCache() const {
 absl::Status Transformer::MakePolicies() {
   ASSIGN_OR_RETURN(const std::vector<HeadShares> shares, ShareOutBudget());
   CacheShape shape = ShapeOfCache();
+  shape.center_queue = &center_queue_;
   for (shape.layer = 0; shape.layer < config_.layers; ++shape.layer) {
     shape.head_shares = shares;
     for (HeadShares& step : shape.head_shares) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <utility>
 #include <vector>
 
 #include "kernels/cpu/bf16_distances.h"
@@ -20,46 +19,41 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-void InsertTokens(const CenterTask& task, const TokenDistances& given,
-                  Scratch* scratch) {
-  CenterRows centers(task, given, scratch->Get(CenterRows::Floats(task)));
-  centers.Shrink();
-  for (int64_t i = 0; i < task.tokens(); ++i) centers.Insert(i);
-}
+// Tokens whose distances are computed at once: they and the centres of a head
+// of 1,024 rows stay in a second-level cache.
+constexpr int64_t kTogether = 32;
 
-bool SuitsBF16(const Rows& rows) { return TakesBF16(rows); }
-
-}  // namespace subgen::cpu::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-namespace subgen::cpu {
-
-HWY_EXPORT(InsertTokens);
-HWY_EXPORT(SuitsBF16);
-
-namespace {
-
-// Takes memory off a block.
-class Taker {
+// Of a task of at most kTogether tokens: the distances of all of them, and
+// memory for the choices.
+class TogetherMemory {
  public:
-  explicit Taker(float* memory) : memory_(memory) {}
+  static int64_t Floats(const CenterTask& task) {
+    const int64_t tokens = task.tokens();
+    int64_t floats = 2 * tokens * task.centers.dim + Scratch(task);
+    if (task.exchanges()) floats += 3 * tokens * (task.centers.limit + tokens);
+    return floats;
+  }
+  TogetherMemory(const CenterTask& task, float* memory)
+      : scratch(memory), memory_(memory + Scratch(task)) {}
+
   Matrix<float> Take(int64_t rows, int64_t cols) {
     float* const taken = memory_;
     memory_ += rows * cols;
     return {taken, rows, cols};
   }
 
+  float* const scratch;
+
  private:
+  static int64_t Scratch(const CenterTask& task) {
+    return std::max(
+        CenterRows::Floats(task),
+        std::max(DistanceScratch(task.centers.dim),
+                 BF16DistanceScratch({task.keys, task.keys, false, {}})));
+  }
+
   float* memory_;
 };
-
-int64_t FloatsOf(const CenterTask& task) {
-  const int64_t tokens = task.tokens();
-  int64_t floats = 2 * tokens * task.centers.dim;
-  if (task.exchanges()) floats += 3 * tokens * (task.centers.limit + tokens);
-  return floats;
-}
 
 // What tokens are compared by: their points, where they lie as rows, and the
 // centres' rows.
@@ -69,44 +63,42 @@ struct Compared {
   bool directions = false;
 };
 
-// Distances to be computed, by either way.
-struct Wanted {
-  std::vector<DistanceTask> tasks;
-  std::vector<BF16Distances> of_bf16;
-
-  // Of all tokens from the rows; tasks of the same rows stand one after the
-  // other, so that these are read once.
-  void Add(const Compared& of, const Rows& rows, Matrix<float> squared) {
-    if (rows.count == 0) return;
-    const Matrix<float> columns(squared.data, squared.rows, rows.count,
-                                squared.stride);
-    if (HWY_DYNAMIC_DISPATCH(SuitsBF16)(rows)) {
-      of_bf16.push_back({of.tokens, rows, of.directions, columns});
-      return;
-    }
-    for (int64_t i = 0; i < columns.rows; ++i) {
-      tasks.push_back({of.points.row(i), rows, columns.row(i), of.directions});
-    }
+// Of all tokens from the rows: the first columns of `squared`.
+void Measure(const Compared& of, const Rows& rows, Matrix<float> squared,
+             float* scratch) {
+  if (rows.count == 0) return;
+  if (TakesBF16(rows)) {
+    return BF16DistanceRows({of.tokens, rows, of.directions, squared},
+                            {0, rows.count}, scratch);
   }
-};
+  for (int64_t i = 0; i < squared.rows; i += kMostPoints) {
+    DistanceTask tasks[kMostPoints];
+    const int64_t count = std::min<int64_t>(kMostPoints, squared.rows - i);
+    for (int64_t t = 0; t < count; ++t) {
+      tasks[t] = {of.points.row(i + t), rows,
+                  squared.row(i + t).first(rows.count), of.directions};
+    }
+    DistanceRows({tasks, static_cast<size_t>(count)}, {0, rows.count}, scratch);
+  }
+}
 
-TokenDistances::Part AddPart(const Compared& of, const CenterTask& task,
-                             Taker* memory, Wanted* wanted) {
-  const int64_t tokens = task.tokens();
+TokenDistances::Part MeasurePart(const Compared& of, int64_t limit,
+                                 TogetherMemory* memory) {
+  const int64_t tokens = of.tokens.count;
   TokenDistances::Part part;
-  part.centers = memory->Take(tokens, task.centers.limit);
+  part.centers = memory->Take(tokens, limit);
   part.tokens = memory->Take(tokens, tokens);
-  wanted->Add(of, of.centers, part.centers);
-  if (tokens > 1) wanted->Add(of, of.tokens, part.tokens);
+  Measure(of, of.centers, part.centers, memory->scratch);
+  if (tokens > 1) Measure(of, of.tokens, part.tokens, memory->scratch);
   return part;
 }
 
-TokenDistances Prepare(const CenterTask& task, Taker memory, Wanted* wanted) {
+TokenDistances MeasureTokens(const CenterTask& task, TogetherMemory* memory) {
   const CenterMetric& metric = task.metric;
-  const int64_t tokens = task.tokens();
+  const int64_t tokens = task.tokens(), limit = task.centers.limit;
   TokenDistances given;
-  given.keys = memory.Take(tokens, task.centers.dim);
-  given.values = memory.Take(tokens, task.centers.dim);
+  given.keys = memory->Take(tokens, task.centers.dim);
+  given.values = memory->Take(tokens, task.centers.dim);
   for (int64_t i = 0; i < tokens; ++i) {
     DecodeRow(task.keys.format, task.keys.row(i), given.keys.row(i));
     DecodeRow(task.values.format, task.values.row(i), given.values.row(i));
@@ -114,41 +106,55 @@ TokenDistances Prepare(const CenterTask& task, Taker memory, Wanted* wanted) {
   if (!task.exchanges()) return given;
   const Compared keys = {given.keys, task.keys,
                          task.centers.KeyRows(task.rows)};
-  const Compared values = {given.values, task.values,
-                           task.centers.ValueRows(task.rows)};
   Compared directions = keys;
   directions.directions = true;
-  if (metric.keys) given.of_keys = AddPart(keys, task, &memory, wanted);
+  if (metric.keys) given.of_keys = MeasurePart(keys, limit, memory);
   if (metric.directions || metric.weighted()) {
-    given.of_directions = AddPart(directions, task, &memory, wanted);
+    given.of_directions = MeasurePart(directions, limit, memory);
   }
   if (metric.values) {
-    given.of_values = AddPart(values, task, &memory, wanted);
+    given.of_values = MeasurePart(
+        {given.values, task.values, task.centers.ValueRows(task.rows)}, limit,
+        memory);
   }
   return given;
 }
 
-void Compute(Context& context, const Wanted& wanted) {
-  constexpr int64_t kPieceRows = 256;
-  Distances(context, wanted.tasks);
-  std::vector<std::pair<const BF16Distances*, Range>> pieces;
-  int64_t multiply_adds = 0;
-  for (const BF16Distances& task : wanted.of_bf16) {
-    const int64_t count = task.rows.count;
-    multiply_adds += task.points.count * count * task.rows.dim;
-    for (int64_t row = 0; row < count; row += kPieceRows) {
-      pieces.push_back({&task, {row, std::min(kPieceRows, count - row)}});
-    }
-  }
-  context.Run(pieces.size(), multiply_adds, [&](int64_t i, int worker) {
-    const BF16Distances& task = *pieces[i].first;
-    BF16DistanceRows(
-        task, pieces[i].second,
-        context.worker_scratch[worker].Get(BF16DistanceScratch(task)));
-  });
+void InsertTogether(const CenterTask& task, Scratch* scratch) {
+  TogetherMemory memory(task, scratch->Get(TogetherMemory::Floats(task)));
+  const TokenDistances given = MeasureTokens(task, &memory);
+  CenterRows centers(task, given, memory.scratch);
+  centers.Shrink();
+  for (int64_t i = 0; i < task.tokens(); ++i) centers.Insert(i);
 }
 
-void CheckShapes(const CenterTask& task) {
+void InsertTokens(const CenterTask& task, Scratch* scratch) {
+  CenterTask some = task;
+  const int64_t limit = task.centers.limit;
+  for (int64_t first = 0; first == 0 || first < task.tokens();
+       first += kTogether) {
+    if (first > 0) {
+      some.rows = std::min(limit, task.rows + first);
+      some.linked |= task.rows + first > limit;
+      some.entered = task.entered + first;
+    }
+    const int64_t count = std::min(kTogether, task.tokens() - first);
+    some.keys = {task.keys.format, task.keys.row(first), count, task.keys.dim};
+    some.values = {task.values.format, task.values.row(first), count,
+                   task.values.dim};
+    InsertTogether(some, scratch);
+  }
+}
+
+}  // namespace subgen::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace subgen::cpu {
+
+HWY_EXPORT(InsertTokens);
+
+static void CheckShapes(const CenterTask& task) {
   const CenterArrays& arrays = task.centers;
   if (task.tokens() == 0) return;
   SUBGEN_CHECK(task.values.count == task.tokens() &&
@@ -161,24 +167,13 @@ void CheckShapes(const CenterTask& task) {
                    arrays.limit + 1);
 }
 
-}  // namespace
-
 void InsertCenters(Context& context, Vector<const CenterTask> tasks) {
-  int64_t floats = 0, multiply_adds = 0;
+  int64_t multiply_adds = 0;
   for (const CenterTask& task : tasks) {
     CheckShapes(task);
-    floats += FloatsOf(task);
     if (!task.exchanges()) continue;
     multiply_adds += task.tokens() * task.centers.limit * task.centers.dim;
   }
-  float* memory = context.results.Get(floats);
-  std::vector<TokenDistances> given;
-  Wanted wanted;
-  for (const CenterTask& task : tasks) {
-    given.push_back(Prepare(task, Taker(memory), &wanted));
-    memory += FloatsOf(task);
-  }
-  Compute(context, wanted);
   // The longest first, for heads are not alike.
   std::vector<int64_t> order(tasks.size());
   std::iota(order.begin(), order.end(), 0);
@@ -186,9 +181,8 @@ void InsertCenters(Context& context, Vector<const CenterTask> tasks) {
     return tasks[a].centers.limit > tasks[b].centers.limit;
   });
   context.Run(tasks.size(), multiply_adds, [&](int64_t item, int worker) {
-    const int64_t i = order[item];
     HWY_DYNAMIC_DISPATCH(InsertTokens)
-    (tasks[i], given[i], &context.worker_scratch[worker]);
+    (tasks[order[item]], &context.worker_scratch[worker]);
   });
 }
 

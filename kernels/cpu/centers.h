@@ -1,5 +1,5 @@
-// SubGen's centres (kernels/centers.h): distances of all tokens of a call at
-// once, on all threads; then the choices, a head a thread.
+// SubGen's centres (kernels/centers.h), a head a thread: distances of some of
+// its tokens at once, then the choices.
 #pragma once
 
 #include "kernels/backend.h"

@@ -98,6 +98,11 @@ class FilledPolicy final : public CachePolicy {
       malloc_trim(0);
     }
   }
+  void EndStep() override {
+    const Clock::time_point start = Clock::now();
+    inner_->EndStep();
+    cache_.clock_.AddUpdate(SecondsSince(start));
+  }
   void Forget(int slot) override {
     cache_.clock_.EndLap();
     at_start_ = true;
