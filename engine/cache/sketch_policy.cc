@@ -340,7 +340,7 @@ void SketchPolicy::FlushToBackend(Slot* slot) {
 }
 
 void SketchPolicy::Settle() {
-  if (leaving_.empty()) return;
+  if (flushed_ == 0) return;  // other layers' tasks can wait
   RunQueue();
   for (LeavingBatch& batch : leaving_) batch.Clear();
   flushed_ = 0;

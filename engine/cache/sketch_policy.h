@@ -89,7 +89,7 @@ class SketchPolicy final : public CachePolicy {
   // The tokens that left the windows go into the sketches, or into the queue.
   void Flush(Slot* slot);
   void FlushToBackend(Slot* slot);
-  // Runs the queue, after which nothing views the tokens that left.
+  // If any of its tokens are in the queue, runs it.
   void Settle();
   void RunQueue() const {
     CenterQueue* const queue = options_.shape.center_queue;

@@ -65,9 +65,15 @@ class RecordingBackend final : public Backend {
     for (const DistanceTask& task : tasks) distances += task.rows.count;
   }
 
+  void InsertCenters(Vector<const CenterTask> tasks) override {
+    ++center_calls;
+    Backend::InsertCenters(tasks);
+  }
+
   bool recording = false;
   std::vector<SeenRow> seen;
   int64_t distances = 0;  // computed so far
+  int64_t center_calls = 0;
 
  private:
   void Note(const AttentionTask& task) {
