@@ -8,14 +8,20 @@
 
 namespace subgen {
 
+void KCenterSketch::AddShrinkTasks(int64_t rows,
+                                   std::vector<CenterTask>* tasks) {
+  if (store_.size() <= rows) return;
+  const bool was_linked = linked();
+  ResizeLinks(store_.size());
+  CenterTask task = Task();
+  task.linked = was_linked;
+  task.centers.limit = rows;
+  tasks->push_back(task);
+}
+
 void KCenterSketch::SetLimit(int64_t rows) {
   limit_ = rows;
-  if (store_.size() > rows) {
-    const bool was_linked = linked();
-    ResizeLinks(store_.size());
-    CenterTask task = Task();
-    task.linked = was_linked;
-    place_.backend->InsertCenters({&task, 1});
+  if (store_.size() > rows) {  // those behind are what was left over
     ResizeLinks(rows);
     ResizeRows(rows);
   } else if (store_.size() < rows) {

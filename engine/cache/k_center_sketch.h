@@ -24,6 +24,7 @@ class KCenterSketch final : public Sketch {
   void AddCenterTasks(const LeavingTokens& tokens,
                       std::vector<CenterTask>* tasks) override;
   void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override;
+  void AddShrinkTasks(int64_t rows, std::vector<CenterTask>* tasks) override;
   void SetLimit(int64_t rows) override;
 
   void AddRows(std::vector<WeightedRows>* out) const override;

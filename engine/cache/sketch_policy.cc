@@ -297,6 +297,11 @@ void SketchPolicy::SetLimits(Slot* slot) {
   if (entered == 0 || limits.after != entered) return;
   Flush(slot);
   Settle();
+  std::vector<CenterTask> tasks;
+  for (size_t i = 0; i < slot->heads.size(); ++i) {
+    slot->heads[i].sketch->AddShrinkTasks(limits.rows[i], &tasks);
+  }
+  if (!tasks.empty()) backend_.InsertCenters(tasks);
   for (size_t i = 0; i < slot->heads.size(); ++i) {
     slot->heads[i].sketch->SetLimit(limits.rows[i]);
   }

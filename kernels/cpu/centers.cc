@@ -167,18 +167,24 @@ static void CheckShapes(const CenterTask& task) {
                    arrays.limit + 1);
 }
 
+// About so many multiply-adds.
+static int64_t Work(const CenterTask& task) {
+  if (!task.exchanges()) return 0;
+  const int64_t going = task.rows + task.tokens() - task.centers.limit;
+  return going * std::max(task.rows, task.centers.limit) * task.centers.dim;
+}
+
 void InsertCenters(Context& context, Vector<const CenterTask> tasks) {
   int64_t multiply_adds = 0;
   for (const CenterTask& task : tasks) {
     CheckShapes(task);
-    if (!task.exchanges()) continue;
-    multiply_adds += task.tokens() * task.centers.limit * task.centers.dim;
+    multiply_adds += Work(task);
   }
   // The longest first, for heads are not alike.
   std::vector<int64_t> order(tasks.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return tasks[a].centers.limit > tasks[b].centers.limit;
+    return Work(tasks[a]) > Work(tasks[b]);
   });
   context.Run(tasks.size(), multiply_adds, [&](int64_t item, int worker) {
     HWY_DYNAMIC_DISPATCH(InsertTokens)
