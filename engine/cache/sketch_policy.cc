@@ -278,15 +278,15 @@ void SketchPolicy::Evict(int64_t next_position, Slot* slot) {
   std::vector<Head>& heads = slot->heads;
   while (!heads.empty() && heads[0].window.HasLeaving(next_position)) {
     SetLimits(slot);
+    if (!leaving_.empty() && leaving_[0].full()) {
+      Flush(slot);
+      Settle();
+    }
     for (size_t i = 0; i < heads.size(); ++i) {
       if (heads[i].sketch != nullptr) {
         leaving_[i].Add(heads[i].window.Front(), &moves_);
       }
       heads[i].window.Pop();
-    }
-    if (!leaving_.empty() && leaving_[0].full()) {
-      Flush(slot);
-      Settle();
     }
   }
 }

@@ -66,8 +66,9 @@ TEST(CenterQueue, IsOneOperationForAllLayers) {
   for (auto& layer : layers) layer->policy().EndStep();
   backend.center_calls = 0;
   for (auto& layer : layers) layer->backend().center_calls = 0;
-  for (int step = 0; step < 5; ++step) {
-    for (auto& layer : layers) layer->Feed(0, 1);
+  // Of as many tokens as a step has at most, too.
+  for (const int tokens : {1, 1, 12, 12, 5}) {
+    for (auto& layer : layers) layer->Feed(0, tokens);
     for (auto& layer : layers) layer->policy().EndStep();
   }
   EXPECT_EQ(backend.center_calls, 5);
