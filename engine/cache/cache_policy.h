@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "engine/cache/center_queue.h"
 #include "engine/config/engine_config.h"
 #include "kernels/backend.h"
 
 namespace subgen {
+
+class CenterQueue;
 
 // The tokens of one sequence in a step, consecutive in position.
 struct Chunk {

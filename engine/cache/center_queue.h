@@ -1,9 +1,12 @@
-// What the sketches of all layers leave to the backend in a step, as one
-// operation: heads are not alike, and many of them even out over threads.
+// What the sketches of all layers leave to the backend in a step: tokens that
+// join and limits that change. Few operations do it for all heads, which are
+// not alike, but even out over threads.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
+#include "engine/cache/sketch.h"
 #include "kernels/backend.h"
 
 namespace subgen {
@@ -12,28 +15,30 @@ class CenterQueue {
  public:
   explicit CenterQueue(Backend& backend) : backend_(backend) {}
 
-  // What the tasks view stays as it is until Run; so at most one task of the
-  // same centres until then.
-  void Add(const std::vector<CenterTask>& tasks) {
-    // Distances of that many pairs are held at once by a backend that computes
-    // all of them first.
-    constexpr int64_t kMostPairs = 1 << 22;
-    for (const CenterTask& task : tasks) {
-      tasks_.push_back(task);
-      pairs_ += task.exchanges() ? task.tokens() * task.centers.limit : 0;
-      if (pairs_ > kMostPairs) Run();
-    }
-  }
-  void Run() {
-    if (!tasks_.empty()) backend_.InsertCenters(tasks_);
-    tasks_.clear();
-    pairs_ = 0;
-  }
+  // Work of one sketch is in rounds, done one after another: in each a limit,
+  // then tokens, either once or not at all. Tokens and sketches stay until Run.
+  void AddLimit(size_t round, Sketch* sketch, int64_t rows);
+  void AddTokens(size_t round, Sketch* sketch, const LeavingTokens& tokens);
+  void Run();
 
  private:
+  struct Limit {
+    Sketch* sketch;
+    int64_t rows;
+  };
+  struct Tokens {
+    Sketch* sketch;
+    LeavingTokens tokens;
+  };
+  struct Round {
+    std::vector<Limit> limits;
+    std::vector<Tokens> tokens;
+  };
+  Round& At(size_t round);
+  void Insert(const std::vector<CenterTask>& tasks);
+
   Backend& backend_;
-  std::vector<CenterTask> tasks_;
-  int64_t pairs_ = 0;
+  std::vector<Round> rounds_;
 };
 
 }  // namespace subgen

@@ -27,7 +27,7 @@ absl::Status CheckHeader(const std::string& fingerprint, ByteReader* in) {
 }  // namespace
 
 std::string SketchPolicy::Save(int slot) const {
-  RunQueue();
+  queue_->Run();
   const Slot& state = slots_.at(slot);
   const std::string& fingerprint = options_.fingerprint;
   ByteWriter out;

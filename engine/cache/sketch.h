@@ -56,8 +56,7 @@ class Sketch {
   // The queries of the next tokens, before these leave the window or even enter
   // it: [tokens * group, head_dim] and [tokens * group].
   virtual void Observe(Matrix<const float>, Vector<const float>) {}
-  // Of sketches that leave their tokens to the backend: what it is to do before
-  // SetLimit of so many rows, for many heads at once.
+  // Of the same: what it is to do before SetLimit of so many rows.
   virtual void AddShrinkTasks(int64_t, std::vector<CenterTask>*) {}
   // From now on it may hold so many rows, >= 1: the worst go. Never called of
   // sketches for which all heads must be alike (cache.head_budgets).

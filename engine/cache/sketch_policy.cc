@@ -12,7 +12,9 @@ SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
     : options_(std::move(options)),
       backend_(backend),
       slots_(options_.shape.slots),
-      moves_(backend) {
+      moves_(backend),
+      own_queue_(backend),
+      queue_(&own_queue_) {
   if (options_.plan.window.recent_tokens == WindowShape::kEveryToken) {
     options_.once = false;
   }
@@ -20,11 +22,11 @@ SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
     options_.make_sketch = nullptr;
     options_.plan.window.scored = false;
   }
-  if (!options_.leaves_tokens) options_.shape.center_queue = nullptr;
-  const int64_t tokens =
-      options_.shape.center_queue == nullptr
-          ? Sketch::kMostTokens
-          : std::max(Sketch::kMostTokens, options_.shape.step_tokens);
+  int64_t tokens = Sketch::kMostTokens;
+  if (options_.leaves_tokens && options_.shape.center_queue != nullptr) {
+    queue_ = options_.shape.center_queue;
+    tokens = std::max(tokens, options_.shape.step_tokens);
+  }
   for (int head = 0; options_.make_sketch && head < options_.shape.kv_heads;
        ++head) {
     leaving_.emplace_back(options_.plan.layout, tokens);
@@ -218,6 +220,7 @@ void SketchPolicy::Append(const LayerStep& step) {
     AppendChunk(step, chunk, &SlotOf(chunk));
   }
   moves_.Run();
+  if (queue_ == &own_queue_) Settle();
   step_scores_.clear();
 }
 
@@ -296,21 +299,28 @@ void SketchPolicy::SetLimits(Slot* slot) {
   const HeadLimits& limits = options_.plan.LimitsAt(entered + 1);
   if (entered == 0 || limits.after != entered) return;
   Flush(slot);
-  Settle();
-  std::vector<CenterTask> tasks;
+  if (options_.leaves_tokens) ++round_;
   for (size_t i = 0; i < slot->heads.size(); ++i) {
-    slot->heads[i].sketch->AddShrinkTasks(limits.rows[i], &tasks);
-  }
-  if (!tasks.empty()) backend_.InsertCenters(tasks);
-  for (size_t i = 0; i < slot->heads.size(); ++i) {
-    slot->heads[i].sketch->SetLimit(limits.rows[i]);
+    Sketch* const sketch = slot->heads[i].sketch.get();
+    if (options_.leaves_tokens) {
+      queue_->AddLimit(round_, sketch, limits.rows[i]);
+    } else {
+      sketch->SetLimit(limits.rows[i]);
+    }
   }
 }
 
 void SketchPolicy::Flush(Slot* slot) {
   if (leaving_.empty() || leaving_[0].size() == flushed_) return;
   moves_.Run();
-  if (options_.leaves_tokens) return FlushToBackend(slot);
+  if (options_.leaves_tokens) {
+    for (size_t i = 0; i < slot->heads.size(); ++i) {
+      queue_->AddTokens(round_, slot->heads[i].sketch.get(),
+                        leaving_[i].View(flushed_));
+    }
+    flushed_ = leaving_[0].size();
+    return;
+  }
   const int64_t tokens = leaving_[0].size();
   std::vector<LeavingTokens> views;
   std::vector<std::vector<float>> squared(slot->heads.size());
@@ -331,24 +341,12 @@ void SketchPolicy::Flush(Slot* slot) {
   for (LeavingBatch& batch : leaving_) batch.Clear();
 }
 
-void SketchPolicy::FlushToBackend(Slot* slot) {
-  std::vector<CenterTask> tasks;
-  for (size_t i = 0; i < slot->heads.size(); ++i) {
-    slot->heads[i].sketch->AddCenterTasks(leaving_[i].View(flushed_), &tasks);
-  }
-  flushed_ = leaving_[0].size();
-  if (options_.shape.center_queue != nullptr) {
-    return options_.shape.center_queue->Add(tasks);
-  }
-  backend_.InsertCenters(tasks);
-  Settle();
-}
-
 void SketchPolicy::Settle() {
-  if (flushed_ == 0) return;  // other layers' tasks can wait
-  RunQueue();
+  if (flushed_ == 0 && round_ == 0) return;  // other layers' work can wait
+  queue_->Run();
   for (LeavingBatch& batch : leaving_) batch.Clear();
   flushed_ = 0;
+  round_ = 0;
 }
 
 void SketchPolicy::Forget(int slot) {
@@ -357,6 +355,7 @@ void SketchPolicy::Forget(int slot) {
 }
 
 CacheStats SketchPolicy::Stats(int slot) const {
+  queue_->Run();
   const Slot& state = slots_.at(slot);
   CacheStats stats;
   stats.tokens_seen = state.next_position;

@@ -10,6 +10,7 @@
 
 #include "engine/cache/budget.h"
 #include "engine/cache/cache_policy.h"
+#include "engine/cache/center_queue.h"
 #include "engine/cache/leaving_batch.h"
 #include "engine/cache/recent_window.h"
 #include "engine/cache/sink_rotation.h"
@@ -88,13 +89,8 @@ class SketchPolicy final : public CachePolicy {
   void SetLimits(Slot* slot);
   // The tokens that left the windows go into the sketches, or into the queue.
   void Flush(Slot* slot);
-  void FlushToBackend(Slot* slot);
-  // If any of its tokens are in the queue, runs it.
+  // If any of its work is in the queue, runs it.
   void Settle();
-  void RunQueue() const {
-    CenterQueue* const queue = options_.shape.center_queue;
-    if (queue != nullptr) queue->Run();
-  }
   // Brings a slot that is whole down to the budget.
   void Compress(Slot* slot);
   absl::Status LoadSlot(absl::string_view saved, Slot* slot) const;
@@ -106,6 +102,9 @@ class SketchPolicy final : public CachePolicy {
   // Of each head, all of the same tokens; the first so many were flushed.
   std::vector<LeavingBatch> leaving_;
   int64_t flushed_ = 0;
+  CenterQueue own_queue_;
+  CenterQueue* queue_;  // the shape's, or its own
+  size_t round_ = 0;    // of the queue, where the next tokens go
   // Attention that the tokens of this step received in it, laid out as the
   // step's keys; from Observe to Append.
   std::vector<float> step_scores_;

@@ -11,6 +11,7 @@
 #include "comm/partial_merge.h"
 #include "comm/rank_grid.h"
 #include "engine/cache/cache_policy.h"
+#include "engine/cache/center_queue.h"
 #include "engine/model/weights.h"
 #include "kernels/backend.h"
 #include "kernels/memory/hadamard.h"

@@ -9,22 +9,17 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <utility>
+#include <vector>
 
-#include "kernels/cpu/bf16_distances.h"
+#include "kernels/cpu/center_distances-inl.h"
 #include "kernels/cpu/centers.h"
-#include "kernels/cpu/distances-inl.h"
-#include "kernels/cpu/numbers-inl.h"
 #include "kernels/mean_key.h"
 #include "kernels/neighbors.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
-
-// Dot products of bf16 are for machines whose best target this is.
-HWY_INLINE bool TakesBF16(const Rows& rows) {
-  return HWY_TARGET == HWY_AVX3 && HasBF16Distances(rows.format, rows.dim);
-}
 
 class CenterRows {
  public:
@@ -40,18 +35,20 @@ class CenterRows {
         limit_(arrays_.limit),
         rows_(task.rows),
         entered_(task.entered),
-        linked_(task.linked) {
-    for (float** array :
-         {&squared_, &weights_, &scores_, &others_, &part_[0], &part_[1]}) {
+        stride_(Width(task)),
+        linked_(task.linked),
+        distances_(task, stride_, scratch + 4 * stride_) {
+    for (float** array : {&squared_, &weights_, &scores_, &others_}) {
       *array = scratch;
-      scratch += Width(task);
+      scratch += stride_;
     }
-    point_ = scratch;
-    tile_ = scratch + PaddedWidth(arrays_.dim);
+    together_ = scratch + CenterDistances::Floats(task, stride_);
+    if (KeepsAll(task)) all_ = together_ + kTogether * stride_;
   }
   static int64_t Floats(const CenterTask& task) {
-    return 6 * Width(task) + PaddedWidth(task.centers.dim) +
-           DistanceScratch(task.centers.dim);
+    const int64_t width = Width(task);
+    return 4 * width + CenterDistances::Floats(task, width) +
+           (kTogether + (KeepsAll(task) ? task.rows : 0)) * width;
   }
 
   // While there are more centres than the limit, the least goes.
@@ -59,13 +56,16 @@ class CenterRows {
     if (rows_ <= limit_) return;
     if (!linked_) Link();
     SetFactor();
+    if (all_ != nullptr) MeasureAll();
     for (size_ = rows_; rows_ > limit_;) {
       WeighRows();
       const int64_t drop = Choose(), heir = links_.rows[drop];
       if (heir >= 0 && metric_.counted()) AddCount(heir, arrays_.counts[drop]);
       Remove(drop);
       MoveRow(--rows_, drop);
+      if (all_ != nullptr) place_[drop] = place_[rows_];
     }
+    all_ = nullptr;
   }
 
   void Insert(int64_t token) {
@@ -75,13 +75,14 @@ class CenterRows {
   }
 
  private:
+  static constexpr int64_t kTogether = CenterDistances::kMostTogether;
   // Room for all links, and a vector behind them.
   static int64_t Width(const CenterTask& task) {
     return PaddedWidth(std::max(task.rows, task.centers.limit) + 1) + kLanes;
   }
 
   void Link() {
-    linked_ = true;
+    linked_ = unknown_ = true;
     NeighborTable(links_, rows_).Reset();
     for (int64_t i = 0; metric_.weighted() && i < rows_; ++i) {
       arrays_.alignments[i] = mean_.Alignment(
@@ -167,19 +168,6 @@ class CenterRows {
     return weight;
   }
 
-  // Sum of the parts of the metric.
-  struct PartRows {
-    const float *keys, *directions, *values;
-  };
-  template <class DV>
-  HWY_INLINE hn::Vec<DV> Sum(DV d, const PartRows& part, int64_t i) const {
-    auto sum = hn::Zero(d);
-    if (metric_.keys) sum = hn::LoadU(d, part.keys + i);
-    if (metric_.directions) sum = hn::LoadU(d, part.directions + i);
-    if (!metric_.values) return sum;
-    return hn::MulAdd(hn::Set(d, factor_), hn::LoadU(d, part.values + i), sum);
-  }
-
   void SetInverseLength() {
     const double length = metric_.weighted() ? mean_.Length() : 0.0;
     inverse_length_ = static_cast<float>(length > 0.0 ? 1.0 / length : 0.0);
@@ -203,12 +191,12 @@ class CenterRows {
       return part.centers.data == nullptr ? nullptr
                                           : part.centers.row(token).data();
     };
-    const PartRows parts = {row(given_.of_keys), row(given_.of_directions),
-                            row(given_.of_values)};
+    const MetricRow parts = {row(given_.of_keys), row(given_.of_directions),
+                             row(given_.of_values)};
     size_ = rows_ + 1;
     SetInverseLength();
     ForNumbers(rows_, [&](auto d, int64_t i) HWY_ATTR {
-      const auto squared = Sum(d, parts, i);
+      const auto squared = SumOfParts(d, metric_, factor_, parts, i);
       hn::StoreU(squared, d, squared_ + i);
       const auto nearest = Nearer(d, squared, i);
       if (!metric_.weighted()) return hn::StoreU(nearest, d, scores_ + i);
@@ -280,33 +268,58 @@ class CenterRows {
         metric_.weighted() ? weights_[row] * nearest.squared : nearest.squared;
   }
 
+  // Whether distances between all rows pay: where they are to be linked or many
+  // go, as rows that stay are then linked again and again. At most 8 MB.
+  static bool KeepsAll(const CenterTask& task) {
+    constexpr int64_t kMostRows = 1448;
+    const int64_t going = task.rows - task.centers.limit;
+    return task.rows <= kMostRows && going > 0 &&
+           (!task.linked || 2 * going > task.rows);
+  }
+
+  void MeasureAll() {
+    place_.resize(rows_);
+    std::iota(place_.begin(), place_.end(), 0);
+    for (int64_t i = 0; i < rows_; i += kTogether) {
+      distances_.Measure(i, std::min(kTogether, rows_ - i), rows_, factor_,
+                         all_ + i * stride_);
+    }
+  }
+
+  // What Choose does where no neighbours are known: in order, until a row is
+  // the least whatever those behind it are.
+  void LinkInOrder() {
+    for (int64_t i = 0; i < rows_; i += kTogether) {
+      const int64_t count = std::min(kTogether, rows_ - i);
+      distances_.Measure(i, count, rows_, factor_, together_);
+      for (int64_t row = i; row < i + count; ++row) {
+        float* const squared = together_ + (row - i) * stride_;
+        SetToken(row, squared);
+        SetNearest(row, squared);
+        if (!(scores_[row] > 0.0f)) return;
+      }
+    }
+  }
+
+  // The distances of a row to the token and to itself.
+  void SetToken(int64_t row, float* squared) const {
+    if (size_ > rows_) squared[rows_] = squared_[row];
+    squared[row] = std::numeric_limits<float>::infinity();
+  }
+
   // Distances of a row to all others and the token; infinite at itself.
   void Others(int64_t row) {
     if (row == rows_) {
       std::copy_n(squared_, size_, others_);
       return;
     }
-    const size_t dim = arrays_.dim, count = rows_;
-    const auto measure = [&](const Rows& rows, bool directions, float* out) {
-      const Rows point = {rows.format, rows.row(row), 1, arrays_.dim};
-      if (TakesBF16(rows)) {
-        return BF16DistanceRows({point, rows, directions, {out, 1, rows_}},
-                                {0, rows_}, tile_);
-      }
-      DecodeRow(point.format, point.data, {point_, dim});
-      const DistanceTask task = {{point_, dim}, rows, {out, count}, directions};
-      DistanceRows({&task, 1}, {0, rows_}, tile_);
-    };
-    if (metric_.keys || metric_.directions) {
-      measure(arrays_.KeyRows(rows_), metric_.directions, part_[0]);
+    if (all_ == nullptr) {
+      distances_.Measure(row, 1, rows_, factor_, others_);
+    } else {
+      const float* const squared = all_ + place_[row] * stride_;
+      for (int64_t i = 0; i < rows_; ++i) others_[i] = squared[place_[i]];
     }
-    if (metric_.values) measure(arrays_.ValueRows(rows_), false, part_[1]);
-    const PartRows parts = {part_[0], part_[0], part_[1]};
-    ForNumbers(rows_, [&](auto d, int64_t i) HWY_ATTR {
-      hn::StoreU(Sum(d, parts, i), d, others_ + i);
-    });
-    if (size_ > rows_) others_[rows_] = squared_[row];
-    others_[row] = std::numeric_limits<float>::infinity();
+    SetToken(row, others_);
   }
 
   float Rest(int64_t row, int64_t partner) {
@@ -316,6 +329,7 @@ class CenterRows {
   }
 
   int64_t Choose() {
+    if (std::exchange(unknown_, false) && all_ == nullptr) LinkInOrder();
     int64_t least = LeastOf(scores_, size_);
     while (!NeighborTable(links_, size_)[least].known()) {
       Others(least);
@@ -372,14 +386,20 @@ class CenterRows {
   MeanKey mean_;
   const int64_t limit_;
   int64_t rows_, entered_;
-  int64_t size_ = 0;  // of the links: the rows, and the token at hand
+  const int64_t stride_;  // of rows of distances
+  int64_t size_ = 0;      // of the links: the rows, and the token at hand
   bool linked_;
+  bool unknown_ = false;         // all neighbours are
   float factor_ = 1.0f;          // of the values
   float inverse_length_ = 0.0f;  // of the sum of unit keys
   // [Width]: distances of the token, weights and scores of all;
-  // distances of a row, their parts.
-  float *squared_, *weights_, *scores_, *others_, *part_[2];
-  float *point_, *tile_;
+  // distances of a row; of kTogether rows.
+  float *squared_, *weights_, *scores_, *others_, *together_;
+  CenterDistances distances_;
+  // While rows go: the distances between those that were there before, where
+  // they are kept, and which of these a row is.
+  float* all_ = nullptr;
+  std::vector<int32_t> place_;
 };
 
 }  // namespace subgen::cpu::HWY_NAMESPACE

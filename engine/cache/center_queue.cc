@@ -1,0 +1,54 @@
+#include "engine/cache/center_queue.h"
+
+#include <utility>
+
+namespace subgen {
+
+CenterQueue::Round& CenterQueue::At(size_t round) {
+  if (rounds_.size() <= round) rounds_.resize(round + 1);
+  return rounds_[round];
+}
+
+void CenterQueue::AddLimit(size_t round, Sketch* sketch, int64_t rows) {
+  At(round).limits.push_back({sketch, rows});
+}
+
+void CenterQueue::AddTokens(size_t round, Sketch* sketch,
+                            const LeavingTokens& tokens) {
+  At(round).tokens.push_back({sketch, tokens});
+}
+
+void CenterQueue::Run() {
+  for (const Round& round : std::exchange(rounds_, {})) {
+    std::vector<CenterTask> tasks;
+    for (const Limit& limit : round.limits) {
+      limit.sketch->AddShrinkTasks(limit.rows, &tasks);
+    }
+    Insert(tasks);
+    for (const Limit& limit : round.limits) {
+      limit.sketch->SetLimit(limit.rows);
+    }
+    tasks.clear();
+    for (const Tokens& work : round.tokens) {
+      work.sketch->AddCenterTasks(work.tokens, &tasks);
+    }
+    Insert(tasks);
+  }
+}
+
+void CenterQueue::Insert(const std::vector<CenterTask>& tasks) {
+  // A backend may hold the distances of so many pairs at once.
+  constexpr int64_t kMostPairs = 1 << 22;
+  const Vector<const CenterTask> all = tasks;
+  size_t first = 0;
+  int64_t pairs = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    pairs += all[i].exchanges() ? all[i].tokens() * all[i].centers.limit : 0;
+    if (pairs < kMostPairs && i + 1 < all.size()) continue;
+    backend_.InsertCenters(all.subspan(first, i + 1 - first));
+    first = i + 1;
+    pairs = 0;
+  }
+}
+
+}  // namespace subgen

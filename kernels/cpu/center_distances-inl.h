@@ -1,0 +1,113 @@
+// Distances between the centres of a head. Compiled once per target.
+#if defined(SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_) == \
+    defined(HWY_TARGET_TOGGLE)
+#ifdef SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_
+#undef SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_
+#else
+#define SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_
+#endif
+
+#include "kernels/centers.h"
+#include "kernels/cpu/bf16_distances.h"
+#include "kernels/cpu/distances-inl.h"
+#include "kernels/cpu/numbers-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace subgen::cpu::HWY_NAMESPACE {
+
+// Dot products of bf16 are for machines whose best target this is.
+HWY_INLINE bool TakesBF16(const Rows& rows) {
+  return HWY_TARGET == HWY_AVX3 && HasBF16Distances(rows.format, rows.dim);
+}
+
+// Distances by the parts of a metric; what it does not have is not read.
+struct MetricRow {
+  const float *keys, *directions, *values;
+};
+
+// factor: of the values.
+template <class DV>
+HWY_INLINE hn::Vec<DV> SumOfParts(DV d, const CenterMetric& metric,
+                                  float factor, const MetricRow& parts,
+                                  int64_t i) {
+  auto sum = hn::Zero(d);
+  if (metric.keys) sum = hn::LoadU(d, parts.keys + i);
+  if (metric.directions) sum = hn::LoadU(d, parts.directions + i);
+  if (!metric.values) return sum;
+  return hn::MulAdd(hn::Set(d, factor), hn::LoadU(d, parts.values + i), sum);
+}
+
+// Of some rows from all, kMostTogether at a time: by so many, each row is read
+// and turned once for all of them.
+class CenterDistances {
+ public:
+  static constexpr int64_t kMostTogether = 16;
+
+  // stride: room of a row of distances.
+  CenterDistances(const CenterTask& task, int64_t stride, float* scratch)
+      : metric_(task.metric), arrays_(task.centers), stride_(stride) {
+    for (float*& part : parts_) {
+      part = scratch;
+      scratch += kMostTogether * stride;
+    }
+    point_ = scratch;
+    scratch_ = scratch + PaddedWidth(arrays_.dim);
+  }
+  static int64_t Floats(const CenterTask& task, int64_t stride) {
+    BF16Distances together;
+    together.points = {RowFormat::kBF16, nullptr, kMostTogether,
+                       task.centers.dim};
+    together.rows = together.points;
+    return 2 * kMostTogether * stride + PaddedWidth(task.centers.dim) +
+           std::max(DistanceScratch(task.centers.dim),
+                    BF16DistanceScratch(together));
+  }
+
+  // out[i][j]: distance of row first + i, i < count, from row j of `rows`.
+  void Measure(int64_t first, int64_t count, int64_t rows, float factor,
+               float* out) {
+    if (metric_.keys || metric_.directions) {
+      MeasurePart(arrays_.KeyRows(rows), {first, count}, metric_.directions,
+                  parts_[0]);
+    }
+    if (metric_.values) {
+      MeasurePart(arrays_.ValueRows(rows), {first, count}, false, parts_[1]);
+    }
+    for (int64_t i = 0; i < count; ++i, out += stride_) {
+      const float* const keys = parts_[0] + i * stride_;
+      const MetricRow parts = {keys, keys, parts_[1] + i * stride_};
+      ForNumbers(rows, [&](auto d, int64_t j) HWY_ATTR {
+        hn::StoreU(SumOfParts(d, metric_, factor, parts, j), d, out + j);
+      });
+    }
+  }
+
+ private:
+  void MeasurePart(const Rows& rows, Range points, bool directions,
+                   float* out) {
+    const Rows some = {rows.format, rows.row(points.first), points.count,
+                       rows.dim};
+    if (TakesBF16(rows)) {
+      return BF16DistanceRows(
+          {some, rows, directions, {out, points.count, rows.count, stride_}},
+          {0, rows.count}, scratch_);
+    }
+    const size_t dim = rows.dim, count = rows.count;
+    for (int64_t i = 0; i < points.count; ++i, out += stride_) {
+      DecodeRow(rows.format, some.row(i), {point_, dim});
+      const DistanceTask task = {{point_, dim}, rows, {out, count}, directions};
+      DistanceRows({&task, 1}, {0, rows.count}, scratch_);
+    }
+  }
+
+  const CenterMetric& metric_;
+  const CenterArrays& arrays_;
+  int64_t stride_;
+  float* parts_[2];  // [kMostTogether, stride]
+  float *point_, *scratch_;
+};
+
+}  // namespace subgen::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
