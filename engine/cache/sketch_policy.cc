@@ -220,7 +220,11 @@ void SketchPolicy::Append(const LayerStep& step) {
     AppendChunk(step, chunk, &SlotOf(chunk));
   }
   moves_.Run();
-  if (queue_ == &own_queue_) Settle();
+  // Of few tokens most work is to read rows, which attention has just left in
+  // the caches of a CPU.
+  constexpr int64_t kFewTokens = 8;
+  const bool few = step.tokens <= kFewTokens && backend_.mirror() == nullptr;
+  if (few || queue_ == &own_queue_) Settle();
   step_scores_.clear();
 }
 

@@ -66,8 +66,8 @@ TEST(CenterQueue, IsOneOperationForAllLayers) {
   for (auto& layer : layers) layer->policy().EndStep();
   backend.center_calls = 0;
   for (auto& layer : layers) layer->backend().center_calls = 0;
-  // Of as many tokens as a step has at most, too.
-  for (const int tokens : {1, 1, 12, 12, 5}) {
+  // Of as many tokens as a step has at most, too; fewer than 9 do not wait.
+  for (const int tokens : {9, 10, 12, 12, 9}) {
     for (auto& layer : layers) layer->Feed(0, tokens);
     for (auto& layer : layers) layer->policy().EndStep();
   }
