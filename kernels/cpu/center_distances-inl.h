@@ -7,6 +7,10 @@
 #define SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_
 #endif
 
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
 #include "kernels/centers.h"
 #include "kernels/cpu/bf16_distances.h"
 #include "kernels/cpu/distances-inl.h"
@@ -105,6 +109,51 @@ class CenterDistances {
   int64_t stride_;
   float* parts_[2];  // [kMostTogether, stride]
   float *point_, *scratch_;
+};
+
+// The distances between all rows of a head while some of them go.
+class KeptDistances {
+ public:
+  // Where rows are to be linked or most of them go, as those that stay are then
+  // linked again and again. At most 8 MB.
+  static bool Pays(const CenterTask& task) {
+    constexpr int64_t kMostRows = 1448;
+    const int64_t going = task.rows - task.centers.limit;
+    return task.rows <= kMostRows && going > 0 &&
+           (!task.linked || 2 * going > task.rows);
+  }
+  static int64_t Floats(const CenterTask& task, int64_t stride) {
+    return Pays(task) ? task.rows * stride : 0;
+  }
+
+  KeptDistances() = default;
+  KeptDistances(float* memory, int64_t stride)
+      : squared_(memory), stride_(stride) {}
+
+  void Measure(int64_t rows, float factor, CenterDistances* distances) {
+    place_.resize(rows);
+    std::iota(place_.begin(), place_.end(), 0);
+    constexpr int64_t kMost = CenterDistances::kMostTogether;
+    for (int64_t i = 0; i < rows; i += kMost) {
+      distances->Measure(i, std::min(kMost, rows - i), rows, factor,
+                         squared_ + i * stride_);
+    }
+  }
+  bool empty() const { return place_.empty(); }
+  void Clear() { place_.clear(); }
+  void Move(int64_t from, int64_t to) {
+    if (!empty()) place_[to] = place_[from];
+  }
+  // Of a row from each of the first `rows`.
+  void Get(int64_t row, int64_t rows, float* out) const {
+    const float* const squared = squared_ + place_[row] * stride_;
+    for (int64_t i = 0; i < rows; ++i) out[i] = squared[place_[i]];
+  }
+
+ private:
+  float* squared_ = nullptr;  // [rows before any went, stride]
+  int64_t stride_ = 0;
+  std::vector<int32_t> place_;  // of each row, among those
 };
 
 }  // namespace subgen::cpu::HWY_NAMESPACE

@@ -9,9 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <utility>
-#include <vector>
 
 #include "kernels/cpu/center_distances-inl.h"
 #include "kernels/cpu/centers.h"
@@ -43,12 +41,12 @@ class CenterRows {
       scratch += stride_;
     }
     together_ = scratch + CenterDistances::Floats(task, stride_);
-    if (KeepsAll(task)) all_ = together_ + kTogether * stride_;
+    kept_ = KeptDistances(together_ + kTogether * stride_, stride_);
   }
   static int64_t Floats(const CenterTask& task) {
     const int64_t width = Width(task);
     return 4 * width + CenterDistances::Floats(task, width) +
-           (kTogether + (KeepsAll(task) ? task.rows : 0)) * width;
+           kTogether * width + KeptDistances::Floats(task, width);
   }
 
   // While there are more centres than the limit, the least goes.
@@ -56,16 +54,16 @@ class CenterRows {
     if (rows_ <= limit_) return;
     if (!linked_) Link();
     SetFactor();
-    if (all_ != nullptr) MeasureAll();
+    if (KeptDistances::Pays(task_)) kept_.Measure(rows_, factor_, &distances_);
     for (size_ = rows_; rows_ > limit_;) {
       WeighRows();
       const int64_t drop = Choose(), heir = links_.rows[drop];
       if (heir >= 0 && metric_.counted()) AddCount(heir, arrays_.counts[drop]);
       Remove(drop);
       MoveRow(--rows_, drop);
-      if (all_ != nullptr) place_[drop] = place_[rows_];
+      kept_.Move(rows_, drop);
     }
-    all_ = nullptr;
+    kept_.Clear();
   }
 
   void Insert(int64_t token) {
@@ -268,24 +266,6 @@ class CenterRows {
         metric_.weighted() ? weights_[row] * nearest.squared : nearest.squared;
   }
 
-  // Whether distances between all rows pay: where they are to be linked or many
-  // go, as rows that stay are then linked again and again. At most 8 MB.
-  static bool KeepsAll(const CenterTask& task) {
-    constexpr int64_t kMostRows = 1448;
-    const int64_t going = task.rows - task.centers.limit;
-    return task.rows <= kMostRows && going > 0 &&
-           (!task.linked || 2 * going > task.rows);
-  }
-
-  void MeasureAll() {
-    place_.resize(rows_);
-    std::iota(place_.begin(), place_.end(), 0);
-    for (int64_t i = 0; i < rows_; i += kTogether) {
-      distances_.Measure(i, std::min(kTogether, rows_ - i), rows_, factor_,
-                         all_ + i * stride_);
-    }
-  }
-
   // What Choose does where no neighbours are known: in order, until a row is
   // the least whatever those behind it are.
   void LinkInOrder() {
@@ -313,11 +293,10 @@ class CenterRows {
       std::copy_n(squared_, size_, others_);
       return;
     }
-    if (all_ == nullptr) {
+    if (kept_.empty()) {
       distances_.Measure(row, 1, rows_, factor_, others_);
     } else {
-      const float* const squared = all_ + place_[row] * stride_;
-      for (int64_t i = 0; i < rows_; ++i) others_[i] = squared[place_[i]];
+      kept_.Get(row, rows_, others_);
     }
     SetToken(row, others_);
   }
@@ -329,7 +308,7 @@ class CenterRows {
   }
 
   int64_t Choose() {
-    if (std::exchange(unknown_, false) && all_ == nullptr) LinkInOrder();
+    if (std::exchange(unknown_, false) && kept_.empty()) LinkInOrder();
     int64_t least = LeastOf(scores_, size_);
     while (!NeighborTable(links_, size_)[least].known()) {
       Others(least);
@@ -396,10 +375,7 @@ class CenterRows {
   // distances of a row; of kTogether rows.
   float *squared_, *weights_, *scores_, *others_, *together_;
   CenterDistances distances_;
-  // While rows go: the distances between those that were there before, where
-  // they are kept, and which of these a row is.
-  float* all_ = nullptr;
-  std::vector<int32_t> place_;
+  KeptDistances kept_;  // while rows go
 };
 
 }  // namespace subgen::cpu::HWY_NAMESPACE
