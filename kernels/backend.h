@@ -16,6 +16,7 @@
 #include "kernels/quant/block_format.h"
 #include "kernels/rotary.h"
 #include "kernels/softmax_partials.h"
+#include "kernels/top_numbers.h"
 #include "kernels/weighted_rows.h"
 
 namespace subgen {
@@ -135,6 +136,11 @@ class Backend {
                           Matrix<float> output);
   // Adds row [cols] to each row of the matrix.
   virtual void AddRow(Vector<const float> row, Matrix<float> matrix) = 0;
+  // The largest numbers of each row and the sum of exp(scales[i] (x - largest))
+  // of row i, as top_numbers.h lays them out. output: [rows, TopWidth(most)],
+  // 1 <= most <= kMostTop.
+  virtual void Top(Matrix<const float> rows, Vector<const float> scales,
+                   Matrix<float> output) = 0;
 
   // What moves numbers and does next to no arithmetic; by default on the host.
   // Row rows[i] into row i of the output.

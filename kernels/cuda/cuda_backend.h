@@ -49,6 +49,8 @@ class CudaBackend final : public Backend {
                   Vector<const float> gain, float epsilon,
                   Matrix<float> output) override;
   void AddRow(Vector<const float> row, Matrix<float> matrix) override;
+  void Top(Matrix<const float> rows, Vector<const float> scales,
+           Matrix<float> output) override;
 
   // cuda_backend_layout.cc
   void GatherRows(Matrix<const float> from, Vector<const int> rows,

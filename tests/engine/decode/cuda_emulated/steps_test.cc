@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/engine/decode/cuda_emulated/toy_steps.h"
 #include "tests/support/toy_model.h"
 
@@ -35,6 +37,36 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   // product.
   const int of_layer = GetParam() == "subgen" ? 19 : 16;
   EXPECT_EQ(each.kernels, ToyModel().layers * of_layer + 5);
+}
+
+// The largest logits are part of the graph, and all that the host reads.
+TEST_P(StepsTest, TheLargestLogitsAreAllThatIsRead) {
+  ToyRun run;
+  run.cache = ToyPolicy(GetParam());
+  const ToySteps whole = RunToySteps(run);
+  run.top = 3;
+  const ToySteps steps = RunToySteps(run);
+  const MeanCounts each = MeanOf(steps, kFirst, kEnd);
+  EXPECT_EQ(each.graph_launches, 1);
+  EXPECT_EQ(each.uploads, 1);
+  EXPECT_EQ(each.waits, 1);
+  EXPECT_EQ(each.put, 0);
+  EXPECT_EQ(each.allocations, 0);
+  EXPECT_EQ(each.kernels, MeanOf(whole, kFirst, kEnd).kernels + 2);
+  EXPECT_EQ(each.bytes_to_host, TopWidth(run.top) * sizeof(float));
+  ASSERT_EQ(steps.tops.size(), whole.logits.size());
+  for (size_t i = 0; i < steps.tops.size(); ++i) {
+    const std::vector<float>& logits = whole.logits[i];
+    std::vector<TopNumber> expected;
+    for (size_t j = 0; j < logits.size(); ++j) {
+      expected.push_back({logits[j], static_cast<int>(j)});
+    }
+    std::sort(expected.begin(), expected.end(), IsBefore);
+    for (int64_t j = 0; j < run.top; ++j) {
+      EXPECT_EQ(steps.tops[i][j].value, expected[j].value) << i;
+      EXPECT_EQ(steps.tops[i][j].column, expected[j].column) << i;
+    }
+  }
 }
 
 TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
