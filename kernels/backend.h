@@ -92,6 +92,10 @@ class Backend {
   // that writes or reads such buffers says so (kernels/memory/mirror.h).
   virtual Mirror* mirror() { return nullptr; }
 
+  // Everything that was asked for is done when it returns: for who measures
+  // time. Nothing to wait for where operations return when they are done.
+  virtual void Wait() {}
+
   // Of a device that has a queue: how operands of more commands on it are
   // found (kernels/cuda/staging.h). Null elsewhere.
   virtual cuda::Staging* staging() { return nullptr; }

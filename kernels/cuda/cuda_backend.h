@@ -22,6 +22,7 @@ class CudaBackend final : public Backend {
   CudaBackend(int device, int processors);
 
   absl::string_view name() const override { return "cuda"; }
+  void Wait() override { queue_.Run(); }
   std::string note() const override { return queue_.capture_refusal(); }
   Mirror* mirror() override { return &mirror_; }
   Staging* staging() override { return &staging_; }
