@@ -64,13 +64,20 @@ std::vector<WeightedRows> SketchPolicy::ReindexedRows(
     const Head& head, const SinkRotation& rotation,
     std::vector<float>* turned) const {
   WeightedRows sinks = head.window.SinkRows();
-  const Rows& keys = sinks.keys;
-  ReadByHost(backend_,
-             Vector<const std::byte>(
-                 keys.data, keys.count * RowBytes(keys.format, keys.dim)));
-  turned->resize(keys.count * keys.dim);
-  rotation.Turn(keys, *turned);
-  sinks.keys = FloatRows({turned->data(), keys.count, keys.dim});
+  const int64_t count = sinks.keys.count, dim = sinks.keys.dim;
+  for (const Rows& rows : {sinks.keys, sinks.values}) {
+    const size_t bytes = count * RowBytes(rows.format, dim);
+    ReadByHost(backend_, Vector<const std::byte>(rows.data, bytes));
+  }
+  turned->resize(2 * count * dim);
+  const Matrix<float> keys(turned->data(), count, dim);
+  const Matrix<float> values(turned->data() + count * dim, count, dim);
+  rotation.Turn(sinks.keys, Numbers(keys));
+  for (int64_t i = 0; i < count; ++i) {
+    DecodeRow(sinks.values.format, sinks.values.row(i), values.row(i));
+  }
+  sinks.keys = FloatRows(keys);
+  sinks.values = FloatRows(values);
   std::vector<WeightedRows> rows = {sinks};
   head.window.AddRecentRows(&rows);
   return rows;
@@ -85,7 +92,7 @@ int64_t SketchPolicy::Dropped(const Slot& slot) const {
 
 void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   std::vector<AttentionTask> tasks;
-  // Keys of turned sinks, until the backend has read them.
+  // Turned sinks, until the backend has read them.
   std::vector<std::vector<float>> turned(step.chunks.size() *
                                          options_.shape.kv_heads);
   auto next_turned = turned.begin();

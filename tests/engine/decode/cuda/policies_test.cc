@@ -40,6 +40,7 @@ std::vector<Case> Cases() {
   }
   cases.push_back({"exact_on_2_token_shards", Policy("exact", "f32"), 6});
   cases.push_back({"subgen_bf16", Policy("subgen", "bf16")});
+  cases.push_back({"window_bf16", Policy("window", "bf16")});
   CacheConfig once = Policy("subgen", "f32");
   once.when = "once";
   cases.push_back({"subgen_once", once});
