@@ -24,6 +24,7 @@ namespace subgen {
 namespace cuda {
 class Staging;
 }
+class HadamardTurn;
 
 // Queries of one KV head over one set of rows. The result is merged into
 // `out`, so tasks over several sets of the same queries follow one another in
@@ -160,6 +161,8 @@ class Backend {
                                    const HeadLayout& layout,
                                    Matrix<float> token_major, float scale,
                                    Matrix<float> head_major);
+  // As HadamardTurn::Apply of the rows, or Undo where it goes back.
+  virtual void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back);
   virtual void JoinHeads(const HeadLayout& layout,
                          const SoftmaxPartials& partials,
                          const JoinPlace& place, Matrix<float> token_major);

@@ -54,6 +54,9 @@ class Sketch {
   // What an Insert of these tokens leaves to the backend, which does it for all
   // heads at once before anything else happens to the sketch.
   virtual void AddCenterTasks(const LeavingTokens&, std::vector<CenterTask>*) {}
+  // The same as copies of rows; as many for as many tokens, some of no rows, so
+  // that a device is asked for the same at each step.
+  virtual void AddRowCopies(const LeavingTokens&, std::vector<RowCopy>*) {}
   // The queries of the next tokens, before these leave the window or even enter
   // it: [tokens * group, head_dim] and [tokens * group].
   virtual void Observe(Matrix<const float>, Vector<const float>) {}

@@ -319,11 +319,14 @@ void SketchPolicy::Flush(Slot* slot) {
   }
   if (!tasks.empty()) backend_.Distances(tasks);
   std::vector<CenterTask> centers;
+  std::vector<RowCopy> copies;
   for (size_t i = 0; i < slot->heads.size(); ++i) {
     Sketch& sketch = *slot->heads[i].sketch;
     sketch.Insert(views[i], matrices[i]);
     sketch.AddCenterTasks(views[i], &centers);
+    sketch.AddRowCopies(views[i], &copies);
   }
+  if (!copies.empty()) backend_.ConvertRows(copies);
   if (!centers.empty()) backend_.InsertCenters(centers);
   for (LeavingBatch& batch : leaving_) batch.Clear();
 }

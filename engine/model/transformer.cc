@@ -167,14 +167,7 @@ void Transformer::ShowAttention(const SoftmaxPartials& partials,
 }
 
 void Transformer::ApplyTurn(Matrix<float> rows, bool back) {
-  if (!turn_) return;
-  ReadByHost(backend_, Numbers(rows));
-  if (back) {
-    turn_->Undo(rows);
-  } else {
-    turn_->Apply(rows);
-  }
-  WrittenByHost(backend_, Numbers(rows));
+  if (turn_) backend_.Turn(*turn_, rows, back);
 }
 
 void Transformer::SumOverRanks(Matrix<float> part) {

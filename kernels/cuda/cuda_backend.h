@@ -64,6 +64,7 @@ class CudaBackend final : public Backend {
   void RotateAndSplitHeads(const HeadRotation& rotation,
                            const HeadLayout& layout, Matrix<float> token_major,
                            float scale, Matrix<float> head_major) override;
+  void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back) override;
   void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
                  const JoinPlace& place, Matrix<float> token_major) override;
   void SetEmpty(const SoftmaxPartials& partials) override;

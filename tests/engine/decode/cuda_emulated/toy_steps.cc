@@ -62,7 +62,9 @@ CacheConfig ToyPolicy(const std::string& policy) {
 
 ToySteps RunToySteps(const ToyRun& run) {
   EngineConfig config;
-  config.model = WriteToyModel({}, "toy_steps.gguf");
+  ToyModel toy;
+  toy.head_dim = run.head_dim;
+  config.model = WriteToyModel(toy, "toy_steps.gguf");
   config.backend = run.backend;
   config.prefill_chunk = 16;
   config.cache = run.cache;

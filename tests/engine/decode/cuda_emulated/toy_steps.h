@@ -22,6 +22,7 @@ struct ToySteps {
 
 struct ToyRun {
   CacheConfig cache;
+  int64_t head_dim = 16;
   std::string backend = "cuda";
   std::string merge = "all_gather";
   int ranks = 1;
