@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernels/memory/hadamard.h"
+
 namespace subgen {
 
 void Backend::Linears(Matrix<const float> input,
@@ -55,6 +57,14 @@ void Backend::RotateAndSplitHeads(const HeadRotation& rotation,
                                   Matrix<float> head_major) {
   Rotate(*rotation.rotary, rotation.positions, layout.head_dim, token_major);
   SplitHeads(layout, token_major, scale, head_major);
+}
+
+void Backend::Turn(const HadamardTurn& turn, Matrix<float> rows, bool back) {
+  if (back) {
+    turn.Undo(rows);
+  } else {
+    turn.Apply(rows);
+  }
 }
 
 void Backend::JoinHeads(const HeadLayout& layout,

@@ -16,6 +16,7 @@
 #include "kernels/quant/block_format.h"
 #include "kernels/rotary.h"
 #include "kernels/softmax_partials.h"
+#include "kernels/top_numbers.h"
 #include "kernels/weighted_rows.h"
 
 namespace subgen {
@@ -23,6 +24,7 @@ namespace subgen {
 namespace cuda {
 class Staging;
 }
+class HadamardTurn;
 
 // Queries of one KV head over one set of rows. The result is merged into
 // `out`, so tasks over several sets of the same queries follow one another in
@@ -91,6 +93,10 @@ class Backend {
   // that writes or reads such buffers says so (kernels/memory/mirror.h).
   virtual Mirror* mirror() { return nullptr; }
 
+  // Everything that was asked for is done when it returns: for who measures
+  // time. Nothing to wait for where operations return when they are done.
+  virtual void Wait() {}
+
   // Of a device that has a queue: how operands of more commands on it are
   // found (kernels/cuda/staging.h). Null elsewhere.
   virtual cuda::Staging* staging() { return nullptr; }
@@ -135,6 +141,11 @@ class Backend {
                           Matrix<float> output);
   // Adds row [cols] to each row of the matrix.
   virtual void AddRow(Vector<const float> row, Matrix<float> matrix) = 0;
+  // The largest numbers of each row and the sum of exp(scales[i] (x - largest))
+  // of row i, as top_numbers.h lays them out. output: [rows, TopWidth(most)],
+  // 1 <= most <= kMostTop.
+  virtual void Top(Matrix<const float> rows, Vector<const float> scales,
+                   Matrix<float> output) = 0;
 
   // What moves numbers and does next to no arithmetic; by default on the host.
   // Row rows[i] into row i of the output.
@@ -150,6 +161,8 @@ class Backend {
                                    const HeadLayout& layout,
                                    Matrix<float> token_major, float scale,
                                    Matrix<float> head_major);
+  // As HadamardTurn::Apply of the rows, or Undo where it goes back.
+  virtual void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back);
   virtual void JoinHeads(const HeadLayout& layout,
                          const SoftmaxPartials& partials,
                          const JoinPlace& place, Matrix<float> token_major);

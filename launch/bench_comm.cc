@@ -76,11 +76,13 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// What the ranks talk over.
+// What the ranks talk over, and how.
 std::string Transport(const EngineConfig& config, int ranks) {
   const bool mpi =
       config.comm == "mpi" || (config.comm == "auto" && LaunchedByMpi());
-  if (config.comm == "nccl") return "nccl";
+  if (config.comm == "nccl") {
+    return config.backend == "cuda" ? "nccl queue" : "nccl";
+  }
   return mpi ? "mpi" : ranks > 1 ? "threads" : "none";
 }
 
@@ -97,6 +99,11 @@ std::vector<int64_t> Counts(CommOperation operation, const EngineConfig& config,
 absl::Status Measure(const CommandLine& line, RankContext rank) {
   Communicator& world = *rank.world;
   CommBenchOptions options = line.options;
+  EngineOptions engine_options;
+  engine_options.device = rank.device;
+  const auto backend = MakeBackend(line.config.backend, engine_options);
+  RETURN_IF_ERROR(AgreeOnStatus(world, backend.status()));
+  options.backend = backend->get();
   Model model;
   if (line.sizes.empty()) {
     auto loaded = LoadModel(line.config);

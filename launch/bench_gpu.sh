@@ -40,11 +40,12 @@ section "Decode against depth, exact"
 
 section "Collectives"
 if ((count > 1)); then
-  mpirun -n "$count" "$build/subgen_bench_comm" --model "$model" --set comm=nccl
+  mpirun -n "$count" "$build/subgen_bench_comm" --model "$model" \
+    --set comm=nccl --set backend=cuda
 else
   echo "One GPU: two ranks share it."
   mpirun -n 2 "$build/subgen_bench_comm" --model "$model" --set comm=nccl \
-    --set ranks.device=shared ||
+    --set backend=cuda --set ranks.device=shared ||
     echo "NCCL refuses two ranks on one GPU here."
 fi
 

@@ -40,6 +40,9 @@ void Sketch::InsertPrompt(const LeavingTokens& tokens, Backend& backend) {
       backend.Distances(tasks);
     }
     Insert(part, distances);
+    std::vector<RowCopy> copies;
+    AddRowCopies(part, &copies);
+    if (!copies.empty()) backend.ConvertRows(copies);
   }
 }
 

@@ -49,13 +49,19 @@ class Sketch {
   // One token after another; how they are split over calls changes nothing.
   virtual void Insert(const LeavingTokens& tokens,
                       Matrix<const float> squared) = 0;
-  // Instead of Insert, of sketches that leave their tokens to the backend
-  // (SketchPolicyOptions): what it is to do, for many heads at once and before
-  // anything else happens to the sketch.
-  virtual void AddCenterTasks(const LeavingTokens&, std::vector<CenterTask>*) {}
+  // Whether Insert reads the tokens, on the host.
+  virtual bool ReadsTokens() const { return true; }
+  // What an Insert of these tokens leaves to the backend, as copies of rows,
+  // for all heads at once; as many for as many tokens, some of no rows, so that
+  // a device is asked for the same at each step.
+  virtual void AddRowCopies(const LeavingTokens&, std::vector<RowCopy>*) {}
   // The queries of the next tokens, before these leave the window or even enter
   // it: [tokens * group, head_dim] and [tokens * group].
   virtual void Observe(Matrix<const float>, Vector<const float>) {}
+  // Instead of Insert, of sketches that leave their tokens to the backend
+  // (SketchPolicyOptions::leaves_tokens): what it is to do, for many heads at
+  // once and before anything else happens to the sketch.
+  virtual void AddCenterTasks(const LeavingTokens&, std::vector<CenterTask>*) {}
   // Of the same: what it is to do before SetLimit of so many rows.
   virtual void AddShrinkTasks(int64_t, std::vector<CenterTask>*) {}
   // From now on it may hold so many rows, >= 1: the worst go. Never called of

@@ -71,13 +71,20 @@ std::vector<WeightedRows> SketchPolicy::ReindexedRows(
     const Head& head, const SinkRotation& rotation,
     std::vector<float>* turned) const {
   WeightedRows sinks = head.window.SinkRows();
-  const Rows& keys = sinks.keys;
-  ReadByHost(backend_,
-             Vector<const std::byte>(
-                 keys.data, keys.count * RowBytes(keys.format, keys.dim)));
-  turned->resize(keys.count * keys.dim);
-  rotation.Turn(keys, *turned);
-  sinks.keys = FloatRows({turned->data(), keys.count, keys.dim});
+  const int64_t count = sinks.keys.count, dim = sinks.keys.dim;
+  for (const Rows& rows : {sinks.keys, sinks.values}) {
+    const size_t bytes = count * RowBytes(rows.format, dim);
+    ReadByHost(backend_, Vector<const std::byte>(rows.data, bytes));
+  }
+  turned->resize(2 * count * dim);
+  const Matrix<float> keys(turned->data(), count, dim);
+  const Matrix<float> values(turned->data() + count * dim, count, dim);
+  rotation.Turn(sinks.keys, Numbers(keys));
+  for (int64_t i = 0; i < count; ++i) {
+    DecodeRow(sinks.values.format, sinks.values.row(i), values.row(i));
+  }
+  sinks.keys = FloatRows(keys);
+  sinks.values = FloatRows(values);
   std::vector<WeightedRows> rows = {sinks};
   head.window.AddRecentRows(&rows);
   return rows;
@@ -93,7 +100,7 @@ int64_t SketchPolicy::Dropped(const Slot& slot) const {
 void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   Settle();
   std::vector<AttentionTask> tasks;
-  // Keys of turned sinks, until the backend has read them.
+  // Turned sinks, until the backend has read them.
   std::vector<std::vector<float>> turned(step.chunks.size() *
                                          options_.shape.kv_heads);
   auto next_turned = turned.begin();
@@ -335,13 +342,18 @@ void SketchPolicy::Flush(Slot* slot) {
     const int64_t columns = sketch.DistanceColumns();
     squared[i].resize(tokens * columns);
     matrices.emplace_back(squared[i].data(), tokens, columns);
-    views.push_back(leaving_[i].HostView(columns > 0));
+    views.push_back(sketch.ReadsTokens() ? leaving_[i].HostView(columns > 0)
+                                         : leaving_[i].View());
     if (columns > 0) sketch.AddDistances(views[i], matrices[i], &tasks);
   }
   if (!tasks.empty()) backend_.Distances(tasks);
+  std::vector<RowCopy> copies;
   for (size_t i = 0; i < slot->heads.size(); ++i) {
-    slot->heads[i].sketch->Insert(views[i], matrices[i]);
+    Sketch& sketch = *slot->heads[i].sketch;
+    sketch.Insert(views[i], matrices[i]);
+    sketch.AddRowCopies(views[i], &copies);
   }
+  if (!copies.empty()) backend_.ConvertRows(copies);
   for (LeavingBatch& batch : leaving_) batch.Clear();
 }
 

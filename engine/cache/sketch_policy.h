@@ -68,7 +68,8 @@ class SketchPolicy final : public CachePolicy {
   Slot NewSlot(bool whole) const;
   Slot& SlotOf(const Chunk& chunk);
   std::vector<WeightedRows> RowsOf(const Head& head) const;
-  // The same rows with the sinks turned; `turned` is where their keys lie.
+  // The same rows with the sinks turned, as floats; `turned` is where these
+  // lie.
   std::vector<WeightedRows> ReindexedRows(const Head& head,
                                           const SinkRotation& rotation,
                                           std::vector<float>* turned) const;

@@ -1,5 +1,9 @@
 // A uniform sample of the tokens that left the window: reservoir sampling
-// (Vitter 1985, Algorithm R). Rows count as one token each.
+// (Vitter 1985, Algorithm R). Rows count as one token each. Which rows go where
+// is a matter of positions alone, so the backend moves them where they lie.
+#include <algorithm>
+#include <numeric>
+
 #include "engine/cache/draws.h"
 #include "engine/cache/policies.h"
 
@@ -11,24 +15,44 @@ class UniformSketch final : public Sketch {
   explicit UniformSketch(const SketchPlace& place)
       : place_(place), limit_(place.rows), store_(place.layout, limit_) {}
 
-  void Insert(const LeavingTokens& tokens, Matrix<const float>) override {
+  bool ReadsTokens() const override { return false; }
+  void Insert(const LeavingTokens&, Matrix<const float>) override {}
+  void AddRowCopies(const LeavingTokens& tokens,
+                    std::vector<RowCopy>* copies) override {
+    const std::vector<int64_t> rows = Choose(tokens.positions);
+    store_.Resize(std::min(store_.size() + tokens.count(), limit_));
     for (int64_t i = 0; i < tokens.count(); ++i) {
-      ++entered_;
-      int64_t row = store_.size();
-      if (row == limit_) {
-        row = static_cast<int64_t>(Draws(place_, tokens.positions[i]).Next() *
-                                   static_cast<double>(entered_));
-      }
-      if (row < limit_) store_.Set(row, tokens.row(i));
+      // None where it is not kept: as many copies at each step.
+      const int64_t count = rows[i] >= 0 ? 1 : 0;
+      const MutableRow to = store_.place(std::max<int64_t>(rows[i], 0));
+      Rows key = tokens.keys, value = tokens.values;
+      key.data = key.row(i);
+      value.data = value.row(i);
+      key.count = value.count = count;
+      copies->push_back({key, key.format, to.key});
+      copies->push_back({value, value.format, to.value});
     }
   }
 
   void SetLimit(int64_t rows) override {
     Draws draws(place_, -1 - entered_);  // no token's position
-    while (store_.size() > rows) {
-      store_.Remove(static_cast<int64_t>(draws.Next() *
-                                         static_cast<double>(store_.size())));
+    std::vector<int64_t> from(store_.size());
+    std::iota(from.begin(), from.end(), int64_t{0});
+    while (static_cast<int64_t>(from.size()) > rows) {
+      from[static_cast<int64_t>(
+          draws.Next() * static_cast<double>(from.size()))] = from.back();
+      from.pop_back();
     }
+    // What moves comes from behind the limit, so no copy reads another's row.
+    std::vector<RowCopy> copies;
+    for (size_t i = 0; i < from.size(); ++i) {
+      if (from[i] == static_cast<int64_t>(i)) continue;
+      const WeightedRows row = store_.View(from[i], 1);
+      copies.push_back({row.keys, row.keys.format, store_.place(i).key});
+      copies.push_back({row.values, row.values.format, store_.place(i).value});
+    }
+    if (!copies.empty()) place_.backend->ConvertRows(copies);
+    store_.Resize(from.size());
     limit_ = rows;
     store_.SetLimit(rows);
   }
@@ -48,6 +72,23 @@ class UniformSketch final : public Sketch {
   }
 
  private:
+  // The row of each token, -1 where it has none in the end.
+  std::vector<int64_t> Choose(Vector<const int64_t> positions) {
+    std::vector<int64_t> rows;
+    for (const int64_t position : positions) {
+      ++entered_;
+      int64_t row = store_.size() + static_cast<int64_t>(rows.size());
+      if (row >= limit_) {
+        row = static_cast<int64_t>(Draws(place_, position).Next() *
+                                   static_cast<double>(entered_));
+      }
+      if (row >= limit_) row = -1;
+      if (row >= 0) std::replace(rows.begin(), rows.end(), row, int64_t{-1});
+      rows.push_back(row);
+    }
+    return rows;
+  }
+
   SketchPlace place_;
   int64_t limit_;
   int64_t entered_ = 0;

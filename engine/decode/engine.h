@@ -49,6 +49,7 @@ class Engine {
   Communicator& world() { return *parts_->grid.world; }
   bool leads() const { return parts_->grid.world->rank() == 0; }
   const GridShape& grid() const { return parts_->grid.shape; }
+  Backend& backend() { return *parts_->backend; }
   // A line for the user on how the backend runs, or empty.
   std::string note() const { return parts_->backend->note(); }
   // On rank 0.

@@ -1,5 +1,6 @@
 #include "engine/decode/lockstep.h"
 
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -9,7 +10,14 @@
 namespace subgen {
 namespace {
 
-enum class Command : int64_t { kForward = 1, kForget, kTotals, kStop };
+enum class Command : int64_t {
+  kForward = 1,
+  kForwardTop,
+  kLogits,
+  kForget,
+  kTotals,
+  kStop
+};
 
 // Integers in a row; every message is one of these.
 class Writer {
@@ -22,6 +30,18 @@ class Writer {
  private:
   std::string bytes_;
 };
+
+std::string Message(Command command) {
+  Writer writer;
+  writer.Put(static_cast<int64_t>(command));
+  return writer.Take();
+}
+std::string Message(Command command, int slot) {
+  Writer writer;
+  writer.Put(static_cast<int64_t>(command));
+  writer.Put(slot);
+  return writer.Take();
+}
 
 class Reader {
  public:
@@ -101,6 +121,32 @@ absl::StatusOr<Batch> DecodeBatch(absl::string_view bytes) {
   return batch;
 }
 
+std::string EncodeTopRequest(const TopRequest& request) {
+  Writer writer;
+  writer.Put(request.most);
+  writer.Put(request.scales.size());
+  for (const float scale : request.scales) {
+    writer.Put(std::bit_cast<uint32_t>(scale));
+  }
+  return writer.Take();
+}
+
+absl::StatusOr<TopRequest> DecodeTopRequest(absl::string_view* bytes) {
+  Reader reader(*bytes);
+  TopRequest request;
+  int64_t count = 0;
+  if (!reader.Get(&request.most) || request.most < 1 ||
+      request.most > kMostTop || !reader.Get(&count) || count < 0 ||
+      count > static_cast<int64_t>(reader.rest().size() / 8)) {
+    return absl::DataLossError("a request for logits is damaged");
+  }
+  for (int64_t bits; count > 0 && reader.Get(&bits); --count) {
+    request.scales.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+  }
+  *bytes = reader.rest();
+  return request;
+}
+
 void Leader::Tell(const std::string& message) {
   Writer header;
   header.Put(++step_);
@@ -109,58 +155,86 @@ void Leader::Tell(const std::string& message) {
 
 Matrix<const float> Leader::Forward(const Batch& batch) {
   deadline_.Arm(absl::StrCat("step ", step_ + 1));
-  Writer command;
-  command.Put(static_cast<int64_t>(Command::kForward));
-  Tell(command.Take() + EncodeBatch(batch));
+  Tell(Message(Command::kForward) + EncodeBatch(batch));
   const Matrix<const float> logits = transformer_.Forward(batch);
   deadline_.Disarm();
   return logits;
 }
 
+std::vector<RowTop> Leader::ForwardTop(const Batch& batch,
+                                       const TopRequest& request) {
+  deadline_.Arm(absl::StrCat("step ", step_ + 1));
+  Tell(Message(Command::kForwardTop) + EncodeTopRequest(request) +
+       EncodeBatch(batch));
+  std::vector<RowTop> tops = transformer_.ForwardTop(batch, request);
+  deadline_.Disarm();
+  return tops;
+}
+
+Matrix<const float> Leader::Logits() {
+  deadline_.Arm(absl::StrCat("step ", step_ + 1));
+  Tell(Message(Command::kLogits));
+  const Matrix<const float> logits = transformer_.Logits();
+  deadline_.Disarm();
+  return logits;
+}
+
 void Leader::Forget(int slot) {
-  Writer command;
-  command.Put(static_cast<int64_t>(Command::kForget));
-  command.Put(slot);
-  Tell(command.Take());
+  Tell(Message(Command::kForget, slot));
   transformer_.Forget(slot);
 }
 
 RankTotals Leader::Totals(int slot) {
-  Writer command;
-  command.Put(static_cast<int64_t>(Command::kTotals));
-  command.Put(slot);
-  Tell(command.Take());
+  Tell(Message(Command::kTotals, slot));
   return GatherTotals(transformer_, grid_, slot);
 }
 
-void Leader::Stop() {
-  Writer command;
-  command.Put(static_cast<int64_t>(Command::kStop));
-  Tell(command.Take());
-}
+void Leader::Stop() { Tell(Message(Command::kStop)); }
 
 double Leader::communication_seconds() const {
   return CommunicationSeconds(grid_);
 }
 
+namespace {
+
+// A step of logits: the rest of the leader's message.
+void FollowStep(Command command, absl::string_view bytes,
+                Transformer& transformer) {
+  if (command == Command::kLogits) {
+    transformer.Logits();
+    return;
+  }
+  absl::StatusOr<TopRequest> request = TopRequest{};
+  if (command == Command::kForwardTop) request = DecodeTopRequest(&bytes);
+  SUBGEN_CHECK(request.ok(), request.status().ToString());
+  const absl::StatusOr<Batch> batch = DecodeBatch(bytes);
+  SUBGEN_CHECK(batch.ok(), batch.status().ToString());
+  if (command == Command::kForwardTop) {
+    transformer.ForwardTop(*batch, *request);
+  } else {
+    transformer.Forward(*batch);
+  }
+}
+
+}  // namespace
+
 void Follow(Transformer& transformer, RankGrid& grid, StepDeadline& deadline) {
   for (int64_t expected = 1;; ++expected) {
     const std::string message = BroadcastString(*grid.world, "", 0);
     Reader reader(message);
-    int64_t step = 0, command = 0, slot = 0;
-    SUBGEN_CHECK(reader.Get(&step) && reader.Get(&command) && step == expected,
+    int64_t step = 0, number = 0, slot = 0;
+    SUBGEN_CHECK(reader.Get(&step) && reader.Get(&number) && step == expected,
                  "step ", step, " where ", expected, " is due");
-    if (command == static_cast<int64_t>(Command::kStop)) return;
-    if (command == static_cast<int64_t>(Command::kForward)) {
+    const auto command = static_cast<Command>(number);
+    if (command == Command::kStop) return;
+    if (command <= Command::kLogits) {
       deadline.Arm(absl::StrCat("step ", step));
-      const absl::StatusOr<Batch> batch = DecodeBatch(reader.rest());
-      SUBGEN_CHECK(batch.ok(), batch.status().ToString());
-      transformer.Forward(*batch);
+      FollowStep(command, reader.rest(), transformer);
       deadline.Disarm();
       continue;
     }
     SUBGEN_CHECK(reader.Get(&slot));
-    if (command == static_cast<int64_t>(Command::kForget)) {
+    if (command == Command::kForget) {
       transformer.Forget(static_cast<int>(slot));
     } else {
       GatherTotals(transformer, grid, static_cast<int>(slot));

@@ -25,8 +25,10 @@ class Leader {
   Leader(Transformer& transformer, RankGrid& grid, StepDeadline& deadline)
       : transformer_(transformer), grid_(grid), deadline_(deadline) {}
 
-  // As Transformer::Forward and Forget, on all ranks.
+  // As the Transformer's, on all ranks.
   Matrix<const float> Forward(const Batch& batch);
+  std::vector<RowTop> ForwardTop(const Batch& batch, const TopRequest& request);
+  Matrix<const float> Logits();
   void Forget(int slot);
   RankTotals Totals(int slot);
   // Ends Follow on the other ranks; nothing may follow.
@@ -49,8 +51,11 @@ class Leader {
 // be of this leader is fatal.
 void Follow(Transformer& transformer, RankGrid& grid, StepDeadline& deadline);
 
-// The wire form of a batch, for tests.
+// The wire forms, for tests.
 std::string EncodeBatch(const Batch& batch);
 absl::StatusOr<Batch> DecodeBatch(absl::string_view bytes);
+std::string EncodeTopRequest(const TopRequest& request);
+// Takes it off the front of the bytes.
+absl::StatusOr<TopRequest> DecodeTopRequest(absl::string_view* bytes);
 
 }  // namespace subgen

@@ -2,12 +2,14 @@
 // then a draw. Temperature 0 takes the best token.
 #pragma once
 
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/config/engine_config.h"
 #include "kernels/memory/view.h"
+#include "kernels/top_numbers.h"
 
 namespace subgen {
 
@@ -18,9 +20,17 @@ struct TokenLogit {
 
 // The n largest, best first; equal logits in order of id.
 std::vector<TokenLogit> TopLogits(Vector<const float> logits, int n);
+// The same, where `top` has so many or all.
+std::vector<TokenLogit> TopLogits(const RowTop& top, int n);
 
 // -log softmax(logits)[token], in nats.
 double NegativeLogLikelihood(Vector<const float> logits, int token);
+
+// What of a row of logits (kernels/top_numbers.h) makes a token.
+struct TopNeed {
+  int64_t most = 1;
+  float scale = 0.0f;
+};
 
 class Sampler {
  public:
@@ -31,11 +41,31 @@ class Sampler {
   absl::StatusOr<int> Sample(Vector<const float> logits,
                              Vector<const int> history, int64_t position) const;
 
+  // Nothing where only whole rows will do.
+  std::optional<TopNeed> Need() const;
+  // What Sample gives for the row of which this is the top, of at least what is
+  // needed; nothing where that takes the whole row.
+  std::optional<int> SampleTop(const RowTop& top, Vector<const int> history,
+                               int64_t position) const;
+
  private:
-  void Penalise(Vector<const int> history, Vector<float> logits) const;
-  // Candidates, best first, with their probabilities, after all filters.
-  std::vector<std::pair<int, double>> Candidates(
-      Vector<const float> logits) const;
+  using Candidates = std::vector<std::pair<int, double>>;
+  // What penalties do to logits; the recent tokens in history.
+  float Penalised(float logit) const;
+  Vector<const int> Recent(Vector<const int> history) const;
+  // The best of the penalised row that are certain to be, best first.
+  std::vector<TokenLogit> PenalisedTop(const RowTop& top,
+                                       Vector<const int> history) const;
+  // Of these tokens, best first, with their probabilities, after all filters.
+  // `sum` is of all that top-k leaves, relative to the best; where these are
+  // not all of them, nothing if that takes more.
+  struct WeightSum {
+    double least = 0.0, most = 0.0;  // bounds
+    bool of_all = false;             // these are all, the sum is their own
+  };
+  std::optional<Candidates> Filter(Vector<const TokenLogit> best,
+                                   WeightSum sum) const;
+  int Draw(const Candidates& candidates, int64_t position) const;
 
   SamplingConfig config_;
 };

@@ -20,11 +20,31 @@ struct Scheduler::Sequence {
   StopStrings stops{{}};
 
   bool reading_prompt() const { return cached < prompt_end; }
+  // Whether a token follows the run.
+  bool GivesToken(const BatchRun& run) const {
+    return cached + static_cast<int64_t>(run.tokens.size()) >= prompt_end;
+  }
+  // What the run needs of its row of logits; nothing: all of its rows.
+  std::optional<TopNeed> Need(const BatchRun& run) const {
+    if (run.all_logits || request.logprobs > kMostTop) return std::nullopt;
+    if (!GivesToken(run)) return TopNeed{};
+    std::optional<TopNeed> need = Sampler(request.sampling).Need();
+    if (need) need->most = std::max<int64_t>(need->most, request.logprobs);
+    return need;
+  }
   void Emit(const std::string& text) {
     if (text.empty()) return;
     result.text += text;
     if (request.on_text) request.on_text(text);
   }
+};
+
+// What came of a step: of each run a row's top and the token that it gives,
+// where that is enough for all of them; else rows of logits.
+struct Scheduler::StepLogits {
+  Matrix<const float> rows;
+  std::vector<RowTop> tops;
+  std::vector<int> tokens;  // of no meaning where a run gives none
 };
 
 Scheduler::Scheduler(Leader& leader, const Tokenizer& tokenizer,
@@ -108,6 +128,31 @@ BatchRun Scheduler::NextRun(Sequence& sequence, int64_t room) const {
   return run;
 }
 
+Scheduler::StepLogits Scheduler::Forward(const Batch& batch,
+                                         Vector<Sequence* const> running) {
+  TopRequest request;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const std::optional<TopNeed> need = running[i]->Need(batch[i]);
+    if (!need) return {leader_.Forward(batch), {}, {}};
+    request.most = std::max(request.most, need->most);
+    request.scales.push_back(need->scale);
+  }
+  StepLogits logits;
+  logits.tops = leader_.ForwardTop(batch, request);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const Sequence& sequence = *running[i];
+    std::optional<int> token = 0;
+    if (sequence.GivesToken(batch[i])) {
+      token = Sampler(sequence.request.sampling)
+                  .SampleTop(logits.tops[i], sequence.tokens,
+                             sequence.cached + batch[i].tokens.size());
+    }
+    if (!token) return {leader_.Logits(), {}, {}};
+    logits.tokens.push_back(*token);
+  }
+  return logits;
+}
+
 absl::Status Scheduler::Step() {
   Batch batch;
   std::vector<Sequence*> running;
@@ -126,7 +171,7 @@ absl::Status Scheduler::Step() {
 
   const double communication = leader_.communication_seconds();
   const auto start = std::chrono::steady_clock::now();
-  const Matrix<const float> logits = leader_.Forward(batch);
+  const StepLogits logits = Forward(batch, running);
   const std::chrono::duration<double> spent =
       std::chrono::steady_clock::now() - start;
   int64_t row = 0;
@@ -141,28 +186,38 @@ absl::Status Scheduler::Step() {
           leader_.communication_seconds() - communication;
     }
     const int64_t rows = batch[i].all_logits ? batch[i].tokens.size() : 1;
-    RETURN_IF_ERROR(Take(*running[i], batch[i], logits.Rows(row, rows)));
     row += rows;
+    RETURN_IF_ERROR(Take(*running[i], batch[i], logits, row - 1));
   }
   return absl::OkStatus();
 }
 
-// The step's outcome for one sequence: its last logits give a token, unless
-// more of the prompt is to come.
+// The step's outcome for one sequence: its last row gives a token, unless more
+// of the prompt is to come.
 absl::Status Scheduler::Take(Sequence& sequence, const BatchRun& run,
-                             Matrix<const float> logits) {
-  if (run.all_logits) Score(sequence, run, logits);
-  sequence.cached += run.tokens.size();
+                             const StepLogits& logits, int64_t row) {
+  const int64_t count = run.tokens.size();
+  if (run.all_logits) {
+    Score(sequence, run, logits.rows.Rows(row + 1 - count, count));
+  }
+  const bool gives_token = sequence.GivesToken(run);
+  sequence.cached += count;
   const GenerationRequest& request = sequence.request;
   if (request.on_prefill && sequence.cached <= sequence.prompt_end) {
     request.on_prefill(sequence.cached, sequence.prompt_end);
   }
-  if (sequence.reading_prompt()) return absl::OkStatus();
+  if (!gives_token) return absl::OkStatus();
 
-  const Vector<const float> last = logits.row(logits.rows - 1);
-  if (request.logprobs > 0) {
-    sequence.result.top_logits.push_back(TopLogits(last, request.logprobs));
+  const int best = request.logprobs;
+  if (!logits.tops.empty()) {
+    if (best > 0) {
+      sequence.result.top_logits.push_back(TopLogits(logits.tops[row], best));
+    }
+    Accept(sequence, logits.tokens[row]);
+    return absl::OkStatus();
   }
+  const Vector<const float> last = logits.rows.row(row);
+  if (best > 0) sequence.result.top_logits.push_back(TopLogits(last, best));
   ASSIGN_OR_RETURN(
       const int token,
       Sampler(request.sampling).Sample(last, sequence.tokens, sequence.cached));

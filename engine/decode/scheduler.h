@@ -77,9 +77,11 @@ class Scheduler {
 
  private:
   struct Sequence;
+  struct StepLogits;
   BatchRun NextRun(Sequence& sequence, int64_t room) const;
+  StepLogits Forward(const Batch& batch, Vector<Sequence* const> running);
   absl::Status Take(Sequence& sequence, const BatchRun& run,
-                    Matrix<const float> logits);
+                    const StepLogits& logits, int64_t row);
   void Score(Sequence& sequence, const BatchRun& run,
              Matrix<const float> logits) const;
   void Accept(Sequence& sequence, int token);

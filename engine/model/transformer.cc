@@ -123,7 +123,7 @@ void Transformer::Arrange(const Batch& batch) {
   SUBGEN_CHECK(step_.tokens >= 1 && step_.tokens <= options_.max_batch);
 }
 
-Matrix<const float> Transformer::Forward(const Batch& batch) {
+void Transformer::Layers(const Batch& batch) {
   Arrange(batch);
   Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
   backend_.Embed(weights_.embedding, tokens_, hidden);
@@ -139,7 +139,6 @@ Matrix<const float> Transformer::Forward(const Batch& batch) {
     }
   }
   for (const auto& policy : policies_) policy->EndStep();
-  return Logits();
 }
 
 // Attend to the past, inside the chunk, merge over ranks, observe, append.
@@ -170,14 +169,7 @@ void Transformer::ShowAttention(const SoftmaxPartials& partials,
 }
 
 void Transformer::ApplyTurn(Matrix<float> rows, bool back) {
-  if (!turn_) return;
-  ReadByHost(backend_, Numbers(rows));
-  if (back) {
-    turn_->Undo(rows);
-  } else {
-    turn_->Apply(rows);
-  }
-  WrittenByHost(backend_, Numbers(rows));
+  if (turn_) backend_.Turn(*turn_, rows, back);
 }
 
 void Transformer::SumOverRanks(Matrix<float> part) {
@@ -284,51 +276,6 @@ void Transformer::FeedForward(const LayerWeights& weights) {
   backend_.GatedLinears(normed, {&weights.up, up}, {&weights.gate, gate});
   backend_.Linear(gate, weights.down, projected);
   SumOverRanks(projected);
-}
-
-Matrix<const float> Transformer::Logits() {
-  const int64_t rows = logit_rows_.size();
-  Matrix<float> hidden = hidden_.matrix(step_.tokens, config_.embedding);
-  backend_.Add(projected_.matrix(step_.tokens, config_.embedding), hidden);
-  Matrix<float> last = projected_.matrix(rows, config_.embedding);
-  backend_.GatherRows(hidden, logit_rows_, last);
-  backend_.RmsNorm(last, weights_.output_norm.span(), config_.norm_epsilon,
-                   last);
-  if (my_logits_.size() < rows * plan_.vocabulary.count) {
-    my_logits_ =
-        Buffer<float>(rows * plan_.vocabulary.count, backend_.mirror());
-  }
-  Matrix<float> mine = my_logits_.matrix(rows, plan_.vocabulary.count);
-  backend_.Linear(last, weights_.unembedding, mine);
-  if (grid_.world->size() > 1) return GatherLogits(mine);
-  ReadByHost(backend_, Numbers(mine));
-  return mine;
-}
-
-// Parts of the vocabulary come rank by rank; rows are put together again.
-Matrix<const float> Transformer::GatherLogits(Matrix<float> mine) {
-  const int world = grid_.world->size();
-  const int64_t rows = mine.rows, vocabulary = config_.vocabulary;
-  if (logits_.size() < rows * vocabulary) {
-    gathered_ = Buffer<float>(rows * vocabulary, backend_.mirror());
-    logits_ = Buffer<float>(rows * vocabulary);
-  }
-  std::vector<int> counts(vocabulary_counts_);
-  for (int& count : counts) count *= static_cast<int>(rows);
-  const Vector<float> gathered = gathered_.span().first(rows * vocabulary);
-  grid_.world->AllGather(backend_, Numbers(mine), counts, gathered);
-  ReadByHost(backend_, gathered);
-  Matrix<float> logits = logits_.matrix(rows, vocabulary);
-  const float* from = gathered.data();
-  int64_t column = 0;
-  for (int rank = 0; rank < world; ++rank) {
-    const int64_t width = vocabulary_counts_[rank];
-    for (int64_t i = 0; i < rows; ++i, from += width) {
-      std::copy_n(from, width, logits.row(i).data() + column);
-    }
-    column += width;
-  }
-  return logits;
 }
 
 void Transformer::Forget(int slot) {

@@ -28,6 +28,13 @@ struct BatchRun {
 };
 using Batch = std::vector<BatchRun>;
 
+// What is to be known of each row of logits of a step, where not all of it
+// (Backend::Top).
+struct TopRequest {
+  int64_t most = 1;
+  std::vector<float> scales;  // [rows]
+};
+
 struct TransformerOptions {
   CacheConfig cache;
   MergeMethod merge = MergeMethod::kAllReduce;
@@ -55,6 +62,11 @@ class Transformer {
   // Logits of the rows that the runs ask for, in their order: [rows,
   // vocabulary], the same on every rank, valid until the next call. Collective.
   Matrix<const float> Forward(const Batch& batch);
+  // The same step, and of its rows only what is asked for, the same on every
+  // rank (the last digits of sums may depend on how many there are).
+  std::vector<RowTop> ForwardTop(const Batch& batch, const TopRequest& request);
+  // As Forward gives them, of the last step. Collective.
+  Matrix<const float> Logits();
 
   void Forget(int slot);
   CacheUse Use(int slot) const;
@@ -91,9 +103,12 @@ class Transformer {
   void ProjectOutput(const LayerWeights& weights);
   // hidden += projected; normed = its norm, which the next part reads.
   void AddProjected(Vector<const float> next_gain);
-  // Of hidden + projected, for the rows that are asked for.
-  Matrix<const float> Logits();
+  void Layers(const Batch& batch);
+  // transformer_logits.cc: of hidden + projected, for the rows that the runs
+  // ask for, into my_logits_.
+  void ProjectLogits();
   Matrix<const float> GatherLogits(Matrix<float> mine);
+  Matrix<const float> GatherTops(const TopRequest& request);
 
   const ModelConfig& config_;
   const TransformerOptions options_;
@@ -126,8 +141,8 @@ class Transformer {
   Buffer<float> log_partition_;
   Buffer<float> gate_, up_;  // [max_batch, my hidden features]
   PartialsBuffer partials_;
-  Buffer<float> my_logits_, gathered_,
-      logits_;  // grown when more rows are read
+  // Grown when more is read.
+  Buffer<float> my_logits_, gathered_, logits_, my_tops_, tops_;
 };
 
 }  // namespace subgen

@@ -8,6 +8,7 @@
 #include "kernels/cpu/context.h"
 #include "kernels/cpu/dense.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/top.h"
 
 namespace subgen {
 namespace {
@@ -56,6 +57,10 @@ class CpuBackend final : public Backend {
   }
   void AddRow(Vector<const float> row, Matrix<float> matrix) override {
     cpu::AddRow(context_, row, matrix);
+  }
+  void Top(Matrix<const float> rows, Vector<const float> scales,
+           Matrix<float> output) override {
+    cpu::Top(context_, rows, scales, output);
   }
   void ConvertRows(Vector<const RowCopy> copies) override {
     cpu::ConvertRows(context_, copies);

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/top.h"
 
 namespace subgen {
 namespace cuda {
@@ -130,6 +131,15 @@ void CudaBackend::AddRow(Vector<const float> row, Matrix<float> matrix) {
   SUBGEN_CHECK(static_cast<int64_t>(row.size()) == matrix.cols);
   const float* const in = staging_.In(row);
   cuda::AddRow(&queue_, in, staging_.InOut(matrix));
+  staging_.Finish();
+}
+
+void CudaBackend::Top(Matrix<const float> rows, Vector<const float> scales,
+                      Matrix<float> output) {
+  CheckTop(rows, scales, output);
+  const Matrix<const float> in = staging_.In(rows);
+  const float* const of_rows = staging_.In(scales);
+  cuda::Top(&staging_, in, of_rows, staging_.Out(output));
   staging_.Finish();
 }
 

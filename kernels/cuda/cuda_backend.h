@@ -22,6 +22,7 @@ class CudaBackend final : public Backend {
   CudaBackend(int device, int processors);
 
   absl::string_view name() const override { return "cuda"; }
+  void Wait() override { queue_.Run(); }
   std::string note() const override { return queue_.capture_refusal(); }
   Mirror* mirror() override { return &mirror_; }
   Staging* staging() override { return &staging_; }
@@ -49,6 +50,8 @@ class CudaBackend final : public Backend {
                   Vector<const float> gain, float epsilon,
                   Matrix<float> output) override;
   void AddRow(Vector<const float> row, Matrix<float> matrix) override;
+  void Top(Matrix<const float> rows, Vector<const float> scales,
+           Matrix<float> output) override;
 
   // cuda_backend_layout.cc
   void GatherRows(Matrix<const float> from, Vector<const int> rows,
@@ -61,6 +64,7 @@ class CudaBackend final : public Backend {
   void RotateAndSplitHeads(const HeadRotation& rotation,
                            const HeadLayout& layout, Matrix<float> token_major,
                            float scale, Matrix<float> head_major) override;
+  void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back) override;
   void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
                  const JoinPlace& place, Matrix<float> token_major) override;
   void SetEmpty(const SoftmaxPartials& partials) override;

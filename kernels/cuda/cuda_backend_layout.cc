@@ -1,7 +1,10 @@
 // What moves numbers about, and rotations, which may move them too.
+#include "kernels/cuda/attention.h"
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/hadamard.h"
 #include "kernels/cuda/layout.h"
 #include "kernels/cuda/partials.h"
+#include "kernels/memory/hadamard.h"
 
 namespace subgen::cuda {
 
@@ -54,7 +57,7 @@ void CudaBackend::SplitHeads(const HeadLayout& layout,
 
 RotaryAngles CudaBackend::OnDevice(const HeadRotation& rotation) {
   const Rotary& rotary = *rotation.rotary;
-  return {kept_.Frequencies(rotary.inverse_frequency),
+  return {kept_.Numbers(rotary.inverse_frequency),
           static_cast<int64_t>(rotary.inverse_frequency.size()),
           rotary.magnitude, rotary.interleaved,
           staging_.In(rotation.positions)};
@@ -83,6 +86,15 @@ void CudaBackend::RotateAndSplitHeads(const HeadRotation& rotation,
   const Matrix<const float> in = staging_.In(Matrix<const float>(token_major));
   cuda::RotateAndSplitHeads(&queue_, angles, {layout, scale}, in,
                             staging_.Out(head_major));
+  staging_.Finish();
+}
+
+void CudaBackend::Turn(const HadamardTurn& turn, Matrix<float> rows,
+                       bool back) {
+  SUBGEN_CHECK(rows.cols == turn.dim() && rows.cols <= kMostHeadDim);
+  const DeviceTurn on_device = {kept_.Numbers(turn.signs()), turn.block(),
+                                back};
+  TurnRows(&queue_, on_device, staging_.InOut(rows));
   staging_.Finish();
 }
 

@@ -39,18 +39,17 @@ WeightMatrix KeptWeights::Find(const WeightMatrix& weight) const {
   return on_device;
 }
 
-const double* KeptWeights::Frequencies(const std::vector<double>& numbers) {
-  DeviceMemory& kept = frequencies_[numbers];
-  const size_t bytes = numbers.size() * sizeof(double);
-  if (kept.bytes() < bytes) {
+const uint8_t* KeptWeights::Bytes(const std::string& bytes) {
+  DeviceMemory& kept = numbers_[bytes];
+  if (kept.bytes() < bytes.size()) {
     queue_.Use();
-    kept = DeviceMemory(bytes);
-    CheckCuda(cudaMemcpyAsync(kept.data(), numbers.data(), bytes,
+    kept = DeviceMemory(bytes.size());
+    CheckCuda(cudaMemcpyAsync(kept.data(), bytes.data(), bytes.size(),
                               cudaMemcpyHostToDevice, queue_.stream()),
-              "copy of frequencies");
-    CheckCuda(cudaStreamSynchronize(queue_.stream()), "copy of frequencies");
+              "copy of numbers");
+    CheckCuda(cudaStreamSynchronize(queue_.stream()), "copy of numbers");
   }
-  return reinterpret_cast<const double*>(kept.data());
+  return kept.data();
 }
 
 }  // namespace subgen::cuda

@@ -1,8 +1,9 @@
-// What a device keeps for as long as the backend lives: weights, and the
-// frequencies of rotary embeddings.
+// What a device keeps for as long as the backend lives: weights, and short
+// lists of numbers, as the frequencies of rotary embeddings.
 #pragma once
 
 #include <map>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -22,7 +23,12 @@ class KeptWeights {
   WeightMatrix Find(const WeightMatrix& weight) const;
 
   // Kept from the first call with these numbers on.
-  const double* Frequencies(const std::vector<double>& numbers);
+  template <class T>
+  const T* Numbers(const std::vector<T>& numbers) {
+    return reinterpret_cast<const T*>(
+        Bytes({reinterpret_cast<const char*>(numbers.data()),
+               numbers.size() * sizeof(T)}));
+  }
 
  private:
   using Key = std::tuple<const std::byte*, int64_t, int64_t, int64_t>;
@@ -30,10 +36,12 @@ class KeptWeights {
     return {weight.data, weight.rows, weight.cols, weight.row_stride};
   }
 
+  const uint8_t* Bytes(const std::string& bytes);
+
   Queue& queue_;
   std::map<Key, DeviceMemory> weights_;
-  int64_t bytes_ = 0;  // of weights
-  std::map<std::vector<double>, DeviceMemory> frequencies_;
+  int64_t bytes_ = 0;                            // of weights
+  std::map<std::string, DeviceMemory> numbers_;  // by themselves
 };
 
 }  // namespace subgen::cuda

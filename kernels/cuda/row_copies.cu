@@ -1,4 +1,5 @@
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/quantize.h"
 #include "kernels/cuda/row_copies.h"
 #include "kernels/cuda/row_products.h"
 
@@ -24,9 +25,43 @@ __device__ void Store(RowFormat format, float x, uint8_t* row, int at) {
 }
 
 template <RowFormat from>
+__device__ float NumberAt(const uint8_t* row, int i) {
+  if constexpr (from == RowFormat::kF32) {
+    return reinterpret_cast<const float*>(row)[i];
+  } else {
+    return FromHalf<from>(Load2(row + 2 * i));
+  }
+}
+
+// Eight lanes a block of a row; those beyond the last do as the first does.
+template <RowFormat from>
+__device__ void Quantize(const RowCopyPiece& piece) {
+  constexpr int kAtOnce = kThreads / kBlockLanes;
+  const int of_row = piece.dim / piece.block, all = piece.count * of_row;
+  const int64_t block_bytes = piece.to_bytes / of_row;
+  for (int first = 0; first < all; first += kAtOnce) {
+    const int at = first + static_cast<int>(threadIdx.x) / kBlockLanes;
+    const int item = at < all ? at : 0;
+    const int row = item / of_row, in_row = item % of_row;
+    BlockShare block;
+    block.count = piece.block / kBlockLanes;
+    for (int j = 0; j < block.count; ++j) {
+      block.numbers[j] =
+          NumberAt<from>(piece.from + row * piece.from_bytes,
+                         in_row * piece.block + j * kBlockLanes + block.lane());
+    }
+    EncodeBlock(piece.format, block, at < all,
+                piece.to + row * piece.to_bytes + in_row * block_bytes);
+  }
+}
+
+template <RowFormat from>
 __global__ void __launch_bounds__(kThreads) Copy(const RowCopyPiece* pieces) {
   const RowCopyPiece piece = pieces[blockIdx.x];
   if (from == piece.format) return CopyBytes(piece);
+  if constexpr (from < RowFormat::kQ8) {
+    if (piece.format >= RowFormat::kQ8) return Quantize<from>(piece);
+  }
   const int runs = (piece.dim + kRun - 1) / kRun;
   for (int i = threadIdx.x; i < piece.count * runs; i += kThreads) {
     const int row = i / runs, first = i % runs * kRun;

@@ -10,9 +10,9 @@ namespace subgen::cuda {
 
 class Queue;
 
-// Rows to the same format, or to one that is not quantised.
+// Not from one quantised format to another.
 inline bool CanConvert(RowFormat from, RowFormat to) {
-  return from == to || !IsQuantized(to);
+  return from == to || !IsQuantized(from) || !IsQuantized(to);
 }
 
 // At most kRowsOfPiece rows, on the device.
@@ -24,6 +24,7 @@ struct RowCopyPiece {
   int dim = 0;
   int64_t from_bytes = 0, to_bytes = 0;  // of a row
   RowFormat format = RowFormat::kF32;    // that they get
+  int block = 1;                         // RowBlock of it
 };
 // pieces: an array on the device, all from one format.
 void CopyRowPieces(Queue* queue, RowFormat from, const RowCopyPiece* pieces,

@@ -12,12 +12,14 @@ void AddPieces(const RowCopy& copy, Staging* staging,
   RowCopyPiece piece;
   piece.dim = static_cast<int>(from.dim);
   piece.format = copy.format;
+  piece.block = static_cast<int>(RowBlock(copy.format, from.dim));
   piece.from_bytes = RowBytes(from.format, from.dim);
   piece.to_bytes = RowBytes(copy.format, from.dim);
   piece.from = staging->InBytes(from.data, from.count * piece.from_bytes);
   piece.to = staging->Out(
       Vector<uint8_t>(reinterpret_cast<uint8_t*>(copy.to), copy.to_bytes()));
-  for (int64_t row = 0; row < from.count; row += kRowsOfPiece) {
+  // Of no rows an empty piece, so that the list of commands stays as it is.
+  for (int64_t row = 0; row == 0 || row < from.count; row += kRowsOfPiece) {
     piece.count =
         static_cast<int>(std::min<int64_t>(kRowsOfPiece, from.count - row));
     (*pieces)[from.format].push_back(piece);

@@ -17,6 +17,8 @@ class HadamardTurn {
   explicit HadamardTurn(int64_t dim);
 
   int64_t dim() const { return static_cast<int64_t>(signs_.size()); }
+  int64_t block() const { return block_; }
+  const std::vector<float>& signs() const { return signs_; }
 
   // Each row [dim] in place.
   void Apply(Matrix<float> rows) const;

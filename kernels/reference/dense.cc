@@ -1,5 +1,6 @@
 #include "kernels/reference/dense.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -94,6 +95,26 @@ void AddRow(Vector<const float> row, Matrix<float> matrix) {
   SUBGEN_CHECK(static_cast<int64_t>(row.size()) == matrix.cols);
   for (int64_t token = 0; token < matrix.rows; ++token) {
     for (int64_t i = 0; i < matrix.cols; ++i) matrix.row(token)[i] += row[i];
+  }
+}
+
+void Top(Matrix<const float> rows, Vector<const float> scales,
+         Matrix<float> output) {
+  CheckTop(rows, scales, output);
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    const Vector<const float> row = rows.row(i);
+    RowTop top;
+    for (const float x : row) {
+      top.best.push_back({x, static_cast<int>(top.columns++)});
+      top.finite &= std::isfinite(x);
+    }
+    std::sort(top.best.begin(), top.best.end(), IsBefore);
+    for (const float x : row) {
+      if (scales[i] == 0.0f) break;
+      top.sum += std::exp(scales[i] * (x - double{top.best[0].value}));
+    }
+    top.best.resize(std::min(TopMost(output.cols), top.columns));
+    WriteTop(top, output.row(i));
   }
 }
 

@@ -16,5 +16,7 @@ void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
 void GatedSilu(Matrix<const float> up, Matrix<float> gate);
 void Add(Matrix<const float> x, Matrix<float> accumulator);
 void AddRow(Vector<const float> row, Matrix<float> matrix);
+void Top(Matrix<const float> rows, Vector<const float> scales,
+         Matrix<float> output);
 
 }  // namespace subgen::reference

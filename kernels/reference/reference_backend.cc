@@ -38,6 +38,10 @@ class ReferenceBackend final : public Backend {
   void AddRow(Vector<const float> row, Matrix<float> matrix) override {
     reference::AddRow(row, matrix);
   }
+  void Top(Matrix<const float> rows, Vector<const float> scales,
+           Matrix<float> output) override {
+    reference::Top(rows, scales, output);
+  }
   void Attend(Vector<const AttentionTask> tasks) override {
     for (const AttentionTask& task : tasks) reference::Attend(task);
   }

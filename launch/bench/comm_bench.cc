@@ -18,26 +18,46 @@ float Number(int rank, int64_t i) { return (rank * 7 + i * 3) % 101 - 50; }
 // An operation with its data: filled, run, checked.
 class Subject {
  public:
+  explicit Subject(Backend* backend) : backend_(backend) {}
   virtual ~Subject() = default;
   virtual int64_t count() const = 0;
   virtual void Fill() = 0;
-  virtual void Run() = 0;
+  virtual void Run() = 0;             // where there is a queue, later
   virtual int64_t Wrong() const = 0;  // of this rank, after Fill and Run
+
+ protected:
+  Mirror* mirror() const {
+    return backend_ == nullptr ? nullptr : backend_->mirror();
+  }
+  void Written(Vector<const float> numbers) const {
+    if (backend_ != nullptr) WrittenByHost(*backend_, numbers);
+  }
+  void Read(Vector<const float> numbers) const {
+    if (backend_ != nullptr) ReadByHost(*backend_, numbers);
+  }
+
+  Backend* const backend_;  // may be null
 };
 
 class ReduceSubject final : public Subject {
  public:
-  ReduceSubject(Communicator& world, int64_t count, ReduceOp op)
-      : world_(world), op_(op), data_(count) {}
+  ReduceSubject(Communicator& world, int64_t count, ReduceOp op,
+                Backend* backend)
+      : Subject(backend), world_(world), op_(op), data_(count, mirror()) {}
 
   int64_t count() const override { return data_.size(); }
   void Fill() override {
     for (int64_t i = 0; i < data_.size(); ++i) {
       data_[i] = Number(world_.rank(), i);
     }
+    Written(data_.span());
   }
-  void Run() override { world_.AllReduce(data_.span(), op_); }
+  void Run() override {
+    if (backend_ == nullptr) return world_.AllReduce(data_.span(), op_);
+    world_.AllReduce(*backend_, data_.span(), op_);
+  }
   int64_t Wrong() const override {
+    Read(data_.span());
     int64_t wrong = 0;
     for (int64_t i = 0; i < data_.size(); ++i) {
       float expected = Number(0, i);
@@ -59,10 +79,11 @@ class ReduceSubject final : public Subject {
 
 class GatherSubject final : public Subject {
  public:
-  GatherSubject(Communicator& world, int64_t count)
-      : world_(world),
-        mine_(std::max<int64_t>(1, count / world.size())),
-        all_(mine_.size() * world.size()),
+  GatherSubject(Communicator& world, int64_t count, Backend* backend)
+      : Subject(backend),
+        world_(world),
+        mine_(std::max<int64_t>(1, count / world.size()), mirror()),
+        all_(mine_.size() * world.size(), mirror()),
         counts_(world.size(), static_cast<int>(mine_.size())) {}
 
   int64_t count() const override { return all_.size(); }
@@ -70,9 +91,16 @@ class GatherSubject final : public Subject {
     for (int64_t i = 0; i < mine_.size(); ++i) {
       mine_[i] = Number(world_.rank(), i);
     }
+    Written(mine_.span());
   }
-  void Run() override { world_.AllGather(mine_.span(), counts_, all_.span()); }
+  void Run() override {
+    if (backend_ == nullptr) {
+      return world_.AllGather(mine_.span(), counts_, all_.span());
+    }
+    world_.AllGather(*backend_, mine_.span(), counts_, all_.span());
+  }
   int64_t Wrong() const override {
+    Read(all_.span());
     int64_t wrong = 0;
     for (int64_t i = 0; i < all_.size(); ++i) {
       wrong += all_[i] !=
@@ -90,12 +118,13 @@ class GatherSubject final : public Subject {
 class MergeSubject final : public Subject {
  public:
   MergeSubject(Communicator& world, MergeMethod method, int64_t count,
-               int64_t head_dim)
-      : world_(world),
-        rows_(std::max<int64_t>(1, count / (head_dim + 2))),
-        head_dim_(head_dim),
-        merger_(world, method, rows_, head_dim),
-        partials_(rows_, head_dim) {}
+               const CommBenchOptions& options)
+      : Subject(options.backend),
+        world_(world),
+        rows_(std::max<int64_t>(1, count / (options.head_dim + 2))),
+        head_dim_(options.head_dim),
+        merger_(world, method, rows_, head_dim_, backend_),
+        partials_(rows_, head_dim_, mirror()) {}
 
   int64_t count() const override { return rows_ * (head_dim_ + 2); }
   void Fill() override {
@@ -107,6 +136,7 @@ class MergeSubject final : public Subject {
         partials.weighted.row(row)[i] = Weighted(world_.rank(), row, i);
       }
     }
+    Written(partials_.packed());
   }
   void Run() override { merger_.Merge(partials_); }
   int64_t Wrong() const override;
@@ -137,6 +167,7 @@ class MergeSubject final : public Subject {
 };
 
 int64_t MergeSubject::Wrong() const {
+  Read(partials_.packed());
   const SoftmaxPartials merged = partials_.view();
   const int ranks = world_.size();
   int64_t wrong = 0;
@@ -167,32 +198,43 @@ int64_t MergeSubject::Wrong() const {
 }
 
 std::unique_ptr<Subject> MakeSubject(CommOperation operation, int64_t count,
-                                     int64_t head_dim, Communicator& world) {
+                                     const CommBenchOptions& options,
+                                     Communicator& world) {
+  Backend* const backend = options.backend;
   switch (operation) {
     case CommOperation::kAllReduceSum:
-      return std::make_unique<ReduceSubject>(world, count, ReduceOp::kSum);
+      return std::make_unique<ReduceSubject>(world, count, ReduceOp::kSum,
+                                             backend);
     case CommOperation::kAllReduceMax:
-      return std::make_unique<ReduceSubject>(world, count, ReduceOp::kMax);
+      return std::make_unique<ReduceSubject>(world, count, ReduceOp::kMax,
+                                             backend);
     case CommOperation::kAllGather:
-      return std::make_unique<GatherSubject>(world, count);
+      return std::make_unique<GatherSubject>(world, count, backend);
     case CommOperation::kMergeByAllReduce:
       return std::make_unique<MergeSubject>(world, MergeMethod::kAllReduce,
-                                            count, head_dim);
+                                            count, options);
     case CommOperation::kMergeByAllGather:
       return std::make_unique<MergeSubject>(world, MergeMethod::kAllGather,
-                                            count, head_dim);
+                                            count, options);
   }
   return nullptr;
 }
 
-// Mean seconds of a call on this rank; all ranks start together.
-double Time(Subject& subject, int calls, Communicator& world) {
+// Mean seconds of a call on this rank; all ranks start together, with nothing
+// left to do.
+double Time(Subject& subject, const CommBenchOptions& options,
+            Communicator& world) {
+  const auto wait = [&] {
+    if (options.backend != nullptr) options.backend->Wait();
+  };
+  wait();
   AgreeOnStatus(world, absl::OkStatus()).IgnoreError();
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < calls; ++i) subject.Run();
+  for (int i = 0; i < options.calls; ++i) subject.Run();
+  wait();
   const std::chrono::duration<double> spent =
       std::chrono::steady_clock::now() - start;
-  return spent.count() / calls;
+  return spent.count() / options.calls;
 }
 
 }  // namespace
@@ -239,7 +281,7 @@ double CommRow::bus_bandwidth() const {
 
 CommRow MeasureComm(CommOperation operation, int64_t count,
                     const CommBenchOptions& options, Communicator& world) {
-  const auto subject = MakeSubject(operation, count, options.head_dim, world);
+  const auto subject = MakeSubject(operation, count, options, world);
   subject->Fill();
   subject->Run();
   struct Mine {
@@ -249,8 +291,15 @@ CommRow MeasureComm(CommOperation operation, int64_t count,
   // Merged again and again, partials stay as they are but for their size.
   subject->Fill();
   for (int i = 0; i < options.warm_up; ++i) subject->Run();
-  subject->Fill();
-  mine.seconds = Time(*subject, options.calls, world);
+  // On a queue the calls of one wait are a list, which is a graph from the
+  // third time on, as a decode step is; what Fill wrote is sent before.
+  const bool queued =
+      options.backend != nullptr && options.backend->staging() != nullptr;
+  for (int i = 0; i < (queued ? 3 : 1); ++i) {
+    subject->Fill();
+    if (queued) subject->Run();
+    mine.seconds = Time(*subject, options, world);
+  }
   CommRow row;
   row.operation = operation;
   row.count = subject->count();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "kernels/backend.h"
 
 namespace subgen {
 
@@ -31,6 +32,9 @@ struct CommBenchOptions {
   int64_t head_dim = 64;  // of merged partials
   int warm_up = 5;        // calls
   int calls = 20;         // timed, in a row
+  // Whose memory is exchanged, as the engine does it: on the queue of its
+  // device, where ranks can. Null: of the host.
+  Backend* backend = nullptr;
 };
 
 struct CommRow {

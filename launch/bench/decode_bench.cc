@@ -57,7 +57,8 @@ class DepthBench {
   const std::vector<Test> tests_;
   int64_t end_ = 0;  // of the longest test
   bool synthetic_ = false;
-  int64_t laps_ = 0;  // that were begun, on rank 0
+  bool parts_apart_ = false;  // in one more repetition of each test
+  int64_t laps_ = 0;          // that were begun, on rank 0
   std::vector<std::vector<int64_t>> lap_of_row_;
 };
 
@@ -78,7 +79,11 @@ DepthBench::DepthBench(const DecodeBenchOptions& options,
 
 absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
   ForgetHighestMemory();
-  StepClock clock;
+  // Of each test: warm-up, repetitions, perhaps one of parts.
+  StepClock clock([this](int64_t lap) {
+    const int64_t before = 1 + options_.repetitions;
+    return !parts_apart_ || lap % (before + 1) == before;
+  });
   FilledCache cache(depth_, clock);
   EngineOptions engine_options;
   engine_options.context_tokens = end_;
@@ -88,6 +93,7 @@ absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
   ASSIGN_OR_RETURN(auto engine,
                    Engine::Make(policy_.config, model_, engine_options,
                                 clock.Time(world.Split(0))));
+  parts_apart_ = engine->backend().staging() != nullptr;
   if (synthetic_) {
     cache.FillSynthetically(policy_.config.prefill_chunk, kSeed,
                             [&](int64_t done, int64_t total) {
@@ -149,6 +155,11 @@ TestResult DepthBench::Measure(const Test& test, Engine& engine) {
     row.seconds.push_back(Repeat(test, test.tokens, leader));
     options_.after_repetition(row.seconds.back());
   }
+  row.lap_seconds = row.seconds;
+  if (parts_apart_) {
+    lap_of_row_.back() = {laps_};
+    row.lap_seconds = {Repeat(test, test.tokens, leader)};
+  }
   const RankTotals totals = leader.Totals(0);
   row.weight_bytes = WeightBytesRead(model_, totals.weight_bytes);
   row.cache_bytes_read =
@@ -182,7 +193,7 @@ void DepthBench::Forward(int64_t first, int64_t end, int64_t step,
           random.Uniform(static_cast<uint32_t>(i)) * vocabulary));
     }
     run.ends_prompt = step > 1 && stop == end;
-    leader.Forward({run});
+    leader.ForwardTop({run}, {1, {0.0f}});
   }
 }
 

@@ -1,5 +1,5 @@
 // Times prompts and generated tokens at depths of context, in llama-bench's
-// habits: random tokens, no tokenisation, no sampling.
+// habits: random tokens, no tokenisation, of the logits the largest.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,10 @@ struct TestResult {
   int64_t depth = 0;
   bool synthetic = false;       // what the context is filled with
   std::vector<double> seconds;  // of each repetition
-  std::vector<LapTimes> laps;   // of each repetition, means over ranks
+  // Of the repetitions that were timed in parts, means over ranks: of all, or
+  // of one more where a device has a queue, which parts disturb.
+  std::vector<LapTimes> laps;
+  std::vector<double> lap_seconds;  // of these
   // Of all ranks: read for each generated token, held at the end of the test.
   int64_t weight_bytes = 0, cache_bytes_read = 0, cache_bytes = 0;
   // Of one process, the largest of all: of everything that it holds.

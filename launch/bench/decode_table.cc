@@ -71,7 +71,7 @@ TimeSplit SplitTime(const TestResult& row) {
   split.update = median(&LapTimes::update);
   split.communication = median(&LapTimes::communication);
   split.waiting = median(&LapTimes::waiting);
-  split.dense = Median(row.seconds) - split.attention - split.update -
+  split.dense = Median(row.lap_seconds) - split.attention - split.update -
                 split.communication - split.waiting;
   return split;
 }
@@ -95,7 +95,7 @@ std::vector<std::string> DecodeTable::Cells(const TestResult& row) const {
     cells.insert(cells.end(), 3, "");
   }
   const TimeSplit split = SplitTime(row);
-  const double whole = Median(row.seconds);
+  const double whole = Median(row.lap_seconds);
   for (const double part : {split.dense, split.attention, split.update,
                             split.communication, split.waiting}) {
     cells.push_back(Percent(part / whole));
@@ -130,6 +130,7 @@ nlohmann::ordered_json DecodeTable::Object(const TestResult& row) const {
   object["bytes_per_second"] = BytesPerSecond(row);
   object["read_bandwidth"] = setting_.read_bandwidth;
   object["bandwidth_share"] = BytesPerSecond(row) / setting_.read_bandwidth;
+  object["split_seconds_per_token"] = Median(row.lap_seconds) / tokens;
   object["dense_seconds_per_token"] = split.dense / tokens;
   object["attention_seconds_per_token"] = split.attention / tokens;
   object["update_seconds_per_token"] = split.update / tokens;

@@ -45,8 +45,8 @@ class DecodeTable {
 // Bytes that a generation test reads a second, by the median repetition; 0 of
 // a prompt test.
 double BytesPerSecond(const TestResult& row);
-// The whole test's parts, medians over repetitions: of `seconds`, what is in no
-// other part is dense layers.
+// The whole test's parts, medians over the repetitions that were timed in
+// parts: of `lap_seconds`, what is in no other part is dense layers.
 struct TimeSplit {
   double dense = 0.0, attention = 0.0, update = 0.0, communication = 0.0,
          waiting = 0.0;

@@ -62,36 +62,44 @@ class Snapshot {
 
 class FilledPolicy final : public CachePolicy {
  public:
-  FilledPolicy(FilledCache& cache, const CacheShape& shape,
+  FilledPolicy(FilledCache& cache, const CacheShape& shape, Backend& backend,
                std::unique_ptr<CachePolicy> inner)
-      : cache_(cache), shape_(shape), inner_(std::move(inner)) {}
+      : cache_(cache),
+        shape_(shape),
+        backend_(backend),
+        inner_(std::move(inner)) {}
 
   const CacheShape& shape() const { return shape_; }
 
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override {
     StepClock& clock = cache_.clock_;
     if (std::exchange(at_start_, false) && shape_.layer == 0) clock.BeginLap();
-    start_ = Clock::now();
+    StartPart();
     communication_ = clock.communication_seconds();
     inner_->Attend(step, out);
   }
-  // Its clock does, whatever the policy inside learns.
-  bool Observes() const override { return true; }
-  // So that a device is done with attention when Observe begins.
-  bool ReadsQueries() const override { return true; }
+  // The clock looks at it where it times parts, whatever the policy inside
+  // learns.
+  bool Observes() const override {
+    return cache_.clock_.in_parts() || inner_->Observes();
+  }
+  bool ReadsQueries() const override { return inner_->ReadsQueries(); }
   // What lies between Attend and Observe is attention inside the chunk and the
   // merge over ranks.
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {
     StepClock& clock = cache_.clock_;
-    clock.AddAttention(SecondsSince(start_) -
-                       (clock.communication_seconds() - communication_));
-    start_ = Clock::now();
-    inner_->Observe(step, log_partition);
+    if (clock.in_parts()) {
+      const double spent = EndPart();
+      clock.AddAttention(spent -
+                         (clock.communication_seconds() - communication_));
+      StartPart();
+    }
+    if (inner_->Observes()) inner_->Observe(step, log_partition);
   }
   void Append(const LayerStep& step) override {
     inner_->Append(step);
-    cache_.clock_.AddUpdate(SecondsSince(start_));
+    if (cache_.clock_.in_parts()) cache_.clock_.AddUpdate(EndPart());
     const Chunk& chunk = step.chunks[0];
     if (chunk.position + chunk.count == cache_.depth_ && !snapshot_.taken()) {
       snapshot_.Take(inner_->Save(0));
@@ -99,9 +107,10 @@ class FilledPolicy final : public CachePolicy {
     }
   }
   void EndStep() override {
-    const Clock::time_point start = Clock::now();
+    const bool in_parts = cache_.clock_.in_parts();
+    if (in_parts) StartPart();
     inner_->EndStep();
-    cache_.clock_.AddUpdate(SecondsSince(start));
+    if (in_parts) cache_.clock_.AddUpdate(EndPart());
   }
   void Forget(int slot) override {
     cache_.clock_.EndLap();
@@ -119,8 +128,19 @@ class FilledPolicy final : public CachePolicy {
   }
 
  private:
+  // A part of a step, with all that a device has to do for it and nothing else.
+  void StartPart() {
+    if (cache_.clock_.in_parts()) backend_.Wait();
+    start_ = Clock::now();
+  }
+  double EndPart() {
+    backend_.Wait();
+    return SecondsSince(start_);
+  }
+
   FilledCache& cache_;
   const CacheShape shape_;
+  Backend& backend_;
   const std::unique_ptr<CachePolicy> inner_;
   Snapshot snapshot_;
   bool at_start_ = false;
@@ -129,15 +149,15 @@ class FilledPolicy final : public CachePolicy {
 };
 
 PolicyFactory FilledCache::Factory() {
-  return
-      [this](const CacheConfig& config, const CacheShape& shape,
+  return [this](
+             const CacheConfig& config, const CacheShape& shape,
              Backend& backend) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
-        ASSIGN_OR_RETURN(auto inner, MakeCachePolicy(config, shape, backend));
-        auto policy =
-            std::make_unique<FilledPolicy>(*this, shape, std::move(inner));
-        policies_.push_back(policy.get());
-        return policy;
-      };
+    ASSIGN_OR_RETURN(auto inner, MakeCachePolicy(config, shape, backend));
+    auto policy =
+        std::make_unique<FilledPolicy>(*this, shape, backend, std::move(inner));
+    policies_.push_back(policy.get());
+    return policy;
+  };
 }
 
 void FilledCache::FillSynthetically(

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/backend.h"
+
 namespace subgen {
 
 class TimedCommunicator final : public Communicator {
@@ -38,19 +40,28 @@ class TimedCommunicator final : public Communicator {
   void DoBroadcast(Vector<std::byte> data, int root) override {
     Time([&] { inner_->Broadcast(data, root); });
   }
-  // On a queue the time is that of appending: nobody waits there.
   bool QueueAllReduce(Backend& backend, Vector<float> data,
                       ReduceOp op) override {
-    Time([&] { inner_->AllReduce(backend, data, op); });
+    TimeOn(backend, [&] { inner_->AllReduce(backend, data, op); });
     return true;
   }
   bool QueueAllGather(Backend& backend, Vector<const float> mine,
                       Vector<const int> counts, Vector<float> all) override {
-    Time([&] { inner_->AllGather(backend, mine, counts, all); });
+    TimeOn(backend, [&] { inner_->AllGather(backend, mine, counts, all); });
     return true;
   }
 
  private:
+  // On a queue a call only appends; in a lap of parts, what stands before it is
+  // waited for first, and then the call itself.
+  template <class Call>
+  void TimeOn(Backend& backend, const Call& call) {
+    if (clock_.in_parts_) backend.Wait();
+    Time([&] {
+      call();
+      if (clock_.in_parts_) backend.Wait();
+    });
+  }
   template <class Call>
   void Time(const Call& call) {
     const auto start = StepClock::Clock::now();
@@ -68,6 +79,8 @@ class TimedCommunicator final : public Communicator {
 
 void StepClock::BeginLap() {
   booking_ = true;
+  const int64_t lap = laps_.size();
+  in_parts_ = laps_in_parts_ == nullptr || laps_in_parts_(lap);
   laps_.emplace_back();
   for (TimedCommunicator* timed : timed_) timed->BeginLap();
 }

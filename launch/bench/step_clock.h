@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -24,10 +25,19 @@ class StepClock {
  public:
   using Clock = std::chrono::steady_clock;
 
+  // `in_parts`: of which laps the parts are timed, the same on every rank; all
+  // where it is empty. Where a device has a queue each part of such a lap is
+  // waited for, so that its time is its own, and the whole is longer; other
+  // laps are not disturbed, and their parts mean nothing.
+  explicit StepClock(std::function<bool(int64_t lap)> in_parts = nullptr)
+      : laps_in_parts_(std::move(in_parts)) {}
+
   // Everything until the first lap, and between EndLap and BeginLap, is not
   // booked.
   void BeginLap();
-  void EndLap() { booking_ = false; }
+  void EndLap() { booking_ = in_parts_ = false; }
+  // Whether the lap that has begun is timed in parts.
+  bool in_parts() const { return in_parts_; }
 
   void AddAttention(double seconds);
   void AddUpdate(double seconds);
@@ -45,7 +55,8 @@ class StepClock {
  private:
   friend class TimedCommunicator;
 
-  bool booking_ = false;
+  const std::function<bool(int64_t lap)> laps_in_parts_;
+  bool booking_ = false, in_parts_ = false;
   double communication_seconds_ = 0.0;
   std::vector<LapTimes> laps_;             // attention and update
   std::vector<TimedCommunicator*> timed_;  // the world's first

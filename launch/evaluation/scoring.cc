@@ -64,7 +64,7 @@ std::vector<std::string> Answer(Leader& leader, const Tokenizer& tokenizer,
     run.tokens.assign(question.prompt.begin() + position,
                       question.prompt.begin() + end);
     run.ends_prompt = end == count;
-    best = TopLogits(leader.Forward({run}).row(0), 1)[0].token;
+    best = leader.ForwardTop({run}, {1, {0.0f}})[0].best[0].column;
     position = end;
   }
   std::vector<std::string> answers(slots);
@@ -83,9 +83,10 @@ std::vector<std::string> Answer(Leader& leader, const Tokenizer& tokenizer,
     for (size_t first = 0; first < batch.size(); first += question.chunk) {
       const size_t end = std::min<size_t>(first + question.chunk, batch.size());
       const Batch part(batch.begin() + first, batch.begin() + end);
-      const Matrix<const float> logits = leader.Forward(part);
+      const std::vector<RowTop> tops =
+          leader.ForwardTop(part, {1, std::vector<float>(part.size())});
       for (size_t run = 0; run < part.size(); ++run) {
-        next[part[run].slot] = TopLogits(logits.row(run), 1)[0].token;
+        next[part[run].slot] = tops[run].best[0].column;
       }
     }
   }

@@ -1,4 +1,6 @@
 // Rows from format to format: the bytes of ConvertRow, on every backend.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -58,6 +60,57 @@ TEST_P(RowsTest, RoundsAtEveryEdge) {
   const Rows rows = FloatRows(Matrix<const float>(edges.data(), 1, count));
   ASSERT_NO_FATAL_FAILURE(Compare(rows, RowFormat::kBF16));
   ASSERT_NO_FATAL_FAILURE(Compare(rows, RowFormat::kF16));
+}
+
+// Blocks with outliers, of one number, of zeros of either sign, of the largest
+// and the smallest numbers: to the bits, whatever is cut.
+TEST_P(RowsTest, QuantisedBlocksAreAsConvertRow) {
+  for (const int64_t dim : {32, 64, 96, 128}) {
+    constexpr int64_t kRows = 70;
+    RandomMatrix rows(kRows, dim, 9);
+    for (int64_t i = 0; i < kRows; ++i) {
+      const Vector<float> row = rows.view().row(i);
+      for (int64_t j = 0; j < dim; ++j) {
+        float& x = row[j];
+        if (i % 7 == 1) x = j == i % dim ? 40.0f * x : x;
+        if (i % 7 == 2) x = 1.5f;
+        if (i % 7 == 3) x = std::copysign(0.0f, x);
+        if (i % 7 == 4) x = x < 0.0f ? 0.0f * x : x;
+        if (i % 7 == 5) x *= i % 2 ? 3e4f : 1e-7f;
+        if (i % 7 == 6) x = std::round(x);
+      }
+    }
+    for (const RowFormat from :
+         {RowFormat::kF32, RowFormat::kBF16, RowFormat::kF16}) {
+      const StoredRows stored(from, rows.view());
+      for (const RowFormat to :
+           {RowFormat::kQ8, RowFormat::kQ4, RowFormat::kQ3}) {
+        ASSERT_NO_FATAL_FAILURE(Compare(stored.rows(), to));
+      }
+    }
+  }
+}
+
+TEST_P(RowsTest, ABlockThatIsNotFiniteIsNaN) {
+  constexpr int64_t kDim = 128;
+  for (const float bad : {std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity(), NAN}) {
+    for (const RowFormat to :
+         {RowFormat::kQ8, RowFormat::kQ4, RowFormat::kQ3}) {
+      RandomMatrix row(1, kDim, 3);
+      row.view().row(0)[70] = bad;
+      std::vector<std::byte> bytes(RowBytes(to, kDim));
+      const RowCopy copy = {FloatRows(row.view()), to, bytes.data()};
+      tested_->ConvertRows({&copy, 1});
+      std::vector<float> back(kDim);
+      DecodeRow(to, bytes.data(), back);
+      const int64_t block = RowBlock(to, kDim);
+      for (int64_t j = 0; j < kDim; ++j) {
+        EXPECT_EQ(std::isnan(back[j]), j / block == 70 / block)
+            << RowFormatName(to) << " " << bad << " " << j;
+      }
+    }
+  }
 }
 
 TEST_P(RowsTest, ManyCopiesKeepTheirOwnRows) {

@@ -50,6 +50,9 @@ class RecordingBackend final : public Backend {
   void GatedSilu(Matrix<const float>, Matrix<float>) override { FAIL(); }
   void Add(Matrix<const float>, Matrix<float>) override { FAIL(); }
   void AddRow(Vector<const float>, Matrix<float>) override { FAIL(); }
+  void Top(Matrix<const float>, Vector<const float>, Matrix<float>) override {
+    FAIL();
+  }
   void Attend(Vector<const AttentionTask> tasks) override {
     if (recording) {
       for (const AttentionTask& task : tasks) Note(task);

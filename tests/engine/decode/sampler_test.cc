@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <random>
 
 namespace subgen {
 namespace {
@@ -114,11 +115,130 @@ TEST(SamplerTest, TheDrawIsAFunctionOfSeedAndPosition) {
   EXPECT_NE(first, other);
 }
 
+// The top of a row as Backend::Top gives it, by hand.
+RowTop TopOf(Vector<const float> logits, const TopNeed& need) {
+  RowTop top;
+  top.columns = logits.size();
+  for (const TokenLogit& best :
+       TopLogits(logits, static_cast<int>(need.most))) {
+    top.best.push_back({best.logit, best.token});
+  }
+  for (const float x : logits) {
+    top.sum += std::exp(need.scale * (x - double{top.best[0].value}));
+    top.finite &= std::isfinite(x);
+  }
+  return top;
+}
+
+struct TopCase {
+  const char* name;
+  SamplingConfig config;
+  double least_decided;  // part of the rows
+};
+
+std::vector<TopCase> TopCases() {
+  SamplingConfig greedy, top_k = Warm(), top_p = Warm(), min_p = Warm();
+  top_k.top_k = 40;
+  top_p.top_p = 0.8;
+  min_p.min_p = 0.3;
+  SamplingConfig cold = top_p, all = top_k, penalty = top_k, greedy_penalty;
+  cold.temperature = 0.6;
+  all.top_p = 0.9;
+  all.min_p = 0.1;
+  penalty.repetition_penalty = 1.5;
+  greedy_penalty.repetition_penalty = 3.0;
+  return {{"greedy", greedy, 1.0},
+          {"top_k", top_k, 1.0},
+          {"top_p", top_p, 0.3},  // logits of large spread
+          {"cold top_p", cold, 0.3},
+          {"min_p", min_p, 0.8},
+          {"all filters", all, 1.0},
+          {"penalty", penalty, 1.0},
+          {"greedy, penalty", greedy_penalty, 1.0}};
+}
+
+// On rows of small and large spread, some with many equal logits.
+TEST(SamplerTest, TheTopGivesTheTokenOfTheWholeRowOrNone) {
+  constexpr int kRows = 300, kColumns = 1000;
+  std::mt19937 random(5);
+  for (const TopCase& each : TopCases()) {
+    const Sampler sampler(each.config);
+    const std::optional<TopNeed> need = sampler.Need();
+    ASSERT_TRUE(need.has_value()) << each.name;
+    ASSERT_LT(need->most, kColumns);
+    int decided = 0;
+    for (int row = 0; row < kRows; ++row) {
+      std::normal_distribution<float> normal(0.0f, 0.5f + row % 6);
+      std::vector<float> logits(kColumns);
+      for (float& x : logits) {
+        x = normal(random);
+        if (row % 4 == 0) x = std::round(x);
+      }
+      std::vector<int> history;
+      for (const TokenLogit& best : TopLogits(logits, 90)) {
+        history.push_back(best.token);
+      }
+      const std::optional<int> token =
+          sampler.SampleTop(TopOf(logits, *need), history, row);
+      if (!token) continue;
+      ++decided;
+      EXPECT_EQ(*token, *sampler.Sample(logits, history, row))
+          << each.name << " " << row;
+    }
+    EXPECT_GE(decided, each.least_decided * kRows) << each.name;
+    EXPECT_GT(decided, 0);
+  }
+}
+
+TEST(SamplerTest, ARowThatIsAllInItsTopIsEnough) {
+  SamplingConfig config = Warm();
+  config.top_p = 0.95;
+  const Sampler sampler(config);
+  for (int position = 0; position < 50; ++position) {
+    EXPECT_EQ(sampler.SampleTop(TopOf(kLogits, *sampler.Need()), {}, position),
+              *sampler.Sample(kLogits, {}, position));
+  }
+}
+
+TEST(SamplerTest, WholeRowsAreNeededWhereTheTopCannotDo) {
+  EXPECT_FALSE(Sampler(Warm()).Need().has_value());  // nothing is cut
+  SamplingConfig config;
+  config.repetition_penalty = 0.5;  // raises logits
+  EXPECT_FALSE(Sampler(config).Need().has_value());
+  config.repetition_penalty = 1.5;
+  config.repetition_window = kMostTop;
+  EXPECT_FALSE(Sampler(config).Need().has_value());
+  config = Warm();
+  config.top_k = kMostTop + 1;
+  EXPECT_FALSE(Sampler(config).Need().has_value());
+  config.top_k = 0;
+  config.top_p = 0.9;
+  config.repetition_penalty = 1.1;
+  EXPECT_FALSE(Sampler(config).Need().has_value());
+}
+
+// A cut that the error of the sum may move is left to the whole row.
+TEST(SamplerTest, ACutThatIsNotCertainIsNotDecided) {
+  std::vector<float> logits(1000, -30.0f);
+  logits[3] = logits[8] = 0.0f;  // half of the sum each
+  SamplingConfig config = Warm();
+  config.top_p = 0.5;
+  const Sampler sampler(config);
+  EXPECT_FALSE(
+      sampler.SampleTop(TopOf(logits, *sampler.Need()), {}, 1).has_value());
+  config.top_p = 0.5 + 1e-3;
+  EXPECT_TRUE(Sampler(config)
+                  .SampleTop(TopOf(logits, *sampler.Need()), {}, 1)
+                  .has_value());
+}
+
 TEST(SamplerTest, LogitsThatAreNotFiniteAreAnError) {
   const std::vector<float> bad = {1.0f,
                                   std::numeric_limits<float>::quiet_NaN()};
   EXPECT_EQ(Sampler({}).Sample(bad, {}, 7).status().code(),
             absl::StatusCode::kDataLoss);
+  RowTop top = {{{1.0f, 0}}, 2, 0.0, false};
+  EXPECT_FALSE(Sampler({}).SampleTop(top, {}, 7).has_value());
 }
 
 }  // namespace

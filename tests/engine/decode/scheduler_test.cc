@@ -80,6 +80,43 @@ TEST(SchedulerTest, SameSeedSameTextForAnyNumberOfRanks) {
   }
 }
 
+// From the largest logits alone, wherever the settings allow it, the tokens are
+// those of whole rows, which more log-probabilities than can be had of the
+// largest ask for.
+TEST(SchedulerTest, TheLargestLogitsGiveTheTokensOfWholeRows) {
+  const EngineConfig config = ToyConfig();
+  std::vector<SamplingConfig> settings(7);
+  for (size_t i = 1; i < settings.size(); ++i) settings[i].temperature = 1.3;
+  settings[2].top_k = 20;
+  settings[3].top_p = 0.6;
+  settings[4].min_p = 0.2;
+  settings[5].top_k = 40;
+  settings[5].repetition_penalty = 1.4;
+  settings[6].top_k = 30;
+  settings[6].top_p = 0.8;
+  settings[6].min_p = 0.05;
+  for (size_t i = 0; i < settings.size(); ++i) {
+    GenerationRequest request = Request(Prompt(40), 12);
+    request.sampling = settings[i];
+    request.logprobs = kMostTop + 1;
+    const GenerationResult whole = GenerateOnRanks(config, 1, request);
+    ASSERT_GE(whole.tokens.size(), 5u);
+    request.logprobs = 4;
+    for (const int ranks : {1, 3}) {
+      const GenerationResult top = GenerateOnRanks(config, ranks, request);
+      EXPECT_EQ(top.tokens, whole.tokens) << i << ", ranks " << ranks;
+      ASSERT_EQ(top.top_logits.size(), top.tokens.size());
+      for (size_t j = 0; j < top.tokens.size(); ++j) {
+        ASSERT_EQ(top.top_logits[j].size(), 4u);
+        for (int best = 0; best < 4; ++best) {
+          EXPECT_EQ(top.top_logits[j][best].token,
+                    whole.top_logits[j][best].token);
+        }
+      }
+    }
+  }
+}
+
 TEST(SchedulerTest, SequencesTogetherGiveWhatEachGivesAlone) {
   EngineConfig config = ToyConfig();
   const auto first = GenerateOnRanks(config, 1, Request(Prompt(50, 1), 12));
@@ -204,6 +241,21 @@ TEST(LockstepTest, ABatchSurvivesTheWire) {
   EXPECT_EQ(back[1].slot, 3);
   EXPECT_EQ(back[1].position, batch[1].position);
   EXPECT_TRUE(back[1].all_logits);
+}
+
+TEST(LockstepTest, ARequestForLogitsSurvivesTheWire) {
+  const TopRequest request = {40, {0.0f, 1.25f, 0.7f}};
+  const std::string bytes = EncodeTopRequest(request);
+  const std::string more = bytes + "more";
+  absl::string_view left = more;
+  const TopRequest back = *DecodeTopRequest(&left);
+  EXPECT_EQ(back.most, 40);
+  EXPECT_EQ(back.scales, request.scales);
+  EXPECT_EQ(left, "more");
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    left = absl::string_view(bytes).substr(0, size);
+    EXPECT_FALSE(DecodeTopRequest(&left).ok()) << size;
+  }
 }
 
 TEST(LockstepTest, ADamagedBatchIsAnError) {

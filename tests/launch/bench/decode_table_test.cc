@@ -28,6 +28,7 @@ TestResult Generation() {
   row.depth = 4096;
   row.synthetic = true;
   row.seconds = {0.5, 0.1, 0.2};  // 20, 100, 50 tokens a second
+  row.lap_seconds = row.seconds;
   row.laps = {
       {0.05, 0.01, 0.02, 0.04}, {0.02, 0.0, 0, 0}, {0.07, 0.02, 0.01, 0}};
   row.weight_bytes = 30000000;
@@ -45,6 +46,17 @@ TEST(DecodeTable, ByHand) {
   EXPECT_DOUBLE_EQ(split.communication, 0.01);
   EXPECT_DOUBLE_EQ(split.waiting, 0.0);
   EXPECT_DOUBLE_EQ(split.dense, 0.2 - 0.05 - 0.01 - 0.01);
+}
+
+// Where parts were timed in a repetition of their own, the split is of that
+// one.
+TEST(DecodeTable, PartsMayHaveARepetitionOfTheirOwn) {
+  TestResult row = Generation();
+  row.laps = {{0.1, 0.04, 0.0, 0.0}};
+  row.lap_seconds = {0.4};
+  EXPECT_DOUBLE_EQ(SplitTime(row).dense, 0.4 - 0.1 - 0.04);
+  DecodeTable table(Setting(), RowFormatting::kMarkdown);
+  EXPECT_THAT(table.Add(row), HasSubstr("| 65 % | 25 % | 10 % | 0 % | 0 % |"));
 }
 
 TEST(DecodeTable, Markdown) {

@@ -121,6 +121,7 @@ struct Counts {
   int64_t allocations = 0;  // of device memory and pinned memory
   int64_t kernels = 0, copies_to_device = 0, other_copies = 0;  // done
   int64_t collectives = 0;                                      // done
+  int64_t bytes_to_host = 0;                                    // done
   int64_t put = 0;  // on a stream, one by one, not in a capture
   int64_t captures = 0, instantiations = 0, updates = 0;
   int64_t graph_launches = 0;

@@ -14,6 +14,7 @@ namespace {
 
 std::atomic<int> devices{1};
 std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> bytes_to_host{0};
 thread_local int current = 0;
 
 // All device memory of the process: a range of addresses that is only mapped
@@ -116,6 +117,7 @@ bool Fits(const void* to, const void* from, cudaMemcpyKind kind) {
 
 void SetEmulatedDevices(int count) { devices = count; }
 int64_t AllocationsSoFar() { return allocations; }
+int64_t BytesToHostSoFar() { return bytes_to_host; }
 bool IsDeviceMemory(const void* memory) { return Arena::Get().Holds(memory); }
 DeviceMemoryOpen::DeviceMemoryOpen() { Arena::Get().Open(1); }
 DeviceMemoryOpen::~DeviceMemoryOpen() { Arena::Get().Open(-1); }
@@ -221,6 +223,9 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from,
   if (!subgen::emulation::Fits(to, from, kind)) return cudaErrorInvalidValue;
   const auto copy = [=] {
     const DeviceMemoryOpen open;
+    if (kind == cudaMemcpyDeviceToHost) {
+      subgen::emulation::bytes_to_host += width * height;
+    }
     for (size_t i = 0; i < height; ++i) {
       std::memmove(static_cast<char*>(to) + i * to_pitch,
                    static_cast<const char*>(from) + i * from_pitch, width);

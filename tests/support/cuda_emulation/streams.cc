@@ -30,6 +30,7 @@ void Do(const Items& items) {
 }  // namespace
 
 int64_t AllocationsSoFar();
+int64_t BytesToHostSoFar();
 
 }  // namespace subgen::emulation
 
@@ -63,6 +64,7 @@ Counts CountsSoFar() {
   counts.copies_to_device = done[static_cast<int>(Work::kCopyToDevice)];
   counts.other_copies = done[static_cast<int>(Work::kCopy)];
   counts.collectives = done[static_cast<int>(Work::kCollective)];
+  counts.bytes_to_host = BytesToHostSoFar();
   counts.put = put;
   counts.captures = captures;
   counts.instantiations = instantiations;

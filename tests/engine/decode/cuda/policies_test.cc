@@ -18,6 +18,7 @@ struct Case {
   std::string name;
   CacheConfig cache;
   int ranks = 1;
+  int64_t head_dim = 16;
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
@@ -40,12 +41,19 @@ std::vector<Case> Cases() {
   }
   cases.push_back({"exact_on_2_token_shards", Policy("exact", "f32"), 6});
   cases.push_back({"subgen_bf16", Policy("subgen", "bf16")});
+  cases.push_back({"window_bf16", Policy("window", "bf16")});
   CacheConfig once = Policy("subgen", "f32");
   once.when = "once";
   cases.push_back({"subgen_once", once});
   CacheConfig streaming = Policy("subgen", "f32");
   streaming.subgen.mode = "streaming";
   cases.push_back({"subgen_streaming", streaming});
+  for (const char* policy : {"exact", "window", "subgen", "heavy_hitter"}) {
+    for (const char* format : {"q8", "q4", "q3"}) {
+      cases.push_back(
+          {absl::StrCat(policy, "_", format), Policy(policy, format), 1, 32});
+    }
+  }
   return cases;
 }
 
@@ -79,16 +87,17 @@ absl::Status Read(const EngineConfig& config,
   return absl::OkStatus();
 }
 
-Logits LogitsOf(const std::string& backend, const CacheConfig& cache,
-                int ranks) {
+Logits LogitsOf(const std::string& backend, const Case& of) {
+  ToyModel toy;
+  toy.head_dim = of.head_dim;
   EngineConfig config;
-  config.model = WriteToyModel({}, "cuda_policies.gguf");
+  config.model = WriteToyModel(toy, "cuda_policies.gguf");
   config.backend = backend;
   config.prefill_chunk = 16;
-  config.cache = cache;
+  config.cache = of.cache;
   Logits logits;
   const absl::Status status =
-      RunThreadRanks(ranks, [&](std::unique_ptr<Communicator> world) {
+      RunThreadRanks(of.ranks, [&](std::unique_ptr<Communicator> world) {
         return Read(config, std::move(world), &logits);
       });
   EXPECT_TRUE(status.ok()) << status;
@@ -102,7 +111,7 @@ class CudaPoliciesTest : public testing::TestWithParam<Case> {
     if (!backend.ok()) GTEST_SKIP() << backend.status().message();
   }
   Logits LogitsOn(const std::string& backend) {
-    return LogitsOf(backend, GetParam().cache, GetParam().ranks);
+    return LogitsOf(backend, GetParam());
   }
 };
 
@@ -131,10 +140,10 @@ TEST_P(CudaPoliciesTest, LogitsEqualReference) {
 
 // A bound that would let a mistake pass tests nothing.
 TEST(CudaPoliciesBoundTest, OtherRowsChangeMore) {
-  const Logits window = LogitsOf("reference", Policy("window", "f32"), 1);
-  CacheConfig one_more = Policy("window", "f32");
-  ++one_more.budget_tokens;
-  EXPECT_GT(LargestDifference(window, LogitsOf("reference", one_more, 1)),
+  Case window = {"window", Policy("window", "f32")};
+  const Logits logits = LogitsOf("reference", window);
+  ++window.cache.budget_tokens;
+  EXPECT_GT(LargestDifference(logits, LogitsOf("reference", window)),
             5 * kBound);
 }
 

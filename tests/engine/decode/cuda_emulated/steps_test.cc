@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/engine/decode/cuda_emulated/toy_steps.h"
 #include "tests/support/toy_model.h"
 
@@ -33,8 +35,40 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   EXPECT_EQ(each.allocations, 0);
   // Of a layer, then embedding, first norm, rows of logits, their norm and
   // product.
-  const int of_layer = GetParam() == "subgen" ? 19 : 16;
+  const int of_layer = GetParam() == "subgen"    ? 19
+                       : GetParam() == "uniform" ? 18
+                                                 : 16;
   EXPECT_EQ(each.kernels, ToyModel().layers * of_layer + 5);
+}
+
+// The largest logits are part of the graph, and all that the host reads.
+TEST_P(StepsTest, TheLargestLogitsAreAllThatIsRead) {
+  ToyRun run;
+  run.cache = ToyPolicy(GetParam());
+  const ToySteps whole = RunToySteps(run);
+  run.top = 3;
+  const ToySteps steps = RunToySteps(run);
+  const MeanCounts each = MeanOf(steps, kFirst, kEnd);
+  EXPECT_EQ(each.graph_launches, 1);
+  EXPECT_EQ(each.uploads, 1);
+  EXPECT_EQ(each.waits, 1);
+  EXPECT_EQ(each.put, 0);
+  EXPECT_EQ(each.allocations, 0);
+  EXPECT_EQ(each.kernels, MeanOf(whole, kFirst, kEnd).kernels + 2);
+  EXPECT_EQ(each.bytes_to_host, TopWidth(run.top) * sizeof(float));
+  ASSERT_EQ(steps.tops.size(), whole.logits.size());
+  for (size_t i = 0; i < steps.tops.size(); ++i) {
+    const std::vector<float>& logits = whole.logits[i];
+    std::vector<TopNumber> expected;
+    for (size_t j = 0; j < logits.size(); ++j) {
+      expected.push_back({logits[j], static_cast<int>(j)});
+    }
+    std::sort(expected.begin(), expected.end(), IsBefore);
+    for (int64_t j = 0; j < run.top; ++j) {
+      EXPECT_EQ(steps.tops[i][j].value, expected[j].value) << i;
+      EXPECT_EQ(steps.tops[i][j].column, expected[j].column) << i;
+    }
+  }
 }
 
 TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
@@ -51,7 +85,30 @@ TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, StepsTest,
-                         testing::Values("exact", "window", "subgen"));
+                         testing::Values("exact", "window", "subgen",
+                                         "uniform"));
+
+// Rows of few bits are turned and quantised on the device: nothing is read but
+// logits, and the list is as short as that of other rows, with four turns of a
+// layer in few bits.
+TEST(QuantizedStepsTest, AreOneUploadOneGraphAndOneWait) {
+  for (const char* policy : {"exact", "window", "subgen", "uniform"}) {
+    for (const std::string format : {"q8", "q4", "q3"}) {
+      ToyRun run;
+      run.cache = ToyPolicy(policy);
+      run.cache.row_format = format;
+      run.head_dim = 32;
+      run.top = 1;
+      const ToySteps steps = RunToySteps(run);
+      const MeanCounts each = MeanOf(steps, kFirst, kEnd);
+      EXPECT_EQ(each.graph_launches, 1) << policy << " " << format;
+      EXPECT_EQ(each.uploads, 1) << policy << " " << format;
+      EXPECT_EQ(each.waits, 1) << policy << " " << format;
+      EXPECT_EQ(each.put, 0) << policy << " " << format;
+      EXPECT_EQ(each.bytes_to_host, TopWidth(1) * sizeof(float));
+    }
+  }
+}
 
 // An exact cache grows at each step: its graph changes at few of them.
 TEST(GrowingCacheTest, MostStepsAreGraphs) {

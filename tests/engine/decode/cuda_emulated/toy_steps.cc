@@ -32,8 +32,13 @@ absl::Status RunRank(const ToyRun& run, const EngineConfig& config,
     for (int64_t i = 0; i < count; ++i) {
       chunk.tokens.push_back(static_cast<int>((first + i) * 37 % 251));
     }
-    const Matrix<const float> logits = engine->leader().Forward({chunk});
-    steps->logits.emplace_back(logits.row(0).begin(), logits.row(0).end());
+    if (run.top == 0) {
+      const Matrix<const float> logits = engine->leader().Forward({chunk});
+      steps->logits.emplace_back(logits.row(0).begin(), logits.row(0).end());
+    } else {
+      const auto tops = engine->leader().ForwardTop({chunk}, {run.top, {1.0f}});
+      steps->tops.push_back(tops[0].best);
+    }
     steps->counts.push_back(emulation::CountsSoFar());
     first += count;
   }
@@ -57,7 +62,9 @@ CacheConfig ToyPolicy(const std::string& policy) {
 
 ToySteps RunToySteps(const ToyRun& run) {
   EngineConfig config;
-  config.model = WriteToyModel({}, "toy_steps.gguf");
+  ToyModel toy;
+  toy.head_dim = run.head_dim;
+  config.model = WriteToyModel(toy, "toy_steps.gguf");
   config.backend = run.backend;
   config.prefill_chunk = 16;
   config.cache = run.cache;
@@ -81,7 +88,7 @@ MeanCounts MeanOf(const ToySteps& steps, int first, int end) {
   return {mean(&Counts::graph_launches), mean(&Counts::put),
           mean(&Counts::waits),          mean(&Counts::copies_to_device),
           mean(&Counts::allocations),    mean(&Counts::kernels),
-          mean(&Counts::collectives)};
+          mean(&Counts::collectives),    mean(&Counts::bytes_to_host)};
 }
 
 }  // namespace subgen

@@ -14,17 +14,20 @@
 namespace subgen {
 
 struct ToySteps {
-  std::vector<std::vector<float>> logits;  // of each step
-  std::vector<emulation::Counts> counts;   // after each step, of all ranks
+  std::vector<std::vector<float>> logits;    // of each step that asked for them
+  std::vector<std::vector<TopNumber>> tops;  // of each other step
+  std::vector<emulation::Counts> counts;     // after each step, of all ranks
   std::string note;
 };
 
 struct ToyRun {
   CacheConfig cache;
+  int64_t head_dim = 16;
   std::string backend = "cuda";
   std::string merge = "all_gather";
   int ranks = 1;
   int64_t prompt = 70, tokens = 110;  // the others are decoded one by one
+  int64_t top = 0;  // logits that are read of each step; 0: all
   // The world of a rank; by default threads.
   std::function<absl::StatusOr<std::unique_ptr<Communicator>>(
       std::unique_ptr<Communicator>)>
@@ -38,7 +41,8 @@ CacheConfig ToyPolicy(const std::string& policy);
 
 // What the steps [first, end) asked for, on the mean.
 struct MeanCounts {
-  double graph_launches, put, waits, uploads, allocations, kernels, collectives;
+  double graph_launches, put, waits, uploads, allocations, kernels, collectives,
+      bytes_to_host;
 };
 MeanCounts MeanOf(const ToySteps& steps, int first, int end);
 

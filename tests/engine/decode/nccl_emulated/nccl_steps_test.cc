@@ -2,6 +2,7 @@
 // the one graph of each rank's step.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "comm/nccl/nccl_ranks.h"
@@ -19,8 +20,10 @@ class NcclStepsTest : public testing::TestWithParam<std::string> {
   }
 
   // 3 head shards x 2 token shards.
-  ToySteps Run(const std::string& policy, int64_t tokens = 100) {
+  ToySteps Run(const std::string& policy, int64_t tokens = 100,
+               int64_t top = 0) {
     ToyRun run;
+    run.top = top;
     run.cache = ToyPolicy(policy);
     run.merge = GetParam();
     run.ranks = 6;
@@ -72,6 +75,30 @@ TEST_P(NcclStepsTest, AreOneGraphARank) {
   // Of a rank: two layers of a merge and two sums, and the logits.
   const int merge = GetParam() == "all_gather" ? 1 : 2;
   EXPECT_EQ(each.collectives, 6 * (2 * (merge + 2) + 1));
+}
+
+TEST_P(NcclStepsTest, TheLargestLogitsAreGatheredInTheGraph) {
+  constexpr int64_t kTop = 5;
+  const ToySteps steps = Run("subgen", 170, kTop);
+  const int end = static_cast<int>(steps.counts.size());
+  const MeanCounts each = MeanOf(steps, end - 32, end);
+  EXPECT_EQ(each.graph_launches, 6);
+  EXPECT_EQ(each.uploads, 6);
+  EXPECT_EQ(each.put, 0);
+  // Each of 6 ranks reads what the 6 found; counts are taken when the first of
+  // them has, so the others' last step may be missing at either end.
+  const double read = 6 * 6 * TopWidth(kTop) * sizeof(float);
+  EXPECT_NEAR(each.bytes_to_host, read, read / 32);
+  const ToySteps whole = Run("subgen", 80);
+  for (size_t i = 0; i < whole.logits.size(); ++i) {
+    const std::vector<float>& logits = whole.logits[i];
+    ASSERT_EQ(steps.tops[i].size(), kTop);
+    EXPECT_EQ(steps.tops[i][0].column,
+              std::max_element(logits.begin(), logits.end()) - logits.begin());
+    for (const TopNumber& best : steps.tops[i]) {
+      EXPECT_EQ(best.value, logits[best.column]);
+    }
+  }
 }
 
 TEST_P(NcclStepsTest, WithoutGraphsTheBitsAreTheSame) {

@@ -1,0 +1,15 @@
+// The largest numbers of rows on device memory (kernels/top_numbers.h), by
+// sorting tiles and then what was kept of them.
+#pragma once
+
+#include "kernels/memory/view.h"
+
+namespace subgen::cuda {
+
+class Staging;
+
+// scales: [rows]. All on the device.
+void Top(Staging* staging, Matrix<const float> rows, const float* scales,
+         Matrix<float> output);
+
+}  // namespace subgen::cuda
