@@ -19,7 +19,11 @@ class AttentionTest : public BackendTest {
     reference_->Attend({{c.Task(expected.view())}});
     reference_->Attend({{c.TaskOfMagnitudes(magnitudes.view())}});
     ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
-                       c.RelativeError());
+                       ErrorOf(c));
+  }
+  double ErrorOf(AttentionCase& c) {
+    const bool rounds = GetParam().attention_rounds(c.tokens(), c.dim());
+    return c.RelativeError() + (rounds ? c.RoundingToBF16() : 0.0);
   }
 };
 

@@ -25,6 +25,8 @@ struct BackendCase {
   std::function<void()> tear_down;  // or empty
   std::function<LinearRounding(const WeightMatrix&, int64_t tokens)>
       linear_rounding;
+  // Whether Attend rounds queries, rows and weights to bf16.
+  std::function<bool(int64_t tokens, int64_t dim)> attention_rounds;
 };
 std::vector<BackendCase> BackendCases();
 

@@ -29,6 +29,7 @@ BackendCase CpuCase(int64_t target, int threads) {
                ? LinearRounding::kTokensTo16Bits
                : LinearRounding::kNone;
   };
+  made.attention_rounds = [](int64_t, int64_t) { return false; };
   return made;
 }
 

@@ -1,4 +1,5 @@
 // The cuda backend: on a device, or on the emulation of one.
+#include "kernels/cuda/attention_many.h"
 #include "kernels/cuda/dense.h"
 #include "tests/kernels/backend_case.h"
 
@@ -14,6 +15,9 @@ std::vector<BackendCase> BackendCases() {
   made.linear_rounding = [](const WeightMatrix&, int64_t tokens) {
     return tokens > cuda::kFewTokens ? LinearRounding::kBothToBF16
                                      : LinearRounding::kNone;
+  };
+  made.attention_rounds = [](int64_t tokens, int64_t dim) {
+    return cuda::TakesManyQueries(tokens, dim, dim);
   };
   return {made};
 }
