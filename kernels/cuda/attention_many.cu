@@ -114,11 +114,8 @@ __device__ __forceinline__ float Exponent(float max) {
   return max == -INFINITY ? 0.0f : ceilf(max * kLog2E);
 }
 
-// 384 in a sum rounds to multiples of 2^-15 what is below 128, and then a
-// difference with an exponent is exact.
-constexpr float kToGrid = 384.0f;
 __device__ __forceinline__ float Weight(float logit, float exponent) {
-  return exp2f(fmaf(logit, kLog2E, kToGrid) - (kToGrid + exponent));
+  return exp2f(fmaf(logit, kLog2E, -exponent));
 }
 
 // From the largest logits so far to these.

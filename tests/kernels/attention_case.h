@@ -132,8 +132,7 @@ class AttentionCase {
   }
   // What rounding to bf16 adds to that: half of the last of 8 bits of each
   // query and key, which are factors of logits, of each weight, and of each
-  // value; nothing where they are numbers of bf16. Before weights are rounded,
-  // logits over log 2 are, as sums with 384.
+  // value; nothing where they are numbers of bf16.
   double RoundingToBF16() {
     constexpr double kHalf = 0x1p-8;
     const double logit =
@@ -142,8 +141,7 @@ class AttentionCase {
       return numbers == RoundedToBF16(numbers) ? 0.0 : kHalf;
     };
     const double query = of(queries_.numbers()), key = of(keys_.Decoded());
-    const double grid = 2 * kUnit * (384 + 2 * logit);
-    const double of_logit = (query + key + query * key) * logit + grid;
+    const double of_logit = (query + key + query * key) * logit;
     return std::exp(of_logit) * (1 + kHalf) * (1 + of(values_.Decoded())) - 1;
   }
 
