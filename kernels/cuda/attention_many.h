@@ -14,6 +14,12 @@ inline bool TakesManyQueries(int64_t tokens, int64_t dim, int64_t value_dim) {
   return tokens > kFewTokens && dim % 16 == 0 && value_dim % 16 == 0;
 }
 
+// How many fill a device that `blocks` of other kernels fill, four to a
+// multiprocessor: registers are for three.
+inline int64_t BlocksOfManyQueries(int64_t blocks) {
+  return (3 * blocks + 3) / 4;
+}
+
 // An array on the device.
 struct AttentionPieces {
   const AttentionPiece* pieces = nullptr;

@@ -91,10 +91,11 @@ AttentionPlan::RowsOfPiece AttentionPlan::CutRows(
         Tiles(task.rows.keys.count, kTileRows) *
         Tiles(task.queries.rows, QueriesOfPiece(task));
   }
-  const auto rows = [&](int64_t all) {
-    return kTileRows * std::max<int64_t>(1, CeilDivide(all, blocks));
+  const auto rows = [](int64_t all, int64_t pieces) {
+    return kTileRows * std::max<int64_t>(1, CeilDivide(all, pieces));
   };
-  return {rows(tiles.few), rows(tiles.many)};
+  return {rows(tiles.few, blocks),
+          rows(tiles.many, BlocksOfManyQueries(blocks))};
 }
 
 void AttentionPlan::SortByOutput(Vector<const AttentionTask> tasks) {

@@ -41,13 +41,13 @@ inline void AddProduct(const uint32_t (&left)[4], uint32_t right_low,
   }
 }
 
-struct LaneRow {
+struct MatrixRow {
   const uint16_t* row;
 };
 
 inline void LoadMatrices(const uint16_t* row, uint32_t (&matrices)[4]) {
   SUBGEN_CHECK(reinterpret_cast<uintptr_t>(row) % 16 == 0);
-  const emulation::Lanes<LaneRow> lanes(LaneRow{row});
+  const emulation::Lanes<MatrixRow> lanes(MatrixRow{row});
   const int lane = emulation::Lane();
   for (int m = 0; m < 4; ++m) {
     const uint16_t* const from = lanes[8 * m + lane / 4].row + lane % 4 * 2;
@@ -57,7 +57,7 @@ inline void LoadMatrices(const uint16_t* row, uint32_t (&matrices)[4]) {
 
 inline void LoadTransposes(const uint16_t* row, uint32_t (&matrices)[4]) {
   SUBGEN_CHECK(reinterpret_cast<uintptr_t>(row) % 16 == 0);
-  const emulation::Lanes<LaneRow> lanes(LaneRow{row});
+  const emulation::Lanes<MatrixRow> lanes(MatrixRow{row});
   const int lane = emulation::Lane();
   for (int m = 0; m < 4; ++m) {
     const int first = 8 * m + lane % 4 * 2;
