@@ -1,5 +1,8 @@
 // subgen_bench_kernels: the kernels of a backend beside its memory bandwidth.
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "engine/config/config_file.h"
 #include "engine/decode/engine.h"
 #include "launch/bench/kernel_bench.h"
@@ -29,11 +32,14 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
                  "A setting, key=value (repeatable), as backend=cuda")
       ->take_all();
   app.add_option("--rows", rows, "Rows of a KV head, as 8192,131072");
-  app.add_option("--kernels", kernels, "Of linear, attention, distances");
+  app.add_option("--kernels", kernels,
+                 "Of linear, prompt, attention, distances");
   app.add_option("--kv_heads", line.options.kv_heads)
       ->check(CLI::Range(1, 1024));
   app.add_option("--group", line.options.group, "Query heads of a KV head")
       ->check(CLI::Range(1, 64));
+  app.add_option("--prompt_tokens", line.options.prompt_tokens)
+      ->check(CLI::Range(1, 65536));
   app.add_option("--head_dim", line.options.head_dim)
       ->check(CLI::Range(8, 256));
   app.add_option("--embedding", line.options.embedding)
@@ -65,10 +71,11 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   if (!kernels.empty()) {
     ASSIGN_OR_RETURN(line.options.kernels, ParseNames("--kernels", kernels));
   }
+  const std::vector<std::string> legal = KernelBenchOptions().kernels;
   for (const std::string& kernel : line.options.kernels) {
-    if (kernel != "linear" && kernel != "attention" && kernel != "distances") {
+    if (std::find(legal.begin(), legal.end(), kernel) == legal.end()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "--kernels ", kernel, ": legal are linear, attention, distances"));
+          "--kernels ", kernel, ": legal are ", absl::StrJoin(legal, ", ")));
     }
   }
   if (!rows.empty()) {
@@ -95,6 +102,7 @@ class KernelTable {
     object["microseconds"] = row.microseconds;
     object["gigabytes_per_second"] = row.bandwidth();
     object["share_of_copy"] = row.bandwidth() / copy_;
+    object["teraflops_per_second"] = row.speed();
     if (format_ == RowFormatting::kCsv) {
       return (first ? CsvHeader(object) : "") + CsvRow(object);
     }
@@ -102,15 +110,16 @@ class KernelTable {
       all_.push_back(std::move(object));
       return "";
     }
-    return (first ? MarkdownRow(
-                        {"kernel", "shape", "MB", "us", "GB/s", "of a copy"}) +
-                        MarkdownRule(6, 2)
+    return (first ? MarkdownRow({"kernel", "shape", "MB", "us", "GB/s",
+                                 "of a copy", "TFLOP/s"}) +
+                        MarkdownRule(7, 2)
                   : "") +
            MarkdownRow(
                {row.kernel, row.shape, absl::StrFormat("%.1f", row.bytes / 1e6),
                 absl::StrFormat("%.1f", row.microseconds),
                 absl::StrFormat("%.1f", row.bandwidth()),
-                absl::StrFormat("%.0f %%", 100.0 * row.bandwidth() / copy_)});
+                absl::StrFormat("%.0f %%", 100.0 * row.bandwidth() / copy_),
+                absl::StrFormat("%.3g", row.speed())});
   }
   std::string End() const {
     return format_ == RowFormatting::kJson ? all_.dump(2) + "\n" : "";

@@ -25,6 +25,10 @@ if(NOT SUBGEN_SANITIZE)
   # Objects, so that they come before any library's kernels_cuda.
   add_library(kernels_cuda_emulated OBJECT ${sources})
   target_link_libraries(kernels_cuda_emulated PUBLIC cuda_emulation kernels)
+  # Quoted headers there are found before those of the project, as
+  # kernels/cuda/tensor_cores.h. The pragma is "unroll", nvcc's.
+  target_compile_options(kernels_cuda_emulated PRIVATE -iquote ${emulation}
+                         -Wno-unknown-pragmas)
 endif()
 
 # What runs over the libraries named, once emulated and once on a GPU:

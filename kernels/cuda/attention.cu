@@ -65,7 +65,7 @@ __device__ void Weigh(Tile& tile) {
       max = fmaxf(max, fmaxf(partition[i], value[i]));
     }
     const float before = tile.max[query];
-    max = fmaxf(WarpMax(max), before);
+    max = fmaxf(GroupMax(max), before);
     float sum = 0.0f;
     for (int i = lane; i < kTileRows; i += kWarp) {
       if (max == SUBGEN_NONE) {
@@ -164,47 +164,54 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
   }
   SumValues(share, weighted, tile);
-  float* sums = piece.partials + 2 * kTileQueries;
-  if (threadIdx.x < kTileQueries) {
-    piece.partials[threadIdx.x] = tile.max[threadIdx.x];
-    piece.partials[kTileQueries + threadIdx.x] = tile.partition[threadIdx.x];
+  float* const partials = piece.partials + piece.first_query;
+  const int query = threadIdx.x;
+  if (query < piece.query_count) {
+    partials[query] = tile.max[query];
+    partials[piece.all_queries + query] = tile.partition[query];
   }
-  for (int i = threadIdx.x; i < kTileQueries * piece.value_dim; i += kThreads) {
+  float* const sums = piece.partials + 2 * piece.all_queries +
+                      static_cast<int64_t>(piece.first_query) * piece.value_dim;
+  for (int i = threadIdx.x; i < piece.query_count * piece.value_dim;
+       i += kThreads) {
     sums[i] = tile.queries[i / piece.value_dim][i % piece.value_dim];
   }
 }
 
-// A warp a query: the partials of all pieces, in their order, into the target.
+// A warp a query: the partials over all sets, in their order, into the target.
 __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
   const MergeTarget target = targets[blockIdx.x];
   const int lane = threadIdx.x % kWarp, dim = target.value_dim;
-  const int64_t size = kTileQueries * (2 + static_cast<int64_t>(dim));
+  const int64_t all = target.all_queries, size = all * (2 + dim);
   for (int query = threadIdx.x / kWarp; query < target.query_count;
        query += kWarps) {
+    const int64_t at = target.first_query + query;
+    const float* const maxima = target.partials + at;
+    const float* const partitions = maxima + all;
+    const float* const sums = target.partials + 2 * all + at * dim;
     const float before = target.max_logit[query];
     float max = before;
-    for (int i = lane; i < target.pieces; i += kWarp) {
-      max = fmaxf(max, target.partials[i * size + query]);
+    for (int i = lane; i < target.sets; i += kWarp) {
+      max = fmaxf(max, maxima[i * size]);
     }
-    max = WarpMax(max);
+    max = GroupMax(max);
     if (max == SUBGEN_NONE) continue;  // the whole warp: nothing was seen
     const float scale = before == SUBGEN_NONE ? 0.0f : expf(before - max);
     float* weighted = target.weighted + query * target.weighted_stride;
     for (int column = lane; column < dim; column += kWarp) {
       float sum = scale == 0.0f ? 0.0f : weighted[column] * scale;
-      for (int i = 0; i < target.pieces; ++i) {
-        const float* piece = target.partials + i * size;
-        if (piece[query] == SUBGEN_NONE) continue;
-        sum = fmaf(piece[2 * kTileQueries + query * dim + column],
-                   expf(piece[query] - max), sum);
+      for (int i = 0; i < target.sets; ++i) {
+        const float of_set = maxima[i * size];
+        if (of_set == SUBGEN_NONE) continue;
+        sum = fmaf(sums[i * size + column], expf(of_set - max), sum);
       }
       weighted[column] = sum;
     }
     float partition = 0.0f;
-    for (int i = lane; i < target.pieces; i += kWarp) {
-      const float* piece = target.partials + i * size;
-      if (piece[query] == SUBGEN_NONE) continue;
-      partition += piece[kTileQueries + query] * expf(piece[query] - max);
+    for (int i = lane; i < target.sets; i += kWarp) {
+      const float of_set = maxima[i * size];
+      if (of_set == SUBGEN_NONE) continue;
+      partition += partitions[i * size] * expf(of_set - max);
     }
     partition = GroupSum(partition);
     __syncwarp();

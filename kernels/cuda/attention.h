@@ -1,7 +1,7 @@
 // Attention over weighted rows on device memory. Rows are split over blocks;
 // the queries of a tile share one reading of each row; partials of the blocks
 // are merged by the rule of SoftmaxPartials. Any row format and head size up to
-// kMostHeadDim; put on the queue, returns at once.
+// kMostHeadDim, float32 throughout; put on the queue, returns at once.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,9 @@ inline constexpr int kTileRows = 64;    // that a block takes at a time
 struct AttentionPiece {
   const float* queries = nullptr;  // [query_count, dim]
   int64_t query_stride = 0;
-  int query_count = 0;  // <= kTileQueries
-  int first_query = 0;  // of the task
+  int query_count = 0;  // of a tile
+  int first_query = 0;  // of the task's
+  int all_queries = 0;
   int group = 1;
   int dim = 0;
   int value_dim = 0;
@@ -33,27 +34,30 @@ struct AttentionPiece {
   const float* partition_bias = nullptr;
   const float* value_bias = nullptr;
   const int* row_token = nullptr;
-  float* partials = nullptr;  // PartialsSize floats
+  float* partials = nullptr;  // of all queries over these rows
 };
 
-// [max_logit | partition | weighted] of a tile.
-inline int64_t PartialsSize(int value_dim) {
-  return kTileQueries * (2 + int64_t{value_dim});
+// [max_logit | partition | weighted] of so many queries, as in PartialsBuffer.
+inline int64_t PartialsSize(int64_t queries, int64_t value_dim) {
+  return queries * (2 + value_dim);
 }
 
-// Where the partials of consecutive pieces are merged into.
+// Some queries, whose partials over several sets of rows are merged.
 struct MergeTarget {
   float* max_logit = nullptr;  // [query_count]
   float* partition = nullptr;  // [query_count]
   float* weighted = nullptr;   // [query_count, value_dim]
   int64_t weighted_stride = 0;
   int query_count = 0;
+  int first_query = 0;
+  int all_queries = 0;
   int value_dim = 0;
-  const float* partials = nullptr;  // [pieces, PartialsSize]
-  int pieces = 0;
+  const float* partials = nullptr;  // [sets, PartialsSize]
+  int sets = 0;
 };
 
-// pieces and targets: arrays on the device. All pieces of one format.
+// pieces and targets: arrays on the device. All pieces of one format and of up
+// to kTileQueries queries.
 void AttendPieces(Queue* queue, RowFormat format, const AttentionPiece* pieces,
                   int64_t count);
 void MergePieces(Queue* queue, const MergeTarget* targets, int64_t count);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "kernels/cuda/attention_many.h"
 #include "kernels/cuda/launch.h"
 
 namespace subgen::cuda {
@@ -27,6 +28,15 @@ void Check(const AttentionTask& task) {
                "head size ", task.queries.cols);
 }
 
+bool IsMany(const AttentionTask& task) {
+  return TakesManyQueries(CeilDivide(task.queries.rows, task.group),
+                          task.queries.cols, task.out.weighted.cols);
+}
+
+int64_t QueriesOfPiece(const AttentionTask& task) {
+  return IsMany(task) ? kManyQueries : kTileQueries;
+}
+
 // The piece of the first rows and queries of a task, for the others to be made
 // from.
 AttentionPiece Whole(const AttentionTask& task, Staging* staging) {
@@ -35,6 +45,7 @@ AttentionPiece Whole(const AttentionTask& task, Staging* staging) {
   AttentionPiece piece;
   piece.queries = queries.data;
   piece.query_stride = queries.stride;
+  piece.all_queries = static_cast<int>(queries.rows);
   piece.group = task.group;
   piece.dim = static_cast<int>(task.queries.cols);
   piece.value_dim = static_cast<int>(task.out.weighted.cols);
@@ -52,21 +63,11 @@ AttentionPiece Whole(const AttentionTask& task, Staging* staging) {
   return piece;
 }
 
-// Rows of a piece, so that all tasks together make about `blocks` of them.
-int64_t RowsOfPiece(Vector<const AttentionTask> tasks, int64_t blocks) {
-  int64_t tiles = 0;
-  for (const AttentionTask& task : tasks) {
-    tiles += Tiles(task.rows.keys.count, kTileRows) *
-             Tiles(task.queries.rows, kTileQueries);
-  }
-  return kTileRows * std::max<int64_t>(1, CeilDivide(tiles, blocks));
-}
-
-// Adds the pieces of one tile of queries, whose partials lie from `partials`
-// on.
+// Adds the pieces of one tile of queries; partials over their rows lie one
+// behind the other.
 void AddPieces(const AttentionPiece& whole, int64_t rows, int64_t rows_of_piece,
                float* partials, std::vector<AttentionPiece>* pieces) {
-  const int64_t size = PartialsSize(whole.value_dim);
+  const int64_t size = PartialsSize(whole.all_queries, whole.value_dim);
   for (int64_t row = 0; row < rows; row += rows_of_piece, partials += size) {
     AttentionPiece& piece = pieces->emplace_back(whole);
     piece.rows = static_cast<int>(std::min(rows_of_piece, rows - row));
@@ -79,11 +80,23 @@ void AddPieces(const AttentionPiece& whole, int64_t rows, int64_t rows_of_piece,
   }
 }
 
-int QueriesOfTile(int64_t first, int64_t queries) {
-  return static_cast<int>(std::min<int64_t>(kTileQueries, queries - first));
-}
-
 }  // namespace
+
+// So that all tasks of a kind together make about `blocks` pieces.
+AttentionPlan::RowsOfPiece AttentionPlan::CutRows(
+    Vector<const AttentionTask> tasks, int64_t blocks) {
+  RowsOfPiece tiles;
+  for (const AttentionTask& task : tasks) {
+    (IsMany(task) ? tiles.many : tiles.few) +=
+        Tiles(task.rows.keys.count, kTileRows) *
+        Tiles(task.queries.rows, QueriesOfPiece(task));
+  }
+  const auto rows = [](int64_t all, int64_t pieces) {
+    return kTileRows * std::max<int64_t>(1, CeilDivide(all, pieces));
+  };
+  return {rows(tiles.few, blocks),
+          rows(tiles.many, BlocksOfManyQueries(blocks))};
+}
 
 void AttentionPlan::SortByOutput(Vector<const AttentionTask> tasks) {
   sorted_.clear();
@@ -96,53 +109,67 @@ void AttentionPlan::SortByOutput(Vector<const AttentionTask> tasks) {
   std::sort(sorted_.begin(), sorted_.end());
 }
 
+void AttentionPlan::AddTask(const AttentionTask& task, int64_t rows_of_piece,
+                            float* partials) {
+  AttentionPiece whole = Whole(task, &staging_);
+  const int64_t tile = QueriesOfPiece(task), queries = task.queries.rows;
+  if (IsMany(task)) {
+    many_head_dim = std::max({many_head_dim, whole.dim, whole.value_dim});
+  }
+  auto& pieces = (IsMany(task) ? many : few)[task.rows.keys.format];
+  for (int64_t first = 0; first < queries; first += tile) {
+    whole.first_query = static_cast<int>(first);
+    whole.query_count = static_cast<int>(std::min(tile, queries - first));
+    AddPieces(whole, task.rows.keys.count, rows_of_piece, partials, &pieces);
+    whole.queries += tile * whole.query_stride;
+  }
+}
+
 void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
-                              int64_t rows_of_piece) {
+                              const RowsOfPiece& cut) {
   const SoftmaxPartials& out = tasks[0].second->out;
   const Matrix<float> weighted = staging_.InOut(out.weighted);
   float* const max_logit = staging_.InOut(out.max_logit);
   float* const partition = staging_.InOut(out.partition);
-  int64_t pieces_of_tile = 0;
+  const auto rows_of_piece = [&](const AttentionTask& task) {
+    return IsMany(task) ? cut.many : cut.few;
+  };
+  int64_t sets = 0;
   for (const auto& [output, task] : tasks) {
     SUBGEN_CHECK(task->out.rows() == out.rows());
-    pieces_of_tile += Tiles(task->rows.keys.count, rows_of_piece);
+    sets += Tiles(task->rows.keys.count, rows_of_piece(*task));
   }
-  const int value_dim = static_cast<int>(weighted.cols);
-  const int64_t of_tile = pieces_of_tile * PartialsSize(value_dim);
-  float* partials = staging_.Scratch(Tiles(out.rows(), kTileQueries) * of_tile);
-  for (int64_t first = 0; first < out.rows(); first += kTileQueries) {
+  const int64_t queries = out.rows();
+  const int64_t size = PartialsSize(queries, weighted.cols);
+  float* partials = staging_.Scratch(sets * size);
+  for (int64_t first = 0; first < queries; first += kTileQueries) {
+    const int64_t count = std::min<int64_t>(kTileQueries, queries - first);
     targets.push_back({max_logit + first, partition + first,
                        weighted.data + first * weighted.stride, weighted.stride,
-                       QueriesOfTile(first, out.rows()), value_dim,
-                       partials + first / kTileQueries * of_tile,
-                       static_cast<int>(pieces_of_tile)});
+                       static_cast<int>(count), static_cast<int>(first),
+                       static_cast<int>(queries),
+                       static_cast<int>(weighted.cols), partials,
+                       static_cast<int>(sets)});
   }
   for (const auto& [output, task] : tasks) {
-    AttentionPiece whole = Whole(*task, &staging_);
-    const int64_t rows = task->rows.keys.count;
-    for (int64_t first = 0; first < out.rows(); first += kTileQueries) {
-      whole.first_query = static_cast<int>(first);
-      whole.query_count = QueriesOfTile(first, out.rows());
-      AddPieces(whole, rows, rows_of_piece,
-                partials + first / kTileQueries * of_tile,
-                &pieces[task->rows.keys.format]);
-      whole.queries += kTileQueries * whole.query_stride;
-    }
-    partials += Tiles(rows, rows_of_piece) * PartialsSize(value_dim);
+    AddTask(*task, rows_of_piece(*task), partials);
+    partials += size * Tiles(task->rows.keys.count, rows_of_piece(*task));
   }
 }
 
 void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks) {
-  pieces.Clear();
+  few.Clear();
+  many.Clear();
+  many_head_dim = 0;
   targets.clear();
-  const int64_t rows_of_piece = RowsOfPiece(tasks, blocks);
+  const RowsOfPiece cut = CutRows(tasks, blocks);
   SortByOutput(tasks);
   for (size_t first = 0, end = 0; first < sorted_.size(); first = end) {
     while (end < sorted_.size() && sorted_[end].first == sorted_[first].first) {
       ++end;
     }
     AddOutput(Vector<const TaskOfOutput>(sorted_).subspan(first, end - first),
-              rows_of_piece);
+              cut);
   }
 }
 

@@ -20,15 +20,22 @@ class AttentionPlan {
   // target.
   void Make(Vector<const AttentionTask> tasks, int64_t blocks);
 
-  PiecesByFormat<AttentionPiece> pieces;
+  PiecesByFormat<AttentionPiece> few, many;  // see TakesManyQueries
+  int many_head_dim = 0;                     // the largest of `many`
   std::vector<MergeTarget> targets;
 
  private:
   using TaskOfOutput = std::pair<const float*, const AttentionTask*>;
+  struct RowsOfPiece {
+    int64_t few = 0, many = 0;
+  };
 
+  static RowsOfPiece CutRows(Vector<const AttentionTask> tasks, int64_t blocks);
   // Those that merge into one output stand together, in their order.
   void SortByOutput(Vector<const AttentionTask> tasks);
-  void AddOutput(Vector<const TaskOfOutput> tasks, int64_t rows_of_piece);
+  void AddOutput(Vector<const TaskOfOutput> tasks, const RowsOfPiece& cut);
+  void AddTask(const AttentionTask& task, int64_t rows_of_piece,
+               float* partials);
 
   Staging& staging_;
   std::vector<TaskOfOutput> sorted_;

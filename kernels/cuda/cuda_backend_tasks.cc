@@ -1,6 +1,7 @@
 // Operations on lists of tasks.
 #include <algorithm>
 
+#include "kernels/cuda/attention_many.h"
 #include "kernels/cuda/cuda_backend.h"
 
 namespace subgen::cuda {
@@ -25,10 +26,16 @@ void CudaBackend::ConvertRows(Vector<const RowCopy> copies) {
 
 void CudaBackend::Attend(Vector<const AttentionTask> tasks) {
   attention_.Make(tasks, blocks_);
-  attention_.pieces.Send(
+  attention_.few.Send(
       &staging_,
       [this](RowFormat format, const AttentionPiece* pieces, int64_t count) {
         AttendPieces(&queue_, format, pieces, count);
+      });
+  attention_.many.Send(
+      &staging_,
+      [this](RowFormat format, const AttentionPiece* pieces, int64_t count) {
+        AttendManyQueries(&queue_, format,
+                          {pieces, count, attention_.many_head_dim});
       });
   const std::vector<MergeTarget>& targets = attention_.targets;
   const auto [host, device] = staging_.Stage<MergeTarget>(targets.size());

@@ -1,4 +1,4 @@
-// Sums over the threads of a warp, the same bits in each of them.
+// Sums and maxima over the threads of a warp, the same bits in each of them.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -17,8 +17,8 @@ __device__ __forceinline__ T GroupSum(T x, int width = kWarp) {
   return x;
 }
 
-__device__ __forceinline__ float WarpMax(float x) {
-  for (int mask = 1; mask < kWarp; mask *= 2) {
+__device__ __forceinline__ float GroupMax(float x, int width = kWarp) {
+  for (int mask = 1; mask < width; mask *= 2) {
     x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, mask));
   }
   return x;

@@ -20,8 +20,8 @@ class KernelBench {
 
   KernelRow Copy();
   KernelRow Linear(int64_t rows, int64_t cols, int64_t tokens);
-  // Of one decoded token: all query heads over `rows` rows of each KV head.
-  KernelRow Attention(int64_t rows);
+  // All query heads of the tokens over `rows` rows of each KV head.
+  KernelRow Attention(const char* kernel, int64_t tokens, int64_t rows);
   KernelRow Distances(int64_t rows);
 
  private:
@@ -98,7 +98,7 @@ KernelRow KernelBench::Copy() {
                             to.matrix(kRows, kCols));
       },
       to.span().first(1));
-  return {"copy", "256 MB", 2 * from.bytes(), time};
+  return {"copy", "256 MB", 2 * from.bytes(), 0.0, time};
 }
 
 KernelRow KernelBench::Linear(int64_t rows, int64_t cols, int64_t tokens) {
@@ -134,37 +134,39 @@ KernelRow KernelBench::Linear(int64_t rows, int64_t cols, int64_t tokens) {
       "linear",
       absl::StrCat(BlockFormatName(options_.weight_format), " ", rows, " x ",
                    cols, ", ", tokens, tokens == 1 ? " token" : " tokens"),
-      size + tokens * (rows + cols) * 4, time};
+      size + tokens * (rows + cols) * 4, 2.0 * tokens * rows * cols, time};
 }
 
-KernelRow KernelBench::Attention(int64_t rows) {
-  const int64_t dim = options_.head_dim, group = options_.group;
+KernelRow KernelBench::Attention(const char* kernel, int64_t tokens,
+                                 int64_t rows) {
+  const int64_t dim = options_.head_dim, queries = tokens * options_.group;
   const int64_t heads = options_.kv_heads;
   const Buffer<std::byte> keys = RandomRows(heads * rows);
   const Buffer<std::byte> values = RandomRows(heads * rows);
-  const Buffer<float> queries = Floats(heads * group * dim);
-  PartialsBuffer partials(heads * group, dim, backend_.mirror());
-  const SoftmaxPartials out = partials.Resize(heads * group);
+  const Buffer<float> numbers = Floats(heads * queries * dim);
+  PartialsBuffer partials(heads * queries, dim, backend_.mirror());
+  const SoftmaxPartials out = partials.Resize(heads * queries);
   backend_.SetEmpty(out);
   const int64_t bytes = rows * RowBytes(options_.row_format, dim);
   std::vector<AttentionTask> tasks;
   for (int64_t head = 0; head < heads; ++head) {
     AttentionTask task;
-    task.queries = {queries.data() + head * group * dim, group, dim};
+    task.queries = {numbers.data() + head * queries * dim, queries, dim};
     task.rows.keys = {options_.row_format, keys.data() + head * bytes, rows,
                       dim};
     task.rows.values = {options_.row_format, values.data() + head * bytes, rows,
                         dim};
-    task.group = static_cast<int>(group);
-    task.out = out.Rows(head * group, group);
+    task.group = options_.group;
+    task.out = out.Rows(head * queries, queries);
     tasks.push_back(task);
   }
   const double time =
       Microseconds([&] { backend_.Attend(tasks); }, partials.packed());
-  return {"attention",
-          absl::StrCat(heads, " KV heads x ", group, ", ", rows, " ",
+  return {kernel,
+          absl::StrCat(tokens == 1 ? "" : absl::StrCat(tokens, " tokens, "),
+                       heads, " KV heads x ", options_.group, ", ", rows, " ",
                        RowFormatName(options_.row_format), " rows of ", dim),
-          2 * heads * bytes, time};
+          2 * heads * bytes, 4.0 * heads * queries * rows * dim, time};
 }
 
 KernelRow KernelBench::Distances(int64_t rows) {
@@ -185,7 +187,7 @@ KernelRow KernelBench::Distances(int64_t rows) {
   return {"distances",
           absl::StrCat(heads, " KV heads, ", rows, " ",
                        RowFormatName(options_.row_format), " rows of ", dim),
-          heads * bytes + squared.bytes(), time};
+          heads * bytes + squared.bytes(), 3.0 * heads * rows * dim, time};
 }
 
 }  // namespace
@@ -202,8 +204,11 @@ void RunKernelBench(const KernelBenchOptions& options, Backend& backend,
     if (!wanted("linear")) break;
     each(bench.Linear(options.feed_forward, options.embedding, tokens));
   }
+  if (wanted("prompt")) {
+    each(bench.Attention("prompt", options.prompt_tokens, options.rows[0]));
+  }
   for (const int64_t rows : options.rows) {
-    if (wanted("attention")) each(bench.Attention(rows));
+    if (wanted("attention")) each(bench.Attention("attention", 1, rows));
     if (wanted("distances")) each(bench.Distances(rows));
   }
 }

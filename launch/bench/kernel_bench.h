@@ -19,21 +19,26 @@ struct KernelBenchOptions {
   int64_t head_dim = 128;
   int kv_heads = 8;
   int group = 4;
-  std::vector<std::string> kernels = {"linear", "attention", "distances"};
+  int64_t prompt_tokens = 256;
+  std::vector<std::string> kernels = {"linear", "prompt", "attention",
+                                      "distances"};
   int repetitions = 5;   // the median counts
   double seconds = 0.1;  // of a repetition, at least
 };
 
 struct KernelRow {
   std::string kernel, shape;
-  int64_t bytes = 0;  // that it must move
+  int64_t bytes = 0;        // that it must move
+  double operations = 0.0;  // products and sums
   double microseconds = 0.0;
-  double bandwidth() const { return bytes / microseconds / 1e3; }  // GB/s
+  double bandwidth() const { return bytes / microseconds / 1e3; }   // GB/s
+  double speed() const { return operations / microseconds / 1e6; }  // TFLOP/s
 };
 
-// copy (GatherRows of 256 MB), linear of one and 16 tokens, attention of one
-// token and distances of one token over each number of rows: those of
-// options.kernels, and always the copy. Each row is handed over as it comes.
+// copy (GatherRows of 256 MB), linear of one and 16 tokens, attention of a
+// prompt over the first number of rows, attention of one token and distances of
+// one token over each number of rows: those of options.kernels, and always the
+// copy. Each row is handed over as it comes.
 void RunKernelBench(const KernelBenchOptions& options, Backend& backend,
                     const std::function<void(const KernelRow&)>& each);
 

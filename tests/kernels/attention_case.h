@@ -7,6 +7,7 @@
 #include <cfloat>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -23,23 +24,33 @@ struct AttentionShape {
   RowFormat format = RowFormat::kBF16;
   bool has_values = true;
   float query_size = 1.0f;  // about the size of logits
+  bool bf16 = false;        // queries, and rows before they are stored
 };
+
+// Each number as bf16 has it.
+inline std::vector<float> RoundedToBF16(std::vector<float> numbers) {
+  const int64_t size = std::ssize(numbers);
+  return StoredRows(RowFormat::kBF16, {numbers.data(), 1, size}).Decoded();
+}
 
 class AttentionCase {
  public:
   explicit AttentionCase(const AttentionShape& shape)
       : shape_(shape),
         queries_(queries(), shape.dim, 1, 3),
-        key_numbers_(shape.rows, shape.dim, 2),
-        value_numbers_(shape.has_values ? shape.rows : 0, shape.dim, 3),
+        key_numbers_(Random(shape.rows, 2)),
+        value_numbers_(Random(shape.has_values ? shape.rows : 0, 3)),
         keys_(shape.format, key_numbers_.view()),
         values_(shape.format, value_numbers_.view()),
         magnitudes_(RowFormat::kF32, Absolute(values_, value_numbers_)) {
     key_numbers_.numbers() = keys_.Decoded();
     const float scale = shape.query_size / std::sqrt(1.0f * shape.dim);
     for (float& x : queries_.numbers()) x *= scale;
+    if (shape.bf16) queries_.numbers() = RoundedToBF16(queries_.numbers());
   }
 
+  int64_t tokens() const { return shape_.tokens; }
+  int64_t dim() const { return shape_.dim; }
   int64_t queries() const { return shape_.tokens * shape_.group; }
   int64_t rows() const { return shape_.rows; }
   RowFormat format() const { return shape_.format; }
@@ -55,6 +66,11 @@ class AttentionCase {
     row_token_.resize(shape_.rows);
     for (int& t : row_token_) t = token(random);
     std::sort(row_token_.begin(), row_token_.end());
+  }
+  // As inside a chunk: row j is of token j.
+  void SetOwnTokens() {
+    row_token_.resize(shape_.rows);
+    std::iota(row_token_.begin(), row_token_.end(), 0);
   }
   void TakeQueriesFrom(AttentionCase& other) {
     queries_.numbers() = other.queries_.numbers();
@@ -75,6 +91,17 @@ class AttentionCase {
             shape_.group,
             out};
   }
+  // Of rows [first, first + count) alone.
+  AttentionTask TaskOfRows(int64_t first, int64_t count,
+                           const SoftmaxPartials& out) {
+    AttentionTask task = Task(out);
+    for (Rows* rows : {&task.rows.keys, &task.rows.values}) {
+      rows->data += first * RowBytes(rows->format, rows->dim);
+      rows->count = count;
+    }
+    return task;
+  }
+  std::vector<float> DecodedValues() const { return values_.Decoded(); }
   // With |values|: what the rounding of the weighted sums scales with.
   AttentionTask TaskOfMagnitudes(const SoftmaxPartials& out) {
     AttentionTask task = Task(out);
@@ -123,8 +150,27 @@ class AttentionCase {
     return kUnit *
            ((shape_.dim + 8) * logit + 8 * kLargestBias + shape_.rows + 32);
   }
+  // What rounding to bf16 adds to that: half of the last of 8 bits of each
+  // query and key, which are factors of logits, of each weight, and of each
+  // value; nothing where they are numbers of bf16.
+  double RoundingToBF16() {
+    constexpr double kHalf = 0x1p-8;
+    const double logit =
+        LargestRowNorm(queries_.view()) * LargestRowNorm(key_numbers_.view());
+    const auto of = [&](const std::vector<float>& numbers) {
+      return numbers == RoundedToBF16(numbers) ? 0.0 : kHalf;
+    };
+    const double query = of(queries_.numbers()), key = of(keys_.Decoded());
+    const double of_logit = (query + key + query * key) * logit;
+    return std::exp(of_logit) * (1 + kHalf) * (1 + of(values_.Decoded())) - 1;
+  }
 
  private:
+  RandomMatrix Random(int64_t rows, int seed) const {
+    RandomMatrix matrix(rows, shape_.dim, seed);
+    if (shape_.bf16) matrix.numbers() = RoundedToBF16(matrix.numbers());
+    return matrix;
+  }
   // Into `matrix`: what is stored, without signs.
   static Matrix<const float> Absolute(const StoredRows& stored,
                                       RandomMatrix& matrix) {

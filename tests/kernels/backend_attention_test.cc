@@ -4,29 +4,12 @@
 #include <random>
 #include <vector>
 
-#include "tests/kernels/attention_case.h"
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/attention_comparison.h"
 
 namespace subgen {
 namespace {
 
-class AttentionTest : public BackendTest {
- protected:
-  void ExpectEqual(AttentionCase& c) {
-    PartialsBuffer actual = c.EmptyPartials(), expected = c.EmptyPartials();
-    PartialsBuffer magnitudes = c.EmptyPartials();
-    tested_->Attend({{c.Task(actual.view())}});
-    reference_->Attend({{c.Task(expected.view())}});
-    reference_->Attend({{c.TaskOfMagnitudes(magnitudes.view())}});
-    const bool rounds =
-        GetParam().attention_rounding(c.format(), c.queries()) ==
-        AttentionRounding::kTo16Bits;
-    ExpectPartialsNear(
-        actual.view(), expected.view(), magnitudes.view(),
-        c.RelativeError() + (rounds ? c.RoundingOfLogits() : 0.0),
-        rounds ? c.RoundingOfValues() : 0.0);
-  }
-};
+class AttentionTest : public AttentionComparison {};
 
 TEST_P(AttentionTest, EqualsReferenceForAllHeadSizesAndRowFormats) {
   for (const RowFormat format : kRowFormats) {

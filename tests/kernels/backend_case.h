@@ -18,9 +18,9 @@ namespace subgen {
 // What Linear may round before it multiplies.
 enum class LinearRounding { kNone, kTokensTo16Bits, kBothToBF16 };
 
-// What attention may round before it multiplies: to 16 bits as
-// kernels/cpu/many_queries-inl.h says.
-enum class AttentionRounding { kNone, kTo16Bits };
+// What attention may round before it multiplies: queries, rows and weights to
+// 16 bits, as kernels/cpu/many_queries-inl.h says, or to bf16.
+enum class AttentionRounding { kNone, kTo16Bits, kToBF16 };
 
 struct BackendCase {
   std::string name;
@@ -29,8 +29,7 @@ struct BackendCase {
   std::function<void()> tear_down;  // or empty
   std::function<LinearRounding(const WeightMatrix&, int64_t tokens)>
       linear_rounding;
-  std::function<AttentionRounding(RowFormat, int64_t queries)>
-      attention_rounding;
+  std::function<AttentionRounding(const AttentionTask&)> attention_rounding;
 };
 std::vector<BackendCase> BackendCases();
 

@@ -29,9 +29,10 @@ BackendCase CpuCase(int64_t target, int threads) {
                ? LinearRounding::kTokensTo16Bits
                : LinearRounding::kNone;
   };
-  made.attention_rounding = [target](RowFormat format, int64_t queries) {
-    return (target == HWY_AVX2 || target == HWY_AVX3) && queries >= 16 &&
-                   format != RowFormat::kF32
+  made.attention_rounding = [target](const AttentionTask& task) {
+    return (target == HWY_AVX2 || target == HWY_AVX3) &&
+                   task.queries.rows >= 16 &&
+                   task.rows.keys.format != RowFormat::kF32
                ? AttentionRounding::kTo16Bits
                : AttentionRounding::kNone;
   };

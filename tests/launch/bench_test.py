@@ -211,14 +211,18 @@ class BenchTest(unittest.TestCase):
     def test_kernels(self):
         small = [KERNELS, "--rows", "70,128", "--seconds", "0", "-r", "2",
                  "--embedding", "256", "--feed_forward", "300",
-                 "--head_dim", "64", "--set", "threads=2"]
+                 "--head_dim", "64", "--prompt_tokens", "20", "--set",
+                 "threads=2"]
         result = run(small + ["-o", "json"])
         self.assertEqual(result.returncode, 0, result.stderr)
         rows = json.loads(result.stdout)
         self.assertEqual([row["kernel"] for row in rows],
-                         ["copy", "linear", "linear"] +
+                         ["copy", "linear", "linear", "prompt"] +
                          2 * ["attention", "distances"])
-        self.assertEqual(rows[3]["bytes"], 2 * 8 * 70 * 64 * 2)
+        self.assertEqual(rows[4]["bytes"], 2 * 8 * 70 * 64 * 2)
+        self.assertAlmostEqual(
+            rows[3]["teraflops_per_second"] * rows[3]["microseconds"],
+            4 * 8 * (20 * 4) * 70 * 64 / 1e6)
         for row in rows:
             self.assertGreater(row["microseconds"], 0)
             self.assertAlmostEqual(

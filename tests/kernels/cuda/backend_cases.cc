@@ -1,4 +1,5 @@
 // The cuda backend: on a device, or on the emulation of one.
+#include "kernels/cuda/attention_many.h"
 #include "kernels/cuda/dense.h"
 #include "tests/kernels/backend_case.h"
 
@@ -11,12 +12,15 @@ std::vector<BackendCase> BackendCases() {
     auto backend = MakeCudaBackend(0);
     return backend.ok() ? *std::move(backend) : nullptr;
   };
-  made.attention_rounding = [](RowFormat, int64_t) {
-    return AttentionRounding::kNone;
-  };
   made.linear_rounding = [](const WeightMatrix&, int64_t tokens) {
     return tokens > cuda::kFewTokens ? LinearRounding::kBothToBF16
                                      : LinearRounding::kNone;
+  };
+  made.attention_rounding = [](const AttentionTask& task) {
+    return cuda::TakesManyQueries(task.queries.rows / task.group,
+                                  task.queries.cols, task.queries.cols)
+               ? AttentionRounding::kToBF16
+               : AttentionRounding::kNone;
   };
   return {made};
 }

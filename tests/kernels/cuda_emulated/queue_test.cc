@@ -113,6 +113,53 @@ TEST_F(QueueTest, MoreListsThanGraphsAreNotCaptured) {
   EXPECT_EQ((CountsSoFar() - before).captures, 0);
 }
 
+// Of a prompt chunk over the past and itself: one graph, on memory that is
+// there.
+TEST_F(QueueTest, AttentionOfManyTokensIsCaptured) {
+  constexpr int64_t kTokens = 40, kGroup = 3, kPast = 300, kDim = 64;
+  Buffer<float> queries = Floats(kTokens * kGroup * kDim);
+  Buffer<float> rows = Floats(kTokens * kDim);
+  Buffer<uint16_t> past(kPast * kDim, backend_->mirror());
+  for (int64_t i = 0; i < queries.size(); ++i) queries[i] = i % 7 / 70.0f;
+  for (int64_t i = 0; i < rows.size(); ++i) rows[i] = i % 5 - 2.0f;
+  for (int64_t i = 0; i < past.size(); ++i) past[i] = 0x3f00 + i % 80;
+  WrittenByHost(*backend_, queries.span());
+  WrittenByHost(*backend_, rows.span());
+  WrittenByHost(*backend_, past.span());
+  std::vector<int> tokens(kTokens);
+  for (int i = 0; i < kTokens; ++i) tokens[i] = i;
+  PartialsBuffer partials(kTokens * kGroup, kDim, backend_->mirror());
+  const SoftmaxPartials out = partials.Resize(kTokens * kGroup);
+  const auto of = [&](RowFormat format, void* numbers, int64_t count) {
+    AttentionTask task;
+    task.queries = queries.matrix(kTokens * kGroup, kDim);
+    task.rows.keys = {format, static_cast<std::byte*>(numbers), count, kDim};
+    task.rows.values = task.rows.keys;
+    task.group = kGroup;
+    task.out = out;
+    return task;
+  };
+  const AttentionTask before = of(RowFormat::kBF16, past.data(), kPast);
+  AttentionTask inside = of(RowFormat::kF32, rows.data(), kTokens);
+  inside.row_token = tokens;
+  std::vector<float> first;
+  for (int turn = 0; turn < 5; ++turn) {  // the first sends the operands
+    const Counts counts = CountsSoFar();
+    backend_->SetEmpty(out);
+    backend_->Attend({{before, inside}});
+    ReadByHost(*backend_, partials.packed());
+    const Counts spent = CountsSoFar() - counts;
+    EXPECT_EQ(spent.kernels, 4);  // empty, two formats, merge
+    EXPECT_EQ(spent.captures, turn == 2 ? 1 : 0);
+    EXPECT_EQ(spent.graph_launches, turn < 2 ? 0 : 1);
+    EXPECT_TRUE(turn < 2 || spent.allocations == 0);
+    const Vector<float> all = partials.packed();
+    if (turn == 0) first.assign(all.begin(), all.end());
+    ASSERT_EQ(std::vector<float>(all.begin(), all.end()), first) << turn;
+    ASSERT_GT(out.partition[0], 1.0f);
+  }
+}
+
 // A graph stands for one list: other sizes, addresses or constants are others.
 TEST_F(QueueTest, AChangedListIsNotTakenForTheOld) {
   for (const Refusal refusal : {Refusal::kNowhere, Refusal::kUpdate}) {

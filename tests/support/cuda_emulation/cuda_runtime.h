@@ -22,6 +22,9 @@ using std::isfinite;
 struct uint2 {
   unsigned x, y;
 };
+struct alignas(8) float2 {
+  float x, y;
+};
 struct uint3 {
   unsigned x, y, z;
 };
@@ -44,19 +47,33 @@ namespace subgen::emulation {
 
 void Launch(dim3 grid, dim3 block, const std::function<void()>& thread);
 void WarpBarrier();
-// Lane `source`'s 64 bits; every lane of the warp calls it.
-uint64_t Exchange(uint64_t bits, int source);
+struct LaneBytes {
+  std::byte bytes[24];
+};
+// Those of all lanes of the warp, every one of which calls it. Good until the
+// call after the next.
+const LaneBytes* Exchange(const LaneBytes& bytes);
 int Lane();
 
+// A value of each lane.
 template <class T>
-T Shuffle(T value, int source) {
-  static_assert(sizeof(T) <= 8);
-  uint64_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(T));
-  bits = Exchange(bits, source);
-  std::memcpy(&value, &bits, sizeof(T));
-  return value;
-}
+class Lanes {
+ public:
+  explicit Lanes(const T& own) {
+    static_assert(sizeof(T) <= sizeof(LaneBytes));
+    LaneBytes bytes = {};
+    std::memcpy(&bytes, &own, sizeof(T));
+    all_ = Exchange(bytes);
+  }
+  T operator[](int lane) const {
+    T value;
+    std::memcpy(&value, &all_[lane & 31], sizeof(T));
+    return value;
+  }
+
+ private:
+  const LaneBytes* all_;
+};
 
 }  // namespace subgen::emulation
 
@@ -66,11 +83,17 @@ inline void __syncwarp(unsigned = 0xffffffffu) {
 }
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
-  return subgen::emulation::Shuffle(value, subgen::emulation::Lane() ^ mask);
+  return subgen::emulation::Lanes<T>(value)[subgen::emulation::Lane() ^ mask];
 }
 template <class T>
 T __shfl_sync(unsigned, T value, int source) {
-  return subgen::emulation::Shuffle(value, source & 31);
+  return subgen::emulation::Lanes<T>(value)[source];
+}
+inline int __any_sync(unsigned, int predicate) {
+  const subgen::emulation::Lanes<int> lanes(predicate);
+  int any = 0;
+  for (int lane = 0; lane < 32; ++lane) any |= lanes[lane];
+  return any;
 }
 inline float __expf(float x) { return std::exp(x); }
 inline float __uint_as_float(unsigned bits) {

@@ -3,6 +3,7 @@
 
 #include <boost/context/fiber.hpp>
 #include <boost/context/pooled_fixedsize_stack.hpp>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -20,11 +21,19 @@ constexpr int kWarp = 32;
 
 enum class State { kReady, kAtWarpBarrier, kAtBlockBarrier, kDone };
 
+// As a thread asked for it, and not done before it waits.
+struct Copy {
+  void* to;
+  const void* from;
+  size_t bytes;
+};
+
 struct Thread {
   context::fiber fiber;
   State state = State::kDone;
   uint3 index = {};
   int exchanges = 0;
+  std::deque<std::vector<Copy>> copies = {};  // by group, the last one open
 };
 
 class Block {
@@ -32,7 +41,7 @@ class Block {
   Block(dim3 shape, const std::function<void()>& body)
       : body_(body),
         threads_(shape.x * shape.y * shape.z),
-        exchanged_(2 * threads_.size()) {
+        exchanged_(2 * (threads_.size() + kWarp)) {
     for (size_t i = 0; i < threads_.size(); ++i) {
       const unsigned at = static_cast<unsigned>(i);
       threads_[i].index = {at % shape.x, at / shape.x % shape.y,
@@ -54,7 +63,10 @@ class Block {
   }
 
   void Run() {
-    for (Thread& thread : threads_) thread.state = State::kReady;
+    for (Thread& thread : threads_) {
+      thread.state = State::kReady;
+      thread.copies.assign(1, {});
+    }
     for (;;) {
       for (Thread& thread : threads_) {
         if (thread.state == State::kReady) Resume(&thread);
@@ -73,15 +85,16 @@ class Block {
     scheduler_ = std::move(scheduler_).resume();
   }
 
-  uint64_t Exchange(uint64_t bits, int source) {
+  const LaneBytes* Exchange(const LaneBytes& bytes) {
     const size_t warp = now_ / kWarp * kWarp;
-    const size_t half = threads_[now_].exchanges++ % 2 * threads_.size();
-    exchanged_[half + now_] = bits;
+    const size_t half = threads_[now_].exchanges++ % 2 * exchanged_.size() / 2;
+    exchanged_[half + now_] = bytes;
     Yield(State::kAtWarpBarrier);
-    SUBGEN_CHECK(source >= 0 && warp + source < threads_.size(), source);
-    return exchanged_[half + warp + source];
+    return &exchanged_[half + warp];
   }
   int lane() const { return now_ % kWarp; }
+
+  std::deque<std::vector<Copy>>& copies() { return threads_[now_].copies; }
 
  private:
   static context::pooled_fixedsize_stack& Stacks() {
@@ -130,7 +143,7 @@ class Block {
 
   const std::function<void()>& body_;
   std::vector<Thread> threads_;
-  std::vector<uint64_t> exchanged_;
+  std::vector<LaneBytes> exchanged_;
   context::fiber scheduler_;
   size_t now_ = 0;
   bool ended_ = false;
@@ -155,10 +168,27 @@ void Launch(dim3 grid, dim3 block, const std::function<void()>& thread) {
 }
 
 void WarpBarrier() { Block::Running()->Yield(State::kAtWarpBarrier); }
-uint64_t Exchange(uint64_t bits, int source) {
-  return Block::Running()->Exchange(bits, source);
+const LaneBytes* Exchange(const LaneBytes& bytes) {
+  return Block::Running()->Exchange(bytes);
 }
 int Lane() { return Block::Running()->lane(); }
+
+void CopyLater(void* to, const void* from, size_t bytes) {
+  SUBGEN_CHECK(bytes == 4 || bytes == 8 || bytes == 16);
+  SUBGEN_CHECK(reinterpret_cast<uintptr_t>(to) % bytes == 0 &&
+               reinterpret_cast<uintptr_t>(from) % bytes == 0);
+  std::memset(to, 0xff, bytes);  // NaN, for who reads it too early
+  Block::Running()->copies().back().push_back({to, from, bytes});
+}
+void CommitCopies() { Block::Running()->copies().emplace_back(); }
+void WaitForCopies(size_t but_last) {
+  auto& groups = Block::Running()->copies();
+  for (; groups.size() > but_last + 1; groups.pop_front()) {
+    for (const Copy& copy : groups.front()) {
+      std::memcpy(copy.to, copy.from, copy.bytes);
+    }
+  }
+}
 
 }  // namespace subgen::emulation
 
