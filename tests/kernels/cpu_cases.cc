@@ -11,6 +11,19 @@
 namespace subgen {
 namespace {
 
+int64_t VectorBits(int64_t target) {
+  switch (target) {
+    case HWY_SCALAR:
+      return 32;
+    case HWY_AVX2:
+      return 256;
+    case HWY_AVX3:
+      return 512;
+    default:
+      return 128;
+  }
+}
+
 BackendCase CpuCase(int64_t target, int threads) {
   BackendCase made;
   made.name = absl::StrCat(hwy::TargetName(target), "_", threads, "_threads");
@@ -23,9 +36,9 @@ BackendCase CpuCase(int64_t target, int threads) {
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().DeInit();
   };
-  made.linear_rounding = [target](const WeightMatrix& weight, int64_t) {
-    return target == HWY_AVX3 &&
-                   cpu::HasIntegerLinear(weight.format, weight.cols)
+  const bool integers = cpu::FindIntegerSet(VectorBits(target)) != nullptr;
+  made.linear_rounding = [integers](const WeightMatrix& weight, int64_t) {
+    return integers && cpu::SuitsIntegers(weight.format, weight.cols)
                ? LinearRounding::kTokensTo16Bits
                : LinearRounding::kNone;
   };

@@ -1,0 +1,39 @@
+#include <hwy/base.h>
+
+#include "kernels/cpu/integer_sets.h"
+
+#if HWY_ARCH_X86_64
+
+#define SUBGEN_INTEGER_TARGET "avx2,fma,f16c,avxvnni"
+#include "kernels/cpu/integer_256-inl.h"
+
+HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+namespace subgen::cpu {
+namespace {
+
+struct Simd : Simd256 {
+  static inline Ints AddDots(Ints sums, Ints columns, Ints quants) {
+    return (Ints)_mm256_dpwssd_epi32((__m256i)sums, (__m256i)columns,
+                                     (__m256i)quants);
+  }
+};
+
+}  // namespace
+}  // namespace subgen::cpu
+HWY_POP_ATTRIBUTES
+
+#include "kernels/cpu/integer_tile-inl.h"
+
+namespace subgen::cpu {
+
+// Where there are no such instructions `present` must run too.
+const IntegerSet kAvxVnni = {"AVX_VNNI", 256,
+                             [] {
+                               return __builtin_cpu_supports("avxvnni") &&
+                                      __builtin_cpu_supports("f16c");
+                             },
+                             Simd::kOrder, MultiplyRows};
+
+}  // namespace subgen::cpu
+
+#endif
