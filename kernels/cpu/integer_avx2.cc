@@ -13,7 +13,11 @@ namespace {
 
 struct Simd : Simd256 {
   static inline Ints AddDots(Ints sums, Ints columns, Ints quants) {
-    return sums + (Ints)_mm256_madd_epi16((__m256i)columns, (__m256i)quants);
+    sums += (Ints)_mm256_madd_epi16((__m256i)columns, (__m256i)quants);
+    // Else gcc puts the additions off until the sum is used, and keeps all
+    // products in memory until then.
+    __asm__("" : "+x"(sums));
+    return sums;
   }
 };
 
