@@ -15,6 +15,7 @@ namespace {
 struct Simd256 {
   static constexpr int64_t kLanes = 8;
   static constexpr QuantOrder kOrder = QuantOrder::kWords;
+  static constexpr bool kSigned = false;
   typedef int32_t Ints __attribute__((vector_size(32)));
   using Floats = __m256;
 

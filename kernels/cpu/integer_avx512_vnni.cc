@@ -19,6 +19,7 @@ namespace {
 struct Simd {
   static constexpr int64_t kLanes = 16;
   static constexpr QuantOrder kOrder = QuantOrder::kHalves;
+  static constexpr bool kSigned = false;
   typedef int32_t Ints __attribute__((vector_size(64)));
   using Floats = __m512;
 

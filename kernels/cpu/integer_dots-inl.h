@@ -71,8 +71,8 @@ struct HalvesDots {
           columns[0][v] = quants & 0x0f0f0f0f;
           columns[1][v] = quants >> 4 & 0x0f0f0f0f;
         } else {
-          columns[0][v] = quants;
-          columns[1][v] = rows.Load(v, b, 4 + i);
+          columns[0][v] = quants ^ kSign;
+          columns[1][v] = rows.Load(v, b, 4 + i) ^ kSign;
         }
       }
       for (int t = 0; t < kTokens; ++t) {
@@ -86,6 +86,9 @@ struct HalvesDots {
   inline Ints Dot(int v, int t) const { return (high[v][t] << 8) + low[v][t]; }
 
  private:
+  static constexpr auto kSign =
+      static_cast<int32_t>(Simd::kSigned ? 0x80808080 : 0);
+
   using Halves = Ints[kVectors][kTokens];
   static inline void Add(const Ints (&columns)[2][kVectors],
                          const std::byte* token, int t, Halves& dots) {

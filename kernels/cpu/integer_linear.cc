@@ -11,6 +11,9 @@ Vector<const IntegerSet* const> IntegerSets() {
   static constexpr const IntegerSet* kSets[] = {&kAvx512Vnni, &kAvxVnni,
                                                 &kAvx2};
   return kSets;
+#elif HWY_ARCH_ARM_A64
+  static constexpr const IntegerSet* kSets[] = {&kNeonDot};
+  return kSets;
 #else
   return {};
 #endif

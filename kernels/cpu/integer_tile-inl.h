@@ -2,8 +2,9 @@
 // are spread over all lanes. Included by a file an instruction set, after
 // SUBGEN_INTEGER_TARGET and Simd, its operations:
 //   kLanes, kOrder, Ints and Floats: vectors of int32 and float32
-//   AddDots(sums, columns, quants): to each lane four products of an unsigned
-//     byte with a signed one (kHalves), or two of words (kWords)
+//   AddDots(sums, columns, quants): to each lane four products of a byte with a
+//     signed one (kHalves), or two of words (kWords)
+//   kSigned: whether the former byte is signed too
 //   FromHalves(numbers): f16 to float32
 //   MultiplyAdd(x, y, z): x y + z, rounded once
 #pragma once
@@ -19,18 +20,18 @@ namespace {
 
 constexpr int64_t kChunkBlocks = 16;  // summed up by themselves
 constexpr int64_t kTileVectors = kTileRows / kLanes;
-// Two vectors by four tokens, or by one where that is a tile, fit in registers.
-constexpr int64_t kManyTokens = 4;
-constexpr int64_t kManyTiles = 2 / kTileVectors;
-static_assert(kManyTiles >= 1 && kManyTiles <= IntegerSet::kScratchTiles);
+// Of many tokens, two vectors or a tile by as many as fit in registers.
+constexpr int64_t kManyTiles = std::max<int64_t>(2 / kTileVectors, 1);
+constexpr int64_t kManyTokens = 8 / (kManyTiles * kTileVectors);
+static_assert(kManyTiles <= IntegerSet::kScratchTiles);
 
-// What was added to quants that have no minimum.
+// What was added to the quants.
 template <class Tile>
 constexpr int kOffset = 0;
 template <>
 constexpr int kOffset<TileQ4_0> = 8;
 template <>
-constexpr int kOffset<TileQ8_0> = 128;
+constexpr int kOffset<TileQ8_0> = Simd::kSigned ? 0 : 128;
 
 // sum + the product of vector v of rows with block b of a token, of which the
 // dots of quants are given.
@@ -43,7 +44,7 @@ inline Floats AddScaled(const RowVectors<Tile>& rows, int v,
   if constexpr (kOffset<Tile> != 0) dot -= kOffset<Tile> * token.counts[b];
   const Floats scale = Simd::FromHalves(tile.scales + row) * token.scales[b];
   sum = Simd::MultiplyAdd(__builtin_convertvector(dot, Floats), scale, sum);
-  if constexpr (kOffset<Tile> == 0) {
+  if constexpr (requires { tile.minima; }) {
     sum = Simd::MultiplyAdd(Simd::FromHalves(tile.minima + row),
                             Floats{} + token.sums[b], sum);
   }

@@ -5,11 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <vector>
 
+#include "tests/kernels/cpu_targets.h"
+#include "tests/kernels/random_rows.h"
 #include "tests/support/gguf_writer.h"
 
 namespace subgen::cpu {
@@ -198,6 +202,33 @@ TEST_P(IntegerLinearTest, HoldsTheLargestProducts) {
       ExpectProducts(weight, 0, {most, least, low, most, low});
     }
   }
+}
+
+// Tokens are rounded alike too: a machine's answer does not depend on which of
+// the instruction sets it has.
+TEST(IntegerTargetsTest, GiveTheSameBits) {
+  const auto blocks = Blocks(BlockFormat::kQ4_1, 45, 1056);
+  WeightMatrix weight = {BlockFormat::kQ4_1, blocks.data(), 45, 1056, 0};
+  weight.row_stride = weight.row_bytes();
+  RandomMatrix input(6, 1056, 1);
+  input.view().row(1)[70] = std::numeric_limits<float>::infinity();
+  std::fill_n(input.view().row(2).begin(), 64, 0.0f);
+  std::vector<std::vector<uint32_t>> results;
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    if (IntegerSetOf(target) == nullptr) continue;
+    UseTarget(target);
+    RandomMatrix output(6, 45, 2);
+    MakeCpuBackend(2)->Linear(input.view(), weight, output.view());
+    auto& bits = results.emplace_back();
+    for (const float x : output.numbers()) {
+      // What is not a number may be any.
+      bits.push_back(std::isnan(x) ? 0 : std::bit_cast<uint32_t>(x));
+    }
+  }
+  UseTarget(0);
+  if (results.size() < 2)
+    GTEST_SKIP() << "fewer than two targets with integers";
+  for (const auto& bits : results) EXPECT_EQ(bits, results.front());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, IntegerLinearTest,
