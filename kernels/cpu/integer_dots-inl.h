@@ -42,8 +42,8 @@ struct RowVectors {
 template <int kTokens>
 using Tokens = std::array<QuantizedToken, kTokens>;
 
-// Four bytes of a token in each lane.
-inline Ints Spread(const std::byte* from) {
+// Four bytes, those in each lane.
+inline Ints Spread(const void* from) {
   int32_t four;
   std::memcpy(&four, from, sizeof(four));
   return Ints{} + four;

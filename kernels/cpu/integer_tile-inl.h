@@ -46,7 +46,7 @@ inline Floats AddScaled(const RowVectors<Tile>& rows, int v,
   sum = Simd::MultiplyAdd(__builtin_convertvector(dot, Floats), scale, sum);
   if constexpr (requires { tile.minima; }) {
     sum = Simd::MultiplyAdd(Simd::FromHalves(tile.minima + row),
-                            Floats{} + token.sums[b], sum);
+                            (Floats)Spread(token.sums + b), sum);
   }
   return sum;
 }
@@ -113,8 +113,9 @@ inline void SomeTokens(const RowVectors<Tile>& rows,
 
 // The part's rows are those of kTiles tiles, from `data` on.
 template <class Tile, int kTiles>
-void MultiplyTiles(const std::byte* data, const QuantizedTokens& tokens,
-                   const LinearPart& part) {
+HWY_INLINE void MultiplyTiles(const std::byte* data,
+                              const QuantizedTokens& tokens,
+                              const LinearPart& part) {
   constexpr int kVectors = kTiles * kTileVectors;
   const RowVectors<Tile> rows = {reinterpret_cast<const Tile*>(data),
                                  part.input.cols / kBlockQuants};
