@@ -113,7 +113,9 @@ struct WordsDots {
                   int64_t b) {
     constexpr int kBits = RowVectors<Tile>::kBits;
     for (auto& vector : dots) {
-      for (Ints& dot : vector) dot = Ints{};
+      for (auto& token : vector) {
+        for (Ints& dot : token) dot = Ints{};
+      }
     }
 #pragma GCC unroll 8
     for (int64_t i = 0; i < kBits; ++i) {
@@ -127,9 +129,16 @@ struct WordsDots {
       }
     }
   }
-  inline Ints Dot(int v, int t) const { return dots[v][t]; }
+  inline Ints Dot(int v, int t) const {
+    Ints dot = dots[v][t][0];
+    for (int i = 1; i < kSums; ++i) dot += dots[v][t][i];
+    return dot;
+  }
 
  private:
+  // One token's sums would wait for each other.
+  static constexpr int kSums = kTokens == 1 ? 2 : 1;
+
   template <int kBits>
   inline void Add(const Ints (&quants)[kVectors], int shift,
                   const Tokens<kTokens>& tokens, int64_t at) {
@@ -142,12 +151,13 @@ struct WordsDots {
     for (int t = 0; t < kTokens; ++t) {
       const Ints two = Spread(tokens[t].quants + at);
       for (int v = 0; v < kVectors; ++v) {
-        dots[v][t] = Simd::AddDots(dots[v][t], columns[v], two);
+        Ints& dot = dots[v][t][shift / kBits % kSums];
+        dot = Simd::AddDots(dot, columns[v], two);
       }
     }
   }
 
-  Ints dots[kVectors][kTokens];
+  Ints dots[kVectors][kTokens][kSums];
 };
 
 template <int kVectors, int kTokens>
