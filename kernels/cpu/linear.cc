@@ -68,7 +68,16 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Products as one part each; `set` is null where there are no integer products.
+// Null where there are no integer products.
+const IntegerSet* IntegerSetOfMachine() {
+  return FindIntegerSet(HWY_DYNAMIC_DISPATCH(VectorBits)());
+}
+
+bool TakesIntegers(const IntegerSet* set, const WeightMatrix& weight) {
+  return set != nullptr && SuitsIntegers(weight.format, weight.cols);
+}
+
+// Products as one part each.
 std::vector<LinearPart> WholesOf(const PackedWeights& packed,
                                  const IntegerSet* set,
                                  Matrix<const float> input,
@@ -80,10 +89,8 @@ std::vector<LinearPart> WholesOf(const PackedWeights& packed,
     SUBGEN_CHECK(input.cols == weight.cols &&
                  product.output.cols == weight.rows &&
                  input.rows == product.output.rows);
-    const bool integers =
-        set != nullptr && SuitsIntegers(weight.format, weight.cols);
-    wholes.push_back({input, &weight, product.output, 0, weight.rows, integers,
-                      packed.Find(weight)});
+    wholes.push_back({input, &weight, product.output, 0, weight.rows,
+                      TakesIntegers(set, weight), packed.Find(weight)});
   }
   return wholes;
 }
@@ -125,10 +132,16 @@ QuantizedTokens Quantize(Context& context, QuantOrder order,
 
 }  // namespace
 
+void KeepWeight(Context& context, const WeightMatrix& weight,
+                PackedWeights& packed) {
+  if (TakesIntegers(IntegerSetOfMachine(), weight)) {
+    packed.Keep(weight, context.pool);
+  }
+}
+
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products) {
-  const IntegerSet* const set =
-      FindIntegerSet(HWY_DYNAMIC_DISPATCH(VectorBits)());
+  const IntegerSet* const set = IntegerSetOfMachine();
   const std::vector<LinearPart> wholes = WholesOf(packed, set, input, products);
   QuantizedTokens tokens(nullptr, input.cols);
   int64_t weights = 0;
