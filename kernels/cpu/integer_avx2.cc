@@ -1,5 +1,3 @@
-#include <hwy/base.h>
-
 #include "kernels/cpu/integer_sets.h"
 
 #if HWY_ARCH_X86_64
@@ -29,12 +27,12 @@ HWY_POP_ATTRIBUTES
 
 namespace subgen::cpu {
 
-// Where there are no such instructions `present` must run too.
+// Where there are no such instructions `present` must run too. F16C came before
+// AVX2.
 const IntegerSet kAvx2 = {"AVX2", 256,
                           [] {
                             return __builtin_cpu_supports("avx2") &&
-                                   __builtin_cpu_supports("fma") &&
-                                   __builtin_cpu_supports("f16c");
+                                   __builtin_cpu_supports("fma");
                           },
                           Simd::kOrder, MultiplyRows};
 

@@ -1,5 +1,3 @@
-#include <hwy/base.h>
-
 #include "kernels/cpu/integer_sets.h"
 
 #if HWY_ARCH_X86_64

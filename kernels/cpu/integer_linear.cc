@@ -1,7 +1,5 @@
 #include "kernels/cpu/integer_linear.h"
 
-#include <hwy/base.h>
-
 #include "kernels/cpu/integer_sets.h"
 
 namespace subgen::cpu {
@@ -11,7 +9,7 @@ Vector<const IntegerSet* const> IntegerSets() {
   static constexpr const IntegerSet* kSets[] = {&kAvx512Vnni, &kAvxVnni,
                                                 &kAvx2};
   return kSets;
-#elif HWY_ARCH_ARM_A64
+#elif SUBGEN_HAS_NEON_DOT
   static constexpr const IntegerSet* kSets[] = {&kNeonDot};
   return kSets;
 #else

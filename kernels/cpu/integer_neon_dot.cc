@@ -1,17 +1,13 @@
-#include <hwy/base.h>
-
 #include "kernels/cpu/integer_sets.h"
 
-#if HWY_ARCH_ARM_A64
+#if SUBGEN_HAS_NEON_DOT
 
 #include <arm_neon.h>
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 
 // It would load more than there are registers for.
-#ifndef __clang__
 #pragma GCC optimize("no-schedule-insns")
-#endif
 
 #define SUBGEN_INTEGER_TARGET "arch=armv8.2-a+dotprod"
 

@@ -1,7 +1,12 @@
 // The instruction sets of integer products, a file each.
 #pragma once
 
+#include <hwy/base.h>
+
 #include "kernels/cpu/integer_linear.h"
+
+// clang before 16 has those instructions for whole files only.
+#define SUBGEN_HAS_NEON_DOT (HWY_ARCH_ARM_A64 && HWY_COMPILER_GCC_ACTUAL)
 
 namespace subgen::cpu {
 
