@@ -20,7 +20,7 @@ class CpuBackend final : public Backend {
   absl::string_view name() const override { return "cpu"; }
 
   absl::Status KeepWeight(const WeightMatrix& weight) override {
-    packed_.Keep(weight, context_.pool);
+    cpu::KeepWeight(context_, weight, packed_);
     return absl::OkStatus();
   }
   void Linear(Matrix<const float> input, const WeightMatrix& weight,

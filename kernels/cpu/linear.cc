@@ -13,6 +13,7 @@
 #include "kernels/cpu/integer_linear.h"
 #include "kernels/cpu/linear_part.h"
 #include "kernels/cpu/product-inl.h"
+#include "kernels/cpu/quantize-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
@@ -49,8 +50,7 @@ void ExpandWhole(const WeightMatrix& table, int64_t row, float* out) {
   Expand(table.format, table.row(row), table.cols, out);
 }
 
-// Integer products are for machines whose best target this is.
-bool HasWideVectors() { return HWY_TARGET == HWY_AVX3; }
+int64_t VectorBits() { return 32 * kLanes; }
 
 }  // namespace subgen::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -61,19 +61,25 @@ namespace {
 
 HWY_EXPORT(LinearRows);
 HWY_EXPORT(ExpandWhole);
-HWY_EXPORT(HasWideVectors);
+HWY_EXPORT(QuantizeToken);
+HWY_EXPORT(VectorBits);
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-bool TakesIntegers(const WeightMatrix& weight) {
-  return HWY_DYNAMIC_DISPATCH(HasWideVectors)() &&
-         HasIntegerLinear(weight.format, weight.cols);
+// Null where there are no integer products.
+const IntegerSet* IntegerSetOfMachine() {
+  return FindIntegerSet(HWY_DYNAMIC_DISPATCH(VectorBits)());
+}
+
+bool TakesIntegers(const IntegerSet* set, const WeightMatrix& weight) {
+  return set != nullptr && SuitsIntegers(weight.format, weight.cols);
 }
 
 // Products as one part each.
 std::vector<LinearPart> WholesOf(const PackedWeights& packed,
+                                 const IntegerSet* set,
                                  Matrix<const float> input,
                                  Vector<const LinearProduct> products) {
   std::vector<LinearPart> wholes;
@@ -84,7 +90,7 @@ std::vector<LinearPart> WholesOf(const PackedWeights& packed,
                  product.output.cols == weight.rows &&
                  input.rows == product.output.rows);
     wholes.push_back({input, &weight, product.output, 0, weight.rows,
-                      TakesIntegers(weight), packed.Find(weight)});
+                      TakesIntegers(set, weight), packed.Find(weight)});
   }
   return wholes;
 }
@@ -113,21 +119,30 @@ std::vector<LinearPart> Cut(const std::vector<LinearPart>& wholes, int threads,
 }
 
 // Tokens as the integer products take them, in the context's results.
-QuantizedTokens Quantize(Context& context, Matrix<const float> input) {
+QuantizedTokens Quantize(Context& context, QuantOrder order,
+                         Matrix<const float> input) {
   const QuantizedTokens tokens(
       context.results.Get(QuantizedTokens::Floats(input.rows, input.cols)),
       input.cols);
   context.Run(input.rows, input.rows * input.cols, [&](int64_t i, int) {
-    QuantizeToken(input.row(i), tokens.token(i));
+    HWY_DYNAMIC_DISPATCH(QuantizeToken)(input.row(i), order, tokens.token(i));
   });
   return tokens;
 }
 
 }  // namespace
 
+void KeepWeight(Context& context, const WeightMatrix& weight,
+                PackedWeights& packed) {
+  if (TakesIntegers(IntegerSetOfMachine(), weight)) {
+    packed.Keep(weight, context.pool);
+  }
+}
+
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products) {
-  const std::vector<LinearPart> wholes = WholesOf(packed, input, products);
+  const IntegerSet* const set = IntegerSetOfMachine();
+  const std::vector<LinearPart> wholes = WholesOf(packed, set, input, products);
   QuantizedTokens tokens(nullptr, input.cols);
   int64_t weights = 0;
   bool integers = false;
@@ -135,7 +150,7 @@ void Linears(Context& context, const PackedWeights& packed,
     weights += whole.count * input.cols;
     integers = integers || whole.integers;
   }
-  if (integers) tokens = Quantize(context, input);
+  if (integers) tokens = Quantize(context, set->order, input);
   // Expanded rows: of one token 16 of 512 floats, a first-level cache; of many
   // 32, an eighth of a second-level cache of 512 KiB.
   const int64_t tile = input.rows < 4 ? 16 : 32;
@@ -145,8 +160,9 @@ void Linears(Context& context, const PackedWeights& packed,
     const LinearPart& part = parts[i];
     Scratch& scratch = context.worker_scratch[worker];
     if (part.integers) {
-      const int64_t bytes = part.tiles ? 0 : 2 * TileBytes(*part.weight);
-      IntegerLinearRows(
+      const int64_t bytes =
+          part.tiles ? 0 : IntegerSet::kScratchTiles * TileBytes(*part.weight);
+      set->multiply(
           part, tokens,
           reinterpret_cast<std::byte*>(scratch.Get(bytes / sizeof(float))));
     } else {

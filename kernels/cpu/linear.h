@@ -7,6 +7,10 @@
 
 namespace subgen::cpu {
 
+// Packs what is multiplied in integers on this machine.
+void KeepWeight(Context& context, const WeightMatrix& weight,
+                PackedWeights& packed);
+
 // A token's outputs are the same bits whatever other tokens are in the batch
 // and however many threads there are.
 void Linears(Context& context, const PackedWeights& packed,

@@ -79,7 +79,7 @@ void PackTile(const WeightMatrix& weight, int64_t tile, std::byte* out) {
 }
 
 void PackedWeights::Keep(const WeightMatrix& weight, ThreadPool& pool) {
-  if (!CanPack(weight.format) || weight.rows == 0) return;
+  if (weight.rows == 0) return;
   const int64_t tiles = (weight.rows + kTileRows - 1) / kTileRows;
   const int64_t bytes = TileBytes(weight);
   std::byte* const packed = memory_.Take(tiles * bytes);

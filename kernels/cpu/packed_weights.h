@@ -43,7 +43,7 @@ void PackTile(const WeightMatrix& weight, int64_t tile, std::byte* out);
 // Weights that stay, packed.
 class PackedWeights {
  public:
-  // Does nothing to what cannot be packed.
+  // Of a format that can be packed.
   void Keep(const WeightMatrix& weight, ThreadPool& pool);
   // The first tile; null where it was not kept.
   const std::byte* Find(const WeightMatrix& weight) const;

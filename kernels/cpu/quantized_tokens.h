@@ -1,27 +1,33 @@
 // Tokens rounded to 16 bits, for products with quantised weights.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace subgen::cpu {
 
-// A number of a block of 32 is scale * (256 high + low) with the two in
-// [-128, 127], off by at most half a scale, which is 1/32,639 of the block's
-// largest magnitude. (With 8 bits the products would take half the time, but a
-// change in the last bit of a sum, as between numbers of ranks, would be seen
-// in the logits.)
+// A number of a block of 32 is scale * quant, off by at most half a scale,
+// which is 1/32,639 of the block's largest magnitude. (With 8 bits the products
+// would take half the time, but a change in the last bit of a sum, as between
+// numbers of ranks, would be seen in the logits.)
 inline constexpr int64_t kBlockQuants = 32;
+inline constexpr int64_t kBlockQuantBytes = 2 * kBlockQuants;
 
 // 127 * 256 + 127, so that the high half stays above -128.
 inline constexpr float kLargestQuant = 32639.0f;
 
+// How the quants of a block lie, as instructions take them.
+enum class QuantOrder {
+  kHalves,  // 32 high bytes, 32 low ones: quant = 256 high + low, both signed
+  kWords,   // 32 words; of each four columns the first, third, second, fourth
+};
+
 // One token, of whole blocks.
 struct QuantizedToken {
-  int8_t* high = nullptr;     // [cols]
-  int8_t* low = nullptr;      // [cols]
-  float* scales = nullptr;    // [blocks]
-  float* sums = nullptr;      // [blocks] scale * sum of quants
-  int32_t* counts = nullptr;  // [blocks] sum of quants
+  std::byte* quants = nullptr;  // [blocks][kBlockQuantBytes]
+  float* scales = nullptr;      // [blocks]
+  float* sums = nullptr;        // [blocks] scale * sum of quants
+  int32_t* counts = nullptr;    // [blocks] sum of quants
 };
 
 class QuantizedTokens {
@@ -34,9 +40,10 @@ class QuantizedTokens {
 
   QuantizedToken token(int64_t i) const {
     const int64_t blocks = cols_ / kBlockQuants;
-    auto* high = reinterpret_cast<int8_t*>(memory_ + i * TokenFloats(cols_));
-    auto* scales = reinterpret_cast<float*>(high + 2 * cols_);
-    return {high, high + cols_, scales, scales + blocks,
+    auto* quants =
+        reinterpret_cast<std::byte*>(memory_ + i * TokenFloats(cols_));
+    auto* scales = reinterpret_cast<float*>(quants + blocks * kBlockQuantBytes);
+    return {quants, scales, scales + blocks,
             reinterpret_cast<int32_t*>(scales + 2 * blocks)};
   }
 

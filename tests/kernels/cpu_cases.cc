@@ -1,12 +1,8 @@
 // The cpu backend on each instruction set of this machine and with several
 // numbers of threads.
-#include "kernels/cpu/simd.h"
-// After simd.h, which says which targets there are.
-#include <hwy/highway.h>
-
 #include "absl/strings/str_cat.h"
-#include "kernels/cpu/integer_linear.h"
 #include "tests/kernels/backend_case.h"
+#include "tests/kernels/cpu_targets.h"
 
 namespace subgen {
 namespace {
@@ -15,17 +11,13 @@ BackendCase CpuCase(int64_t target, int threads) {
   BackendCase made;
   made.name = absl::StrCat(hwy::TargetName(target), "_", threads, "_threads");
   made.make = [target, threads] {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().DeInit();
+    UseTarget(target);
     return MakeCpuBackend(threads);
   };
-  made.tear_down = [] {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().DeInit();
-  };
-  made.linear_rounding = [target](const WeightMatrix& weight, int64_t) {
-    return target == HWY_AVX3 &&
-                   cpu::HasIntegerLinear(weight.format, weight.cols)
+  made.tear_down = [] { UseTarget(0); };
+  const bool integers = IntegerSetOf(target) != nullptr;
+  made.linear_rounding = [integers](const WeightMatrix& weight, int64_t) {
+    return integers && cpu::SuitsIntegers(weight.format, weight.cols)
                ? LinearRounding::kTokensTo16Bits
                : LinearRounding::kNone;
   };

@@ -17,14 +17,20 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 uint32_t Bits(float x) { return std::bit_cast<uint32_t>(x); }
 
 // The compiler's own conversions.
+#ifdef __ARM_FP16_FORMAT_IEEE
+using Half = __fp16;
+#else
+using Half = _Float16;
+#endif
+
 float CompilerF16ToFloat(uint16_t bits) {
-  _Float16 half;
+  Half half;
   std::memcpy(&half, &bits, 2);
   return static_cast<float>(half);
 }
 
 uint16_t CompilerFloatToF16(float x) {
-  const _Float16 half = static_cast<_Float16>(x);
+  const Half half = static_cast<Half>(x);
   uint16_t bits;
   std::memcpy(&bits, &half, 2);
   return bits;

@@ -1,0 +1,33 @@
+// What AVX2 and AVX-VNNI have in common: 8 rows a vector, weights widened to
+// 16 bits. Products of bytes, two of which AVX2 adds in 16 bits, would not hold
+// those of Q8_0. Included once, after SUBGEN_INTEGER_TARGET.
+#pragma once
+
+#include <hwy/base.h>
+#include <immintrin.h>
+
+#include "kernels/cpu/quantized_tokens.h"
+
+HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+namespace subgen::cpu {
+namespace {
+
+struct Simd256 {
+  static constexpr int64_t kLanes = 8;
+  static constexpr QuantOrder kOrder = QuantOrder::kWords;
+  static constexpr bool kSigned = false;
+  typedef int32_t Ints __attribute__((vector_size(32)));
+  using Floats = __m256;
+
+  static inline Floats FromHalves(const uint16_t* numbers) {
+    return _mm256_cvtph_ps(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers)));
+  }
+  static inline Floats MultiplyAdd(Floats x, Floats y, Floats z) {
+    return _mm256_fmadd_ps(x, y, z);
+  }
+};
+
+}  // namespace
+}  // namespace subgen::cpu
+HWY_POP_ATTRIBUTES

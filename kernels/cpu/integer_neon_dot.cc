@@ -1,0 +1,52 @@
+#include "kernels/cpu/integer_sets.h"
+
+#if SUBGEN_HAS_NEON_DOT
+
+#include <arm_neon.h>
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+// It would load more than there are registers for.
+#pragma GCC optimize("no-schedule-insns")
+
+#define SUBGEN_INTEGER_TARGET "arch=armv8.2-a+dotprod"
+
+HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+namespace subgen::cpu {
+namespace {
+
+struct Simd {
+  static constexpr int64_t kLanes = 4;
+  static constexpr QuantOrder kOrder = QuantOrder::kHalves;
+  static constexpr bool kSigned = true;
+  using Ints = int32x4_t;
+  using Floats = float32x4_t;
+
+  static inline Ints AddDots(Ints sums, Ints columns, Ints quants) {
+    return vdotq_s32(sums, vreinterpretq_s8_s32(columns),
+                     vreinterpretq_s8_s32(quants));
+  }
+  static inline Floats FromHalves(const uint16_t* numbers) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(numbers)));
+  }
+  static inline Floats MultiplyAdd(Floats x, Floats y, Floats z) {
+    return vfmaq_f32(z, x, y);
+  }
+};
+
+}  // namespace
+}  // namespace subgen::cpu
+HWY_POP_ATTRIBUTES
+
+#include "kernels/cpu/integer_tile-inl.h"
+
+namespace subgen::cpu {
+
+// Where there are no such instructions `present` must run too.
+const IntegerSet kNeonDot = {
+    "NEON_DOT", 128, [] { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; },
+    Simd::kOrder, MultiplyRows};
+
+}  // namespace subgen::cpu
+
+#endif
