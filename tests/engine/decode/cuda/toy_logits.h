@@ -13,9 +13,9 @@ struct ToyReading {
   std::string backend;
   CacheConfig cache;
   int ranks = 1;
-  int64_t head_dim = 16;
   int64_t chunk = 16;
   int64_t prompt = 70, tokens = 90;
+  int64_t head_dim = 16;
 };
 
 using Logits = std::vector<std::vector<float>>;  // [tokens][vocabulary]
