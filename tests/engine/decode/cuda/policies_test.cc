@@ -49,8 +49,9 @@ class CudaPoliciesTest : public testing::TestWithParam<Case> {
     if (!backend.ok()) GTEST_SKIP() << backend.status().message();
   }
   Logits LogitsOn(const std::string& backend) {
-    return ReadToyModel(
-        {backend, GetParam().cache, GetParam().ranks, GetParam().head_dim});
+    ToyReading reading = {backend, GetParam().cache, GetParam().ranks};
+    reading.head_dim = GetParam().head_dim;
+    return ReadToyModel(reading);
   }
 };
 
