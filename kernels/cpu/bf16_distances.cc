@@ -161,7 +161,7 @@ inline __m512 Squared(bool directions, const PointSums& point,
 }
 
 inline void Store(__m512 squared, const Range& columns, int64_t point,
-                  const BF16Distances& task) {
+                  const RowDistances& task) {
   const __mmask16 there = (1u << columns.count) - 1;
   _mm512_mask_storeu_ps(task.squared.row(point).data() + columns.first, there,
                         squared);
@@ -180,7 +180,7 @@ struct Sums {
 // kPoints points from `first` on, and 16 rows that were turned: `columns` of
 // the distances.
 template <int kPoints>
-void SomePoints(const BF16Distances& task, const Sums& sums, int64_t first,
+void SomePoints(const RowDistances& task, const Sums& sums, int64_t first,
                 const float* turned, Range columns) {
   const PointDots<kPoints> dots =
       TurnedDots{turned, task.rows.dim, task.points.row(first)}.Sum<kPoints>();
@@ -191,7 +191,7 @@ void SomePoints(const BF16Distances& task, const Sums& sums, int64_t first,
   }
 }
 
-void ManyPoints(const BF16Distances& task, Range range, float* scratch) {
+void ManyPoints(const RowDistances& task, Range range, float* scratch) {
   const int64_t count = task.points.count;
   const int64_t padded = (count + kRows - 1) / kRows * kRows;
   float* const turned = scratch + 3 * padded;
@@ -259,7 +259,7 @@ struct Strips {
 };
 
 template <int kStrips>
-void OnePoint(const BF16Distances& task, int64_t p, Range range) {
+void OnePoint(const RowDistances& task, int64_t p, Range range) {
   const int64_t strips = task.rows.dim / 32, row_bytes = 2 * task.rows.dim;
   const std::byte* const point = task.points.row(p);
   __m512 dots[kRows], squares[kRows];
@@ -285,7 +285,7 @@ void OnePoint(const BF16Distances& task, int64_t p, Range range) {
 
 }  // namespace
 
-void BF16DistanceRows(const BF16Distances& task, Range range, float* scratch) {
+void BF16DistanceRows(const RowDistances& task, Range range, float* scratch) {
   // Turning 16 rows costs as much as their sums for about eight points.
   constexpr int64_t kManyPoints = 8;
   if (task.points.count >= kManyPoints) return ManyPoints(task, range, scratch);
@@ -315,7 +315,7 @@ bool HasBF16Distances(RowFormat format, int64_t dim) {
   return has_instructions && format == RowFormat::kBF16 && dim % 32 == 0;
 }
 
-int64_t BF16DistanceScratch(const BF16Distances& task) {
+int64_t BF16DistanceScratch(const RowDistances& task) {
   return 3 * PaddedWidth(task.points.count) + task.rows.dim / 2 * 16;
 }
 
@@ -326,10 +326,10 @@ int64_t BF16DistanceScratch(const BF16Distances& task) {
 namespace subgen::cpu {
 
 bool HasBF16Distances(RowFormat, int64_t) { return false; }
-void BF16DistanceRows(const BF16Distances&, Range, float*) {
+void BF16DistanceRows(const RowDistances&, Range, float*) {
   Fatal("no dot products of bf16");
 }
-int64_t BF16DistanceScratch(const BF16Distances&) { return 0; }
+int64_t BF16DistanceScratch(const RowDistances&) { return 0; }
 
 }  // namespace subgen::cpu
 

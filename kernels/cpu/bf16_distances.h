@@ -7,7 +7,7 @@
 
 namespace subgen::cpu {
 
-struct BF16Distances {
+struct RowDistances {
   Rows points, rows;
   bool directions = false;  // as in DistanceTask
   Matrix<float> squared;    // [points.count, rows.count]
@@ -19,7 +19,7 @@ bool HasBF16Distances(RowFormat format, int64_t dim);
 // Columns `range` of the task's distances. Rounding: at most dim + 8 units of
 // the sum of both squared lengths; the same bits however many points and rows
 // there are. scratch: BF16DistanceScratch floats.
-void BF16DistanceRows(const BF16Distances& task, Range range, float* scratch);
-int64_t BF16DistanceScratch(const BF16Distances& task);
+void BF16DistanceRows(const RowDistances& task, Range range, float* scratch);
+int64_t BF16DistanceScratch(const RowDistances& task);
 
 }  // namespace subgen::cpu

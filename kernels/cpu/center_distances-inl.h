@@ -24,6 +24,32 @@ HWY_INLINE bool TakesBF16(const Rows& rows) {
   return HWY_TARGET == HWY_AVX3 && HasBF16Distances(rows.format, rows.dim);
 }
 
+// Squared distances of rows from rows, of any format.
+HWY_INLINE void MeasureRows(const RowDistances& of, float* scratch) {
+  const int64_t dim = of.rows.dim, width = PaddedWidth(dim);
+  const Range all = {0, of.rows.count};
+  if (all.count == 0) return;
+  if (TakesBF16(of.rows)) return BF16DistanceRows(of, all, scratch);
+  const Matrix<float> points(scratch, kMostPoints, dim, width);
+  for (int64_t i = 0; i < of.points.count; i += kMostPoints) {
+    DistanceTask tasks[kMostPoints];
+    const int64_t count = std::min<int64_t>(kMostPoints, of.points.count - i);
+    for (int64_t p = 0; p < count; ++p) {
+      DecodeRow(of.points.format, of.points.row(i + p), points.row(p));
+      tasks[p] = {points.row(p), of.rows,
+                  of.squared.row(i + p).first(all.count), of.directions};
+    }
+    DistanceRows({tasks, static_cast<size_t>(count)}, all,
+                 scratch + kMostPoints * width);
+  }
+}
+// Floats that it needs for so many points.
+HWY_INLINE int64_t MeasureScratch(int64_t points, int64_t dim) {
+  const Rows rows = {RowFormat::kBF16, nullptr, points, dim};
+  return std::max(BF16DistanceScratch({rows, rows, false, {}}),
+                  kMostPoints * PaddedWidth(dim) + DistanceScratch(dim));
+}
+
 // Distances by the parts of a metric; what it does not have is not read.
 struct MetricRow {
   const float *keys, *directions, *values;
@@ -54,17 +80,11 @@ class CenterDistances {
       part = scratch;
       scratch += kMostTogether * stride;
     }
-    point_ = scratch;
-    scratch_ = scratch + PaddedWidth(arrays_.dim);
+    scratch_ = scratch;
   }
   static int64_t Floats(const CenterTask& task, int64_t stride) {
-    BF16Distances together;
-    together.points = {RowFormat::kBF16, nullptr, kMostTogether,
-                       task.centers.dim};
-    together.rows = together.points;
-    return 2 * kMostTogether * stride + PaddedWidth(task.centers.dim) +
-           std::max(DistanceScratch(task.centers.dim),
-                    BF16DistanceScratch(together));
+    return 2 * kMostTogether * stride +
+           MeasureScratch(kMostTogether, task.centers.dim);
   }
 
   // out[i][j]: distance of row first + i, i < count, from row j of `rows`.
@@ -91,24 +111,16 @@ class CenterDistances {
                    float* out) {
     const Rows some = {rows.format, rows.row(points.first), points.count,
                        rows.dim};
-    if (TakesBF16(rows)) {
-      return BF16DistanceRows(
-          {some, rows, directions, {out, points.count, rows.count, stride_}},
-          {0, rows.count}, scratch_);
-    }
-    const size_t dim = rows.dim, count = rows.count;
-    for (int64_t i = 0; i < points.count; ++i, out += stride_) {
-      DecodeRow(rows.format, some.row(i), {point_, dim});
-      const DistanceTask task = {{point_, dim}, rows, {out, count}, directions};
-      DistanceRows({&task, 1}, {0, rows.count}, scratch_);
-    }
+    MeasureRows(
+        {some, rows, directions, {out, points.count, rows.count, stride_}},
+        scratch_);
   }
 
   const CenterMetric& metric_;
   const CenterArrays& arrays_;
   int64_t stride_;
   float* parts_[2];  // [kMostTogether, stride]
-  float *point_, *scratch_;
+  float* scratch_;
 };
 
 // The distances between all rows of a head while some of them go.

@@ -4,9 +4,6 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels/cpu/bf16_distances.h"
-#include "kernels/cpu/clustering.h"
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/centers.cc"
 #include "kernels/cpu/simd.h"
@@ -46,50 +43,23 @@ class TogetherMemory {
 
  private:
   static int64_t Scratch(const CenterTask& task) {
-    return std::max(
-        CenterRows::Floats(task),
-        std::max(DistanceScratch(task.centers.dim),
-                 BF16DistanceScratch({task.keys, task.keys, false, {}})));
+    return std::max(CenterRows::Floats(task),
+                    MeasureScratch(task.tokens(), task.centers.dim));
   }
 
   float* memory_;
 };
 
-// What tokens are compared by: their points, where they lie as rows, and the
-// centres' rows.
-struct Compared {
-  Matrix<float> points;
-  Rows tokens, centers;
-  bool directions = false;
-};
-
-// Of all tokens from the rows: the first columns of `squared`.
-void Measure(const Compared& of, const Rows& rows, Matrix<float> squared,
-             float* scratch) {
-  if (rows.count == 0) return;
-  if (TakesBF16(rows)) {
-    return BF16DistanceRows({of.tokens, rows, of.directions, squared},
-                            {0, rows.count}, scratch);
-  }
-  for (int64_t i = 0; i < squared.rows; i += kMostPoints) {
-    DistanceTask tasks[kMostPoints];
-    const int64_t count = std::min<int64_t>(kMostPoints, squared.rows - i);
-    for (int64_t t = 0; t < count; ++t) {
-      tasks[t] = {of.points.row(i + t), rows,
-                  squared.row(i + t).first(rows.count), of.directions};
-    }
-    DistanceRows({tasks, static_cast<size_t>(count)}, {0, rows.count}, scratch);
-  }
-}
-
-TokenDistances::Part MeasurePart(const Compared& of, int64_t limit,
+// Of tokens, which are the points of `of`, from its rows and from each other.
+TokenDistances::Part MeasurePart(RowDistances of, int64_t limit,
                                  TogetherMemory* memory) {
-  const int64_t tokens = of.tokens.count;
+  const int64_t tokens = of.points.count;
   TokenDistances::Part part;
-  part.centers = memory->Take(tokens, limit);
-  part.tokens = memory->Take(tokens, tokens);
-  Measure(of, of.centers, part.centers, memory->scratch);
-  if (tokens > 1) Measure(of, of.tokens, part.tokens, memory->scratch);
+  of.squared = part.centers = memory->Take(tokens, limit);
+  MeasureRows(of, memory->scratch);
+  of.rows = of.points;
+  of.squared = part.tokens = memory->Take(tokens, tokens);
+  if (tokens > 1) MeasureRows(of, memory->scratch);
   return part;
 }
 
@@ -104,18 +74,16 @@ TokenDistances MeasureTokens(const CenterTask& task, TogetherMemory* memory) {
     DecodeRow(task.values.format, task.values.row(i), given.values.row(i));
   }
   if (!task.exchanges()) return given;
-  const Compared keys = {given.keys, task.keys,
-                         task.centers.KeyRows(task.rows)};
-  Compared directions = keys;
-  directions.directions = true;
+  RowDistances keys = {task.keys, task.centers.KeyRows(task.rows), false, {}};
   if (metric.keys) given.of_keys = MeasurePart(keys, limit, memory);
+  keys.directions = true;
   if (metric.directions || metric.weighted()) {
-    given.of_directions = MeasurePart(directions, limit, memory);
+    given.of_directions = MeasurePart(keys, limit, memory);
   }
   if (metric.values) {
-    given.of_values = MeasurePart(
-        {given.values, task.values, task.centers.ValueRows(task.rows)}, limit,
-        memory);
+    given.of_values =
+        MeasurePart({task.values, task.centers.ValueRows(task.rows), false, {}},
+                    limit, memory);
   }
   return given;
 }

@@ -28,12 +28,15 @@ namespace subgen::cpu {
 namespace {
 
 // clang 14 does not know its name. Where there are no such instructions this
-// must run too.
+// must run too. Asked for once: in a virtual machine it takes microseconds.
 bool HasAvxVnni() {
-  constexpr unsigned kAvxVnniBit = 1 << 4;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __builtin_cpu_supports("avx2") &&
-         __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & kAvxVnniBit) != 0;
+  static const bool has = [] {
+    constexpr unsigned kAvxVnniBit = 1 << 4;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __builtin_cpu_supports("avx2") &&
+           __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & kAvxVnniBit) != 0;
+  }();
+  return has;
 }
 
 }  // namespace

@@ -17,6 +17,30 @@ class AttentionComparison : public BackendTest {
     ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
                        ErrorOf(c), OfPartition(c));
   }
+  // Sets of rows of the same queries in one list, with others between; `many`
+  // gives the queries.
+  void ExpectMerged(AttentionCase& many, AttentionCase& few,
+                    AttentionCase& others) {
+    AttentionCase none(
+        {.tokens = many.tokens(),
+         .group = static_cast<int>(many.queries() / many.tokens()),
+         .rows = 0,
+         .dim = many.dim()});
+    few.TakeQueriesFrom(many);
+    none.TakeQueriesFrom(many);
+    PartialsBuffer actual = many.EmptyPartials(),
+                   expected = many.EmptyPartials();
+    PartialsBuffer magnitudes = many.EmptyPartials();
+    PartialsBuffer apart = others.EmptyPartials();
+    tested_->Attend({{few.Task(actual.view()), others.Task(apart.view()),
+                      none.Task(actual.view()), many.Task(actual.view())}});
+    reference_->Attend(
+        {{few.Task(expected.view()), many.Task(expected.view())}});
+    reference_->Attend({{few.TaskOfMagnitudes(magnitudes.view()),
+                         many.TaskOfMagnitudes(magnitudes.view())}});
+    ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
+                       ErrorOf(many) + few.RelativeError(), OfPartition(many));
+  }
   double ErrorOf(AttentionCase& c) {
     switch (Rounding(c)) {
       case AttentionRounding::kTo16Bits:

@@ -118,21 +118,8 @@ TEST_P(AttentionTest, LogitsFarApartDoNotOverflow) {
 TEST_P(AttentionTest, SetsOfOneListMergeIntoTheSameOutput) {
   AttentionCase many({.tokens = 2, .group = 3, .rows = 900});
   AttentionCase few({.tokens = 2, .group = 3, .rows = 17});
-  AttentionCase none({.tokens = 2, .group = 3, .rows = 0});
-  AttentionCase other({.tokens = 5, .group = 1, .rows = 250});
-  PartialsBuffer actual = many.EmptyPartials(), expected = many.EmptyPartials();
-  PartialsBuffer magnitudes = many.EmptyPartials();
-  PartialsBuffer apart = other.EmptyPartials();
-  // The sets are disjoint rows of the same queries.
-  few.TakeQueriesFrom(many);
-  none.TakeQueriesFrom(many);
-  tested_->Attend({{few.Task(actual.view()), other.Task(apart.view()),
-                    none.Task(actual.view()), many.Task(actual.view())}});
-  reference_->Attend({{few.Task(expected.view()), many.Task(expected.view())}});
-  reference_->Attend({{few.TaskOfMagnitudes(magnitudes.view()),
-                       many.TaskOfMagnitudes(magnitudes.view())}});
-  ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
-                     many.RelativeError() + few.RelativeError());
+  AttentionCase others({.tokens = 5, .group = 1, .rows = 250});
+  ExpectMerged(many, few, others);
 }
 
 // Few queries (rows are shared out) and many (merging is on threads too).

@@ -120,20 +120,8 @@ TEST_P(PromptAttentionTest, SetsOfOneListMergeIntoTheSameOutput) {
         .tokens = 20, .rows = rows, .format = format, .bf16 = true};
   };
   AttentionCase many(of(500, RowFormat::kBF16)), few(of(17, RowFormat::kF32));
-  AttentionCase none(of(0, RowFormat::kBF16));
   AttentionCase decoded({.tokens = 2, .rows = 250});
-  PartialsBuffer actual = many.EmptyPartials(), expected = many.EmptyPartials();
-  PartialsBuffer magnitudes = many.EmptyPartials();
-  PartialsBuffer apart = decoded.EmptyPartials();
-  few.TakeQueriesFrom(many);
-  none.TakeQueriesFrom(many);
-  tested_->Attend({{few.Task(actual.view()), decoded.Task(apart.view()),
-                    none.Task(actual.view()), many.Task(actual.view())}});
-  reference_->Attend({{few.Task(expected.view()), many.Task(expected.view())}});
-  reference_->Attend({{few.TaskOfMagnitudes(magnitudes.view()),
-                       many.TaskOfMagnitudes(magnitudes.view())}});
-  ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
-                     ErrorOf(many) + few.RelativeError());
+  ExpectMerged(many, few, decoded);
 }
 
 // However the rows are cut, over pieces or ranks: logits are the same, and so

@@ -28,7 +28,7 @@ class BF16DistancesTest : public testing::TestWithParam<Case> {
   std::vector<float> Compute(const Rows& points, const Rows& rows,
                              bool directions) {
     std::vector<float> squared(points.count * rows.count, -1.0f);
-    const BF16Distances task = {
+    const RowDistances task = {
         points, rows, directions, {squared.data(), points.count, rows.count}};
     std::vector<float> scratch(BF16DistanceScratch(task));
     const int64_t first = rows.count / 3;

@@ -59,17 +59,6 @@ Logits ReadToyModel(const ToyReading& reading) {
   return logits;
 }
 
-CacheConfig SmallCache(const std::string& policy, const std::string& format) {
-  CacheConfig cache;
-  cache.policy = policy;
-  cache.row_format = format;
-  cache.budget_tokens = 32;
-  cache.sink_tokens = 2;
-  cache.recent_tokens = 10;
-  cache.recent_fraction = 0.0;
-  return cache;
-}
-
 double LargestDifference(const std::vector<float>& a,
                          const std::vector<float>& b) {
   EXPECT_EQ(a.size(), b.size());

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/config/engine_config.h"
+#include "tests/support/small_cache.h"
 
 namespace subgen {
 
@@ -20,8 +20,6 @@ struct ToyReading {
 
 using Logits = std::vector<std::vector<float>>;  // [tokens][vocabulary]
 Logits ReadToyModel(const ToyReading& reading);
-
-CacheConfig SmallCache(const std::string& policy, const std::string& format);
 
 double LargestDifference(const std::vector<float>& a,
                          const std::vector<float>& b);

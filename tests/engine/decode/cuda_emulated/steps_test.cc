@@ -22,16 +22,20 @@ class StepsTest : public testing::TestWithParam<std::string> {
 // grows and no grid changes.
 constexpr int kFirst = 20, kEnd = 40;
 
-TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
-  ToyRun run;
-  run.cache = ToyPolicy(GetParam());
-  const ToySteps steps = RunToySteps(run);
-  EXPECT_EQ(steps.note, "");
-  const MeanCounts each = MeanOf(steps, kFirst, kEnd);
+void ExpectOneOfEach(const MeanCounts& each) {
   EXPECT_EQ(each.graph_launches, 1);
   EXPECT_EQ(each.uploads, 1);
   EXPECT_EQ(each.waits, 1);
   EXPECT_EQ(each.put, 0);
+}
+
+TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
+  ToyRun run;
+  run.cache = SmallCache(GetParam(), "f32");
+  const ToySteps steps = RunToySteps(run);
+  EXPECT_EQ(steps.note, "");
+  const MeanCounts each = MeanOf(steps, kFirst, kEnd);
+  ExpectOneOfEach(each);
   EXPECT_EQ(each.allocations, 0);
   // Of a layer, then embedding, first norm, rows of logits, their norm and
   // product; centres of all layers at once, distances and choices.
@@ -45,15 +49,12 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
 // The largest logits are part of the graph, and all that the host reads.
 TEST_P(StepsTest, TheLargestLogitsAreAllThatIsRead) {
   ToyRun run;
-  run.cache = ToyPolicy(GetParam());
+  run.cache = SmallCache(GetParam(), "f32");
   const ToySteps whole = RunToySteps(run);
   run.top = 3;
   const ToySteps steps = RunToySteps(run);
   const MeanCounts each = MeanOf(steps, kFirst, kEnd);
-  EXPECT_EQ(each.graph_launches, 1);
-  EXPECT_EQ(each.uploads, 1);
-  EXPECT_EQ(each.waits, 1);
-  EXPECT_EQ(each.put, 0);
+  ExpectOneOfEach(each);
   EXPECT_EQ(each.allocations, 0);
   EXPECT_EQ(each.kernels, MeanOf(whole, kFirst, kEnd).kernels + 2);
   EXPECT_EQ(each.bytes_to_host, TopWidth(run.top) * sizeof(float));
@@ -74,7 +75,7 @@ TEST_P(StepsTest, TheLargestLogitsAreAllThatIsRead) {
 
 TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
   ToyRun run;
-  run.cache = ToyPolicy(GetParam());
+  run.cache = SmallCache(GetParam(), "f32");
   const ToySteps graphs = RunToySteps(run);
   emulation::SetRefusal(Refusal::kBegin);
   const ToySteps plain = RunToySteps(run);
@@ -96,16 +97,13 @@ TEST(QuantizedStepsTest, AreOneUploadOneGraphAndOneWait) {
   for (const char* policy : {"exact", "window", "subgen", "uniform"}) {
     for (const std::string format : {"q8", "q4", "q3"}) {
       ToyRun run;
-      run.cache = ToyPolicy(policy);
-      run.cache.row_format = format;
+      run.cache = SmallCache(policy, format);
       run.head_dim = 32;
       run.top = 1;
       const ToySteps steps = RunToySteps(run);
       const MeanCounts each = MeanOf(steps, kFirst, kEnd);
-      EXPECT_EQ(each.graph_launches, 1) << policy << " " << format;
-      EXPECT_EQ(each.uploads, 1) << policy << " " << format;
-      EXPECT_EQ(each.waits, 1) << policy << " " << format;
-      EXPECT_EQ(each.put, 0) << policy << " " << format;
+      SCOPED_TRACE(testing::Message() << policy << " " << format);
+      ExpectOneOfEach(each);
       EXPECT_EQ(each.bytes_to_host, TopWidth(1) * sizeof(float));
     }
   }
@@ -114,7 +112,7 @@ TEST(QuantizedStepsTest, AreOneUploadOneGraphAndOneWait) {
 // An exact cache grows at each step: its graph changes at few of them.
 TEST(GrowingCacheTest, MostStepsAreGraphs) {
   ToyRun run;
-  run.cache = ToyPolicy("exact");
+  run.cache = SmallCache("exact", "f32");
   run.tokens = 250;
   const ToySteps steps = RunToySteps(run);
   EXPECT_GT(MeanOf(steps, kFirst, 185).graph_launches, 0.95);

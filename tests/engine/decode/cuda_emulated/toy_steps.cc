@@ -49,17 +49,6 @@ absl::Status RunRank(const ToyRun& run, const EngineConfig& config,
 
 }  // namespace
 
-CacheConfig ToyPolicy(const std::string& policy) {
-  CacheConfig cache;
-  cache.policy = policy;
-  cache.row_format = "f32";
-  cache.budget_tokens = 32;
-  cache.sink_tokens = 2;
-  cache.recent_tokens = 10;
-  cache.recent_fraction = 0.0;
-  return cache;
-}
-
 ToySteps RunToySteps(const ToyRun& run) {
   EngineConfig config;
   ToyModel toy;

@@ -10,6 +10,7 @@
 
 #include "comm/thread_ranks.h"
 #include "engine/decode/engine.h"
+#include "tests/support/small_cache.h"
 
 namespace subgen {
 
@@ -35,9 +36,6 @@ struct ToyRun {
 };
 
 ToySteps RunToySteps(const ToyRun& run);
-
-// A policy with a budget of 32 rows.
-CacheConfig ToyPolicy(const std::string& policy);
 
 // What the steps [first, end) asked for, on the mean.
 struct MeanCounts {

@@ -24,7 +24,7 @@ class NcclStepsTest : public testing::TestWithParam<std::string> {
                int64_t top = 0) {
     ToyRun run;
     run.top = top;
-    run.cache = ToyPolicy(policy);
+    run.cache = SmallCache(policy, "f32");
     run.merge = GetParam();
     run.ranks = 6;
     run.tokens = tokens;
@@ -43,7 +43,7 @@ TEST_P(NcclStepsTest, LogitsAreThoseOfTheHost) {
   for (const char* policy : {"exact", "subgen"}) {
     const ToySteps nccl = Run(policy);
     ToyRun run;
-    run.cache = ToyPolicy(policy);
+    run.cache = SmallCache(policy, "f32");
     run.backend = "reference";
     run.merge = GetParam();
     run.ranks = 6;
