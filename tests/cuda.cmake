@@ -42,13 +42,18 @@ function(subgen_cuda_test name label prefix)
 endfunction()
 # `kind`: a folder's tests for the one or the other.
 function(subgen_cuda_tests name label prefix kind)
-  file(GLOB tests CONFIGURE_DEPENDS kernels/backend_*_test.cc kernels/cuda/*.cc
-       kernels/${kind}/*.cc)
-  subgen_cuda_test(kernels_${name}_test ${label} ${prefix} ${ARGN})
-  file(GLOB tests CONFIGURE_DEPENDS engine/decode/toy_golden_test.cc
-       engine/decode/cuda/*.cc engine/decode/${kind}/*.cc)
-  subgen_cuda_test(engine_${name}_test ${label} ${prefix} ${ARGN})
+  file(GLOB tests CONFIGURE_DEPENDS kernels/cuda/*.cc kernels/${kind}/*.cc)
+  subgen_cuda_test(kernels_${name}_test ${label} ${prefix} ${ARGN}
+                   kernels_backends)
+  file(GLOB tests CONFIGURE_DEPENDS engine/decode/${kind}/*.cc)
+  subgen_cuda_test(engine_${name}_test ${label} ${prefix} ${ARGN}
+                   engine_decode_cuda engine_decode_backends)
 endfunction()
+if(cuda_is_on OR TARGET kernels_cuda_emulated)
+  file(GLOB sources CONFIGURE_DEPENDS engine/decode/cuda/*.cc)
+  add_library(engine_decode_cuda OBJECT ${sources})
+  target_link_libraries(engine_decode_cuda PUBLIC engine_decode tests_support)
+endif()
 
 if(TARGET kernels_cuda_emulated)
   subgen_cuda_tests(cuda_emulated emulated Emulated. cuda_emulated

@@ -6,6 +6,27 @@
 
 namespace subgen::reference {
 
+namespace {
+
+// One feature of `tokens` tokens from `first`: each a sum in the order of the
+// columns, side by side because a processor adds them so.
+template <int tokens>
+void Dots(Vector<const float> row, Matrix<const float> input, int64_t first,
+          float* output, int64_t stride) {
+  double sums[tokens] = {};
+  for (size_t i = 0; i < row.size(); ++i) {
+    for (int t = 0; t < tokens; ++t) {
+      sums[t] += static_cast<double>(row[i]) *
+                 input.data[(first + t) * input.stride + i];
+    }
+  }
+  for (int t = 0; t < tokens; ++t) {
+    output[(first + t) * stride] = static_cast<float>(sums[t]);
+  }
+}
+
+}  // namespace
+
 void Linear(Matrix<const float> input, const WeightMatrix& weight,
             Matrix<float> output) {
   SUBGEN_CHECK(input.cols == weight.cols && output.cols == weight.rows &&
@@ -13,12 +34,13 @@ void Linear(Matrix<const float> input, const WeightMatrix& weight,
   std::vector<float> row(weight.cols);
   for (int64_t feature = 0; feature < weight.rows; ++feature) {
     Dequantize(weight.format, weight.row(feature), row);
-    for (int64_t token = 0; token < input.rows; ++token) {
-      double sum = 0.0;
-      for (int64_t i = 0; i < weight.cols; ++i) {
-        sum += static_cast<double>(row[i]) * input.row(token)[i];
-      }
-      output.row(token)[feature] = static_cast<float>(sum);
+    float* const out = output.data + feature;
+    int64_t token = 0;
+    for (; token + 8 <= input.rows; token += 8) {
+      Dots<8>(row, input, token, out, output.stride);
+    }
+    for (; token < input.rows; ++token) {
+      Dots<1>(row, input, token, out, output.stride);
     }
   }
 }

@@ -1,7 +1,7 @@
 // The cpu backend on each instruction set of this machine and with several
 // numbers of threads.
 #include "absl/strings/str_cat.h"
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/backends/backend_case.h"
 #include "tests/kernels/cpu_targets.h"
 
 namespace subgen {

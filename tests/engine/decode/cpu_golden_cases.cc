@@ -1,4 +1,4 @@
-#include "tests/engine/decode/golden_case.h"
+#include "tests/engine/decode/backends/golden_case.h"
 
 namespace subgen {
 

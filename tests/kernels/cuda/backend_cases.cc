@@ -1,7 +1,7 @@
 // The cuda backend: on a device, or on the emulation of one.
 #include "kernels/cuda/attention_many.h"
 #include "kernels/cuda/dense.h"
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/backends/backend_case.h"
 
 namespace subgen {
 

@@ -1,5 +1,5 @@
 #include "kernels/backend.h"
-#include "tests/engine/decode/golden_case.h"
+#include "tests/engine/decode/backends/golden_case.h"
 
 namespace subgen {
 

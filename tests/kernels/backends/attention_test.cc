@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "tests/kernels/attention_comparison.h"
+#include "tests/kernels/backends/attention_comparison.h"
 
 namespace subgen {
 namespace {

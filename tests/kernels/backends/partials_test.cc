@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/backends/backend_case.h"
 #include "tests/kernels/random_rows.h"
 
 namespace subgen {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "tests/kernels/attention_comparison.h"
+#include "tests/kernels/backends/attention_comparison.h"
 
 namespace subgen {
 namespace {

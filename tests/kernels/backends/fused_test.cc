@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/backends/backend_case.h"
 #include "tests/kernels/random_rows.h"
 #include "tests/support/gguf_writer.h"
 

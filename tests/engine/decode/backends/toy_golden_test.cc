@@ -13,7 +13,7 @@
 #include "comm/thread_ranks.h"
 #include "engine/decode/engine.h"
 #include "kernels/base/status_macros.h"
-#include "tests/engine/decode/golden_case.h"
+#include "tests/engine/decode/backends/golden_case.h"
 
 namespace subgen {
 namespace {

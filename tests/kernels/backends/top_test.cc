@@ -3,7 +3,7 @@
 #include <limits>
 #include <vector>
 
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/backends/backend_case.h"
 #include "tests/kernels/random_rows.h"
 
 namespace subgen {

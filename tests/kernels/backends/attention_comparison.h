@@ -1,8 +1,8 @@
 // Attention of a backend beside the reference, within what it may round.
 #pragma once
 
-#include "tests/kernels/attention_case.h"
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/backends/attention_case.h"
+#include "tests/kernels/backends/backend_case.h"
 
 namespace subgen {
 

@@ -1,6 +1,6 @@
 // Turns of heads give the bits of HadamardTurn on every backend.
 #include "kernels/memory/hadamard.h"
-#include "tests/kernels/backend_case.h"
+#include "tests/kernels/backends/backend_case.h"
 #include "tests/kernels/random_rows.h"
 
 namespace subgen {
