@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -31,16 +32,20 @@ class ThreadPool {
   void WorkerLoop(int worker);
   void TakeItems(int worker);
 
+  // Each on a cache line of its own: who waits for one must not slow down who
+  // writes another.
+  static constexpr size_t kCacheLine = 64;  // bytes
+
   // What is left of the loop now running: its number above, items not yet
   // taken below, in one word, so that a late worker cannot take an item of one
   // loop for an item of the next.
-  std::atomic<uint64_t> tickets_{0};
-  std::atomic<int> unfinished_{0};  // items
-  std::atomic<int> loop_{0};        // workers sleep on it
-  std::atomic<bool> stop_{false};
-  // Of the loop now running; read only by who holds one of its items.
+  alignas(kCacheLine) std::atomic<uint64_t> tickets_{0};
+  // Of that loop; read only by who holds one of its items.
   const Work* work_ = nullptr;
   int64_t count_ = 0;
+  alignas(kCacheLine) std::atomic<int> unfinished_{0};  // items
+  alignas(kCacheLine) std::atomic<int> loop_{0};        // workers sleep on it
+  std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
 };
 
