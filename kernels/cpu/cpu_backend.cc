@@ -34,7 +34,7 @@ class CpuBackend final : public Backend {
   }
   void Embed(const WeightMatrix& table, Vector<const int> ids,
              Matrix<float> output) override {
-    cpu::Embed(context_, table, ids, output);
+    cpu::Embed(context_, table, ids, packed_, output);
   }
   void RmsNorm(Matrix<const float> input, Vector<const float> gain,
                float epsilon, Matrix<float> output) override {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "kernels/cpu/linear.h"
 
@@ -37,11 +38,18 @@ bool SameAngles(const Rotary& x, const Rotary& y) {
 }  // namespace
 
 void Embed(Context& context, const WeightMatrix& table, Vector<const int> ids,
-           Matrix<float> output) {
+           const PackedWeights& packed, Matrix<float> output) {
   SUBGEN_CHECK(output.cols == table.cols &&
                output.rows == static_cast<int64_t>(ids.size()));
-  ForRows(context, output.rows, output.cols,
-          [&](int64_t i) { ExpandRow(table, ids[i], output.row(i)); });
+  const std::byte* const tiles = packed.Find(table);
+  ForRows(context, output.rows, output.cols, [&](int64_t i) {
+    if (tiles == nullptr) return ExpandRow(table, ids[i], output.row(i));
+    SUBGEN_CHECK(ids[i] >= 0 && ids[i] < table.rows, ids[i]);
+    std::vector<std::byte> blocks(table.row_bytes());
+    UnpackRow(table, tiles, ids[i], blocks.data());
+    ExpandRow({table.format, blocks.data(), 1, table.cols, table.row_bytes()},
+              0, output.row(i));
+  });
 }
 
 void RmsNorm(Context& context, Matrix<const float> input,

@@ -6,11 +6,14 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/context.h"
+#include "kernels/cpu/packed_weights.h"
 
 namespace subgen::cpu {
 
+// From the packed table where it is one, as of a model whose embedding is its
+// unembedding too: the file's pages are then not read again.
 void Embed(Context& context, const WeightMatrix& table, Vector<const int> ids,
-           Matrix<float> output);
+           const PackedWeights& packed, Matrix<float> output);
 void RmsNorm(Context& context, Matrix<const float> input,
              Vector<const float> gain, float epsilon, Matrix<float> output);
 void GatedSilu(Context& context, Matrix<const float> up, Matrix<float> gate);

@@ -41,6 +41,48 @@ void SetRow(const std::byte* block, int64_t r, TileQ8_0* tile) {
   }
 }
 
+void GetScale(uint16_t scale, std::byte* to) {
+  std::memcpy(to, &scale, sizeof(scale));
+}
+
+template <class Tile>
+void GetQuants(const Tile& tile, int64_t r, std::byte* nibbles) {
+  for (int64_t i = 0; i < 4; ++i) {
+    std::memcpy(nibbles + 4 * i, &tile.quants[i][4 * r], 4);
+  }
+}
+
+// SetRow's reverse.
+void GetRow(const TileQ4_0& tile, int64_t r, std::byte* block) {
+  GetScale(tile.scales[r], block);
+  GetQuants(tile, r, block + 2);
+}
+
+void GetRow(const TileQ4_1& tile, int64_t r, std::byte* block) {
+  GetScale(tile.scales[r], block);
+  GetScale(tile.minima[r], block + 2);
+  GetQuants(tile, r, block + 4);
+}
+
+void GetRow(const TileQ8_0& tile, int64_t r, std::byte* block) {
+  GetScale(tile.scales[r], block);
+  for (int64_t column = 0; column < kBlockCols; ++column) {
+    block[2 + column] = std::byte{tile.quants[column / 4][4 * r + column % 4]} ^
+                        std::byte{0x80};
+  }
+}
+
+template <class Tile>
+void Unpack(const WeightMatrix& weight, const std::byte* from, int64_t r,
+            std::byte* out) {
+  const int64_t bytes = BlockBytes(weight.format);
+  Tile tile;
+  for (int64_t b = 0; b < weight.cols / kBlockCols; ++b) {
+    std::memcpy(&tile, from + b * sizeof(Tile), sizeof(Tile));
+    GetRow(tile, r, out + b * bytes);
+  }
+}
+
 template <class Tile>
 void Pack(const WeightMatrix& weight, int64_t first, std::byte* out) {
   const int64_t rows = std::min(kTileRows, weight.rows - first);
@@ -73,6 +115,21 @@ void PackTile(const WeightMatrix& weight, int64_t tile, std::byte* out) {
       return Pack<TileQ4_1>(weight, tile * kTileRows, out);
     case BlockFormat::kQ8_0:
       return Pack<TileQ8_0>(weight, tile * kTileRows, out);
+    default:
+      Fatal(absl::StrCat("no tiles of ", BlockFormatName(weight.format)));
+  }
+}
+
+void UnpackRow(const WeightMatrix& weight, const std::byte* tiles, int64_t row,
+               std::byte* out) {
+  const std::byte* const tile = tiles + row / kTileRows * TileBytes(weight);
+  switch (weight.format) {
+    case BlockFormat::kQ4_0:
+      return Unpack<TileQ4_0>(weight, tile, row % kTileRows, out);
+    case BlockFormat::kQ4_1:
+      return Unpack<TileQ4_1>(weight, tile, row % kTileRows, out);
+    case BlockFormat::kQ8_0:
+      return Unpack<TileQ8_0>(weight, tile, row % kTileRows, out);
     default:
       Fatal(absl::StrCat("no tiles of ", BlockFormatName(weight.format)));
   }

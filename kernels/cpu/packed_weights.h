@@ -39,6 +39,9 @@ bool CanPack(BlockFormat format);               // Q4_0, Q4_1, Q8_0
 int64_t TileBytes(const WeightMatrix& weight);  // of 16 rows
 // Rows [16 tile, 16 tile + 16); zeros where there are no more.
 void PackTile(const WeightMatrix& weight, int64_t tile, std::byte* out);
+// A row's blocks as they were, row_bytes() of them, from the weight's tiles.
+void UnpackRow(const WeightMatrix& weight, const std::byte* tiles, int64_t row,
+               std::byte* out);
 
 // Weights that stay, packed.
 class PackedWeights {

@@ -285,16 +285,24 @@ TEST_P(DenseTest, LinearOfTinyTokens) {
   }
 }
 
-TEST_P(DenseTest, EmbedIsDequantize) {
+TEST_P(DenseTest, EmbedIsDequantizeWhetherTheTableIsKeptOrNot) {
+  std::vector<std::unique_ptr<Weight>> tables;  // what is kept must stay
   for (const BlockFormat format : kAll) {
-    const Weight table(format, 9, 512);
-    const std::vector<int> ids{8, 0, 3, 3};
-    RandomMatrix actual(4, 512, 1, 1), expected(4, 512, 2);
-    tested_->Embed(table.matrix, ids, actual.view());
-    reference_->Embed(table.matrix, ids, expected.view());
-    for (int64_t i = 0; i < 4; ++i) {
-      for (int64_t k = 0; k < 512; ++k) {
-        ASSERT_EQ(actual.view().row(i)[k], expected.view().row(i)[k]);
+    tables.push_back(std::make_unique<Weight>(format, 37, 512));
+    const WeightMatrix& table = tables.back()->matrix;
+    const std::vector<int> ids{8, 0, 15, 16, 36, 36};
+    RandomMatrix actual(6, 512, 1, 1), expected(6, 512, 2);
+    reference_->Embed(table, ids, expected.view());
+    for (const bool kept : {false, true}) {
+      if (kept) {
+        ASSERT_TRUE(tested_->KeepWeight(table).ok());
+      }
+      actual = RandomMatrix(6, 512, 1, 1);
+      tested_->Embed(table, ids, actual.view());
+      for (int64_t i = 0; i < 6; ++i) {
+        for (int64_t k = 0; k < 512; ++k) {
+          ASSERT_EQ(actual.view().row(i)[k], expected.view().row(i)[k]);
+        }
       }
     }
   }
