@@ -21,8 +21,7 @@ class HostCenters {
         mean_(arrays_.totals.subspan(1)),
         table_(arrays_.neighbors, task.rows),
         rows_(task.rows),
-        entered_(task.entered),
-        linked_(task.linked) {}
+        entered_(task.entered) {}
 
   void Insert(const CenterTask& task, int64_t i);
   void Shrink() {
@@ -42,7 +41,6 @@ class HostCenters {
   RowPoint Center(int64_t i) const {
     return RowPoint(arrays_.KeyRows(rows_), arrays_.ValueRows(rows_), i);
   }
-  void Link();
   void DropLeast();
   void Enter(const RowPoint& point) {
     ++entered_;
@@ -51,7 +49,9 @@ class HostCenters {
   void CopyRow(int64_t i, const std::byte* key, const std::byte* value);
   void SetRow(int64_t i, const CenterTask& task, int64_t token);
   void AddCount(int64_t i, int32_t count);
-  void Exchange(const CenterTask& task, int64_t token, const RowPoint& point);
+  void Compare(const RowPoint& point, Vector<float> squared);
+  void Exchange(const CenterTask& task, int64_t token,
+                Vector<const float> squared);
   // The row that goes. `squared`: distances of the token at hand, the last of
   // the table; empty: there is none.
   int64_t Choose(Vector<const float> squared);
@@ -62,18 +62,7 @@ class HostCenters {
   MeanKey mean_;
   NeighborTable table_;
   int64_t rows_, entered_;
-  bool linked_;
 };
-
-void HostCenters::Link() {
-  if (linked_) return;
-  linked_ = true;
-  table_ = NeighborTable(arrays_.neighbors, rows_);
-  table_.Reset();
-  for (int64_t i = 0; metric_.weighted() && i < rows_; ++i) {
-    arrays_.alignments[i] = mean_.Alignment(Center(i).key);
-  }
-}
 
 // Told at once: the next distances are of this row too.
 void HostCenters::CopyRow(int64_t i, const std::byte* key,
@@ -101,16 +90,15 @@ void HostCenters::AddCount(int64_t i, int32_t count) {
 
 void HostCenters::Insert(const CenterTask& task, int64_t i) {
   const RowPoint point(task.keys, task.values, i);
-  if (rows_ == arrays_.limit) return Exchange(task, i, point);
   Enter(point);
+  std::vector<float> squared(rows_);
+  Compare(point, squared);
+  if (rows_ == arrays_.limit) return Exchange(task, i, squared);
   SetRow(rows_++, task, i);
 }
 
-void HostCenters::Exchange(const CenterTask& task, int64_t token,
-                           const RowPoint& point) {
-  Link();
-  Enter(point);
-  std::vector<float> squared(rows_);
+// The token joins the neighbours, behind the rows.
+void HostCenters::Compare(const RowPoint& point, Vector<float> squared) {
   std::vector<float> directions(metric_.weighted() ? rows_ : 0);
   MetricDistances(backend_, metric_, MeanSquare(), {point, Centers()},
                   {squared, directions});
@@ -121,6 +109,10 @@ void HostCenters::Exchange(const CenterTask& task, int64_t token,
     arrays_.alignments[rows_] = mean_.Alignment(point.key);
   }
   table_.Add(squared);
+}
+
+void HostCenters::Exchange(const CenterTask& task, int64_t token,
+                           Vector<const float> squared) {
   const int64_t last = rows_, drop = Choose(squared);
   const int64_t heir = table_[drop].row;  // < 0: no distance is a finite number
   table_.Remove(drop);
@@ -161,7 +153,6 @@ int64_t HostCenters::Choose(Vector<const float> squared) {
 }
 
 void HostCenters::DropLeast() {
-  Link();
   const int64_t drop = Choose({}), last = rows_ - 1;
   const int64_t heir = table_[drop].row;
   const int64_t bytes = RowBytes(arrays_.format, arrays_.dim);

@@ -42,9 +42,8 @@ struct CenterArrays {
   std::byte* values = nullptr;  // [rows, dim]
   Vector<int32_t> counts;       // [rows] tokens of each; empty: not counted
   Vector<float> bias;           // [rows] count_exponent * log(count), as counts
-  // Of each the nearest others, where they are linked, and unit key . sum of
-  // unit keys: [rows], one more with tokens; empty until first exchanged. No
-  // alignments where not weighted.
+  // Of each the nearest others, and unit key . sum of unit keys: [rows], one
+  // more with tokens that exchange. No alignments where not weighted.
   NeighborArrays neighbors;
   Vector<float> alignments;
   Vector<double> totals;  // of all tokens: |v|^2 [1], and where
@@ -63,7 +62,6 @@ struct CenterTask {
   CenterArrays centers;
   int64_t rows = 0;     // centres before
   int64_t entered = 0;  // tokens before
-  bool linked = false;  // whether the neighbours are known
   Rows keys, values;    // of the tokens, in the format of the centres
 
   int64_t tokens() const { return keys.count; }

@@ -43,7 +43,7 @@ void CenterQueue::Insert(const std::vector<CenterTask>& tasks) {
   size_t first = 0;
   int64_t pairs = 0;
   for (size_t i = 0; i < all.size(); ++i) {
-    pairs += all[i].exchanges() ? all[i].tokens() * all[i].centers.limit : 0;
+    pairs += all[i].tokens() * all[i].centers.limit;
     if (pairs < kMostPairs && i + 1 < all.size()) continue;
     backend_.InsertCenters(all.subspan(first, i + 1 - first));
     first = i + 1;

@@ -48,6 +48,18 @@ void KCenterSketch::Links::SetLimit(int64_t limit) {
   second_squared.SetLimit(limit);
 }
 
+NeighborArrays KCenterSketch::Links::span() {
+  return {rows.span(), squared.span(), second_rows.span(),
+          second_squared.span()};
+}
+
+void KCenterSketch::Links::Written() {
+  rows.Written(0, size());
+  squared.Written(0, size());
+  second_rows.Written(0, size());
+  second_squared.Written(0, size());
+}
+
 void KCenterSketch::Links::Save(ByteWriter* out) const {
   rows.Save(out);
   squared.Save(out);
@@ -98,27 +110,23 @@ CenterTask KCenterSketch::Task() {
   arrays.values = store_.values();
   arrays.counts = counts_.span();
   arrays.bias = bias_.span();
-  arrays.neighbors = {links_.rows.span(), links_.squared.span(),
-                      links_.second_rows.span(), links_.second_squared.span()};
+  arrays.neighbors = links_.span();
   arrays.alignments = alignments_.span();
   arrays.totals = totals_.span();
   task.rows = store_.size();
   task.entered = entered_;
-  task.linked = linked();
   return task;
 }
 
 void KCenterSketch::AddCenterTasks(const LeavingTokens& tokens,
                                    std::vector<CenterTask>* tasks) {
   const int64_t before = store_.size(), count = tokens.count();
-  const bool was_linked = linked(), exchanges = before + count > limit_;
   const int64_t after = std::min(limit_, before + count);
   ResizeRows(after);
-  if (exchanges) ResizeLinks(limit_ + 1);  // the token at hand
+  ResizeLinks(std::min(limit_ + 1, before + count));  // and the token at hand
   CenterTask task = Task();
-  if (exchanges) ResizeLinks(limit_);
+  ResizeLinks(after);
   task.rows = before;
-  task.linked = was_linked;
   task.keys = tokens.keys;
   task.values = tokens.values;
   entered_ += count;
@@ -151,11 +159,11 @@ absl::Status KCenterSketch::Load(ByteReader* in, int64_t entered) {
   RETURN_IF_ERROR(alignments_.Load(in));
   RETURN_IF_ERROR(totals_.Load(in));
   entered_ = entered;
-  const int64_t rows = store_.size(), links = links_.size();
+  const int64_t rows = store_.size();
   RETURN_IF_ERROR(CheckSaved(
       rows <= entered && counts_.size() == (metric_.counted() ? rows : 0) &&
-          (links == 0 || (links == rows && links == limit_)) &&
-          alignments_.size() == (metric_.weighted() ? links : 0),
+          links_.size() == rows &&
+          alignments_.size() == (metric_.weighted() ? rows : 0),
       "the number of centres"));
   RETURN_IF_ERROR(CheckSaved(totals_.size() == totals && totals_[0] >= 0.0,
                              "the size of the values"));

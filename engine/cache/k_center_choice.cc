@@ -11,10 +11,7 @@ namespace subgen {
 void KCenterSketch::AddShrinkTasks(int64_t rows,
                                    std::vector<CenterTask>* tasks) {
   if (store_.size() <= rows) return;
-  const bool was_linked = linked();
-  ResizeLinks(store_.size());
   CenterTask task = Task();
-  task.linked = was_linked;
   task.centers.limit = rows;
   tasks->push_back(task);
 }
@@ -24,8 +21,6 @@ void KCenterSketch::SetLimit(int64_t rows) {
   if (store_.size() > rows) {  // those behind are what was left over
     ResizeLinks(rows);
     ResizeRows(rows);
-  } else if (store_.size() < rows) {
-    ResizeLinks(0);
   }
   store_.SetLimit(rows);
   links_.SetLimit(rows + 1);
@@ -48,14 +43,22 @@ std::vector<float> KCenterSketch::PromptWeights(const Rows& keys,
   return weights;
 }
 
-void KCenterSketch::SetPromptRow(EncodedRow row, int32_t count) {
-  const int64_t i = store_.size();
+void KCenterSketch::SetPromptRow(int64_t i, EncodedRow row, int32_t count) {
   store_.Set(i, row);
   if (!metric_.counted()) return;
-  counts_.Resize(i + 1);
-  bias_.Resize(i + 1);
   counts_[i] = count;
   bias_[i] = metric_.Bias(count);
+}
+
+void KCenterSketch::LinkPromptRow(int64_t i, Backend& backend) {
+  const WeightedRows all = store_.View();
+  const RowPoint point(all.keys, all.values, i);
+  std::vector<float> squared(i);
+  MetricDistances(backend, metric_, MeanSquare(), {point, store_.View(0, i)},
+                  {squared, {}});
+  NeighborTable(links_.span(), i).Add(squared);
+  if (!metric_.weighted()) return;
+  alignments_[i] = MeanKey(totals_.span().subspan(1)).Alignment(point.key);
 }
 
 void KCenterSketch::InsertPrompt(const LeavingTokens& tokens,
@@ -83,12 +86,17 @@ void KCenterSketch::InsertPrompt(const LeavingTokens& tokens,
   };
   const Centers centers =
       FarthestFirst({tokens.count(), weights, distances_of}, limit_);
-  for (size_t i = 0; i < centers.rows.size(); ++i) {
-    SetPromptRow(tokens.row(centers.rows[i]), centers.counts[i]);
+  const int64_t rows = static_cast<int64_t>(centers.rows.size());
+  ResizeRows(rows);
+  ResizeLinks(rows);
+  for (int64_t i = 0; i < rows; ++i) {
+    SetPromptRow(i, tokens.row(centers.rows[i]), centers.counts[i]);
   }
-  const int64_t rows = store_.size();
-  counts_.Written(0, metric_.counted() ? rows : 0);
-  bias_.Written(0, metric_.counted() ? rows : 0);
+  for (int64_t i = 0; i < rows; ++i) LinkPromptRow(i, backend);
+  counts_.Written(0, counts_.size());
+  bias_.Written(0, bias_.size());
+  links_.Written();
+  alignments_.Written(0, alignments_.size());
   totals_.Written(0, totals_.size());
 }
 

@@ -37,21 +37,22 @@ class KCenterSketch final : public Sketch {
   absl::Status Load(ByteReader* in, int64_t entered) override;
 
  private:
-  bool linked() const { return links_.size() > 0; }
   void ResizeLinks(int64_t rows);
   void ResizeRows(int64_t rows);
   // Of no tokens, with the arrays as they are.
   CenterTask Task();
   double MeanSquare() const;  // of |v|
-  // Squared weights of rows that entered.
+  // Weights of squared distances of rows that entered.
   std::vector<float> PromptWeights(const Rows& keys, Backend& backend);
-  void SetPromptRow(EncodedRow row, int32_t count);
+  void SetPromptRow(int64_t i, EncodedRow row, int32_t count);
+  // The neighbours of row i and those before it.
+  void LinkPromptRow(int64_t i, Backend& backend);
 
   SketchPlace place_;
   CenterMetric metric_;
   int64_t limit_;  // centres
   RowStore store_;
-  // As in CenterArrays; those of neighbours have no rows until linked.
+  // As in CenterArrays.
   Column<int32_t> counts_;
   Column<float> bias_;
   struct Links {
@@ -63,6 +64,8 @@ class KCenterSketch final : public Sketch {
     int64_t bytes() const;
     void Resize(int64_t size);
     void SetLimit(int64_t limit);
+    NeighborArrays span();
+    void Written();
     void Save(ByteWriter* out) const;
     absl::Status Load(ByteReader* in);
   } links_;

@@ -126,13 +126,12 @@ class CenterDistances {
 // The distances between all rows of a head while some of them go.
 class KeptDistances {
  public:
-  // Where rows are to be linked or most of them go, as those that stay are then
-  // linked again and again. At most 8 MB.
+  // Where most rows go, as those that stay are then linked again and again. At
+  // most 8 MB.
   static bool Pays(const CenterTask& task) {
     constexpr int64_t kMostRows = 1448;
     const int64_t going = task.rows - task.centers.limit;
-    return task.rows <= kMostRows && going > 0 &&
-           (!task.linked || 2 * going > task.rows);
+    return task.rows <= kMostRows && 2 * going > task.rows;
   }
   static int64_t Floats(const CenterTask& task, int64_t stride) {
     return Pays(task) ? task.rows * stride : 0;

@@ -34,25 +34,23 @@ class CenterRows {
         rows_(task.rows),
         entered_(task.entered),
         stride_(Width(task)),
-        linked_(task.linked),
         distances_(task, stride_, scratch + 4 * stride_) {
     for (float** array : {&squared_, &weights_, &scores_, &others_}) {
       *array = scratch;
       scratch += stride_;
     }
-    together_ = scratch + CenterDistances::Floats(task, stride_);
-    kept_ = KeptDistances(together_ + kTogether * stride_, stride_);
+    kept_ = KeptDistances(scratch + CenterDistances::Floats(task, stride_),
+                          stride_);
   }
   static int64_t Floats(const CenterTask& task) {
     const int64_t width = Width(task);
     return 4 * width + CenterDistances::Floats(task, width) +
-           kTogether * width + KeptDistances::Floats(task, width);
+           KeptDistances::Floats(task, width);
   }
 
   // While there are more centres than the limit, the least goes.
   void Shrink() {
     if (rows_ <= limit_) return;
-    if (!linked_) Link();
     SetFactor();
     if (KeptDistances::Pays(task_)) kept_.Measure(rows_, factor_, &distances_);
     for (size_ = rows_; rows_ > limit_;) {
@@ -67,25 +65,16 @@ class CenterRows {
   }
 
   void Insert(int64_t token) {
-    if (rows_ == limit_) return Exchange(token);
     Enter(token);
+    Compare(token);
+    if (rows_ == limit_) return Exchange(token);
     SetRow(rows_++, token);
   }
 
  private:
-  static constexpr int64_t kTogether = CenterDistances::kMostTogether;
   // Room for all links, and a vector behind them.
   static int64_t Width(const CenterTask& task) {
-    return PaddedWidth(std::max(task.rows, task.centers.limit) + 1) + kLanes;
-  }
-
-  void Link() {
-    linked_ = unknown_ = true;
-    NeighborTable(links_, rows_).Reset();
-    for (int64_t i = 0; metric_.weighted() && i < rows_; ++i) {
-      arrays_.alignments[i] = mean_.Alignment(
-          RowPoint(arrays_.KeyRows(rows_), arrays_.ValueRows(rows_), i).key);
-    }
+    return PaddedWidth(task.most_rows() + 1) + kLanes;
   }
 
   void Enter(int64_t token) {
@@ -137,9 +126,6 @@ class CenterRows {
   }
 
   void Exchange(int64_t token) {
-    if (!linked_) Link();
-    Enter(token);
-    Compare(token);
     const int64_t last = rows_, drop = Choose();
     const int64_t heir = links_.rows[drop];  // < 0: there is none
     Remove(drop);
@@ -266,21 +252,6 @@ class CenterRows {
         metric_.weighted() ? weights_[row] * nearest.squared : nearest.squared;
   }
 
-  // What Choose does where no neighbours are known: in order, until a row is
-  // the least whatever those behind it are.
-  void LinkInOrder() {
-    for (int64_t i = 0; i < rows_; i += kTogether) {
-      const int64_t count = std::min(kTogether, rows_ - i);
-      distances_.Measure(i, count, rows_, factor_, together_);
-      for (int64_t row = i; row < i + count; ++row) {
-        float* const squared = together_ + (row - i) * stride_;
-        SetToken(row, squared);
-        SetNearest(row, squared);
-        if (!(scores_[row] > 0.0f)) return;
-      }
-    }
-  }
-
   // The distances of a row to the token and to itself.
   void SetToken(int64_t row, float* squared) const {
     if (size_ > rows_) squared[rows_] = squared_[row];
@@ -308,7 +279,6 @@ class CenterRows {
   }
 
   int64_t Choose() {
-    if (std::exchange(unknown_, false) && kept_.empty()) LinkInOrder();
     int64_t least = LeastOf(scores_, size_);
     while (!NeighborTable(links_, size_)[least].known()) {
       Others(least);
@@ -367,13 +337,11 @@ class CenterRows {
   int64_t rows_, entered_;
   const int64_t stride_;  // of rows of distances
   int64_t size_ = 0;      // of the links: the rows, and the token at hand
-  bool linked_;
-  bool unknown_ = false;         // all neighbours are
   float factor_ = 1.0f;          // of the values
   float inverse_length_ = 0.0f;  // of the sum of unit keys
-  // [Width]: distances of the token, weights and scores of all;
-  // distances of a row; of kTogether rows.
-  float *squared_, *weights_, *scores_, *others_, *together_;
+  // [Width]: distances of the token, weights and scores of all; distances of a
+  // row.
+  float *squared_, *weights_, *scores_, *others_;
   CenterDistances distances_;
   KeptDistances kept_;  // while rows go
 };

@@ -26,9 +26,8 @@ class TogetherMemory {
  public:
   static int64_t Floats(const CenterTask& task) {
     const int64_t tokens = task.tokens();
-    int64_t floats = 2 * tokens * task.centers.dim + Scratch(task);
-    if (task.exchanges()) floats += 3 * tokens * (task.centers.limit + tokens);
-    return floats;
+    return 2 * tokens * task.centers.dim + Scratch(task) +
+           3 * tokens * (task.most_rows() + tokens);
   }
   TogetherMemory(const CenterTask& task, float* memory)
       : scratch(memory), memory_(memory + Scratch(task)) {}
@@ -51,11 +50,12 @@ class TogetherMemory {
 };
 
 // Of tokens, which are the points of `of`, from its rows and from each other.
-TokenDistances::Part MeasurePart(RowDistances of, int64_t limit,
+// most_rows: centres, when all have joined.
+TokenDistances::Part MeasurePart(RowDistances of, int64_t most_rows,
                                  TogetherMemory* memory) {
   const int64_t tokens = of.points.count;
   TokenDistances::Part part;
-  of.squared = part.centers = memory->Take(tokens, limit);
+  of.squared = part.centers = memory->Take(tokens, most_rows);
   MeasureRows(of, memory->scratch);
   of.rows = of.points;
   of.squared = part.tokens = memory->Take(tokens, tokens);
@@ -65,7 +65,7 @@ TokenDistances::Part MeasurePart(RowDistances of, int64_t limit,
 
 TokenDistances MeasureTokens(const CenterTask& task, TogetherMemory* memory) {
   const CenterMetric& metric = task.metric;
-  const int64_t tokens = task.tokens(), limit = task.centers.limit;
+  const int64_t tokens = task.tokens(), most_rows = task.most_rows();
   TokenDistances given;
   given.keys = memory->Take(tokens, task.centers.dim);
   given.values = memory->Take(tokens, task.centers.dim);
@@ -73,17 +73,17 @@ TokenDistances MeasureTokens(const CenterTask& task, TogetherMemory* memory) {
     DecodeRow(task.keys.format, task.keys.row(i), given.keys.row(i));
     DecodeRow(task.values.format, task.values.row(i), given.values.row(i));
   }
-  if (!task.exchanges()) return given;
+  if (tokens == 0) return given;
   RowDistances keys = {task.keys, task.centers.KeyRows(task.rows), false, {}};
-  if (metric.keys) given.of_keys = MeasurePart(keys, limit, memory);
+  if (metric.keys) given.of_keys = MeasurePart(keys, most_rows, memory);
   keys.directions = true;
   if (metric.directions || metric.weighted()) {
-    given.of_directions = MeasurePart(keys, limit, memory);
+    given.of_directions = MeasurePart(keys, most_rows, memory);
   }
   if (metric.values) {
     given.of_values =
         MeasurePart({task.values, task.centers.ValueRows(task.rows), false, {}},
-                    limit, memory);
+                    most_rows, memory);
   }
   return given;
 }
@@ -103,7 +103,6 @@ void InsertTokens(const CenterTask& task, Scratch* scratch) {
        first += kTogether) {
     if (first > 0) {
       some.rows = std::min(limit, task.rows + first);
-      some.linked |= task.rows + first > limit;
       some.entered = task.entered + first;
     }
     const int64_t count = std::min(kTogether, task.tokens() - first);
@@ -130,16 +129,14 @@ static void CheckShapes(const CenterTask& task) {
                task.keys.format == arrays.format &&
                task.values.format == arrays.format);
   SUBGEN_CHECK(task.rows <= arrays.limit);
-  SUBGEN_CHECK(!task.exchanges() ||
-               static_cast<int64_t>(arrays.neighbors.rows.size()) >=
-                   arrays.limit + 1);
+  SUBGEN_CHECK(static_cast<int64_t>(arrays.neighbors.rows.size()) >=
+               task.most_rows() + (task.exchanges() ? 1 : 0));
 }
 
 // About so many multiply-adds.
 static int64_t Work(const CenterTask& task) {
-  if (!task.exchanges()) return 0;
-  const int64_t going = task.rows + task.tokens() - task.centers.limit;
-  return going * std::max(task.rows, task.centers.limit) * task.centers.dim;
+  const int64_t going = task.rows - task.centers.limit;
+  return std::max(task.tokens(), going) * task.most_rows() * task.centers.dim;
 }
 
 void InsertCenters(Context& context, Vector<const CenterTask> tasks) {

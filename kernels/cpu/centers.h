@@ -15,7 +15,7 @@ void InsertCenters(Context& context, Vector<const CenterTask> tasks);
 struct TokenDistances {
   Matrix<float> keys, values;  // [tokens, dim]
   struct Part {
-    Matrix<float> centers;  // [tokens, limit], filled as far as there are some
+    Matrix<float> centers;  // [tokens, most_rows], as far as there are some
     Matrix<float> tokens;   // [tokens, tokens]
   };
   Part of_keys, of_directions, of_values;

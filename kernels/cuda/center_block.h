@@ -23,16 +23,16 @@ class Centers {
         weighted_(head.metric.distinctiveness_exponent != 0),
         least_of_warps_(least_of_warps),
         totals_(head),
-        rows_(head.rows),
-        linked_(head.linked) {}
+        rows_(head.rows) {}
 
   __device__ void Run() {
     if (rows_ > head_.limit) Shrink();
     for (int i = 0; i < head_.tokens; ++i) {
+      totals_.Enter(i);
+      Compare(i);
       if (rows_ == head_.limit) {
         Exchange(i);
       } else {
-        totals_.Enter(i);
         SetRow(rows_++, i);
       }
     }
@@ -47,19 +47,6 @@ class Centers {
     return head_.values + row * head_.row_bytes;
   }
   static __device__ float Infinity() { return FloatOf(0x7f800000u); }
-
-  __device__ void Link() {
-    linked_ = true;
-    for (int i = threadIdx.x; i < rows_; i += kThreads) {
-      head_.near_rows[i] = head_.second_rows[i] = -1;
-      head_.near_squared[i] = head_.second_squared[i] = 0.0f;
-    }
-    for (int i = threadIdx.x / kWarp; weighted_ && i < rows_; i += kWarps) {
-      const float alignment = totals_.Alignment(Key(i));
-      if (threadIdx.x % kWarp == 0) head_.alignments[i] = alignment;
-    }
-    __syncthreads();
-  }
 
   // By one thread.
   __device__ void AddCount(int i, int32_t count) {
@@ -96,9 +83,6 @@ class Centers {
   }
 
   __device__ void Exchange(int token) {
-    if (!linked_) Link();
-    totals_.Enter(token);
-    Compare(token);
     const int last = rows_, drop = Choose(), heir = head_.near_rows[drop];
     __syncthreads();
     Remove(drop);
@@ -114,7 +98,6 @@ class Centers {
 
   // While there are more centres than the limit, the least goes.
   __device__ void Shrink() {
-    if (!linked_) Link();
     totals_.SetFactor();
     totals_.SetInverseLength();
     while (rows_ > head_.limit) {
@@ -336,7 +319,6 @@ class Centers {
   uint64_t* const least_of_warps_;  // shared
   CenterTotals<format> totals_;
   int rows_, size_ = 0;  // size_: of the links: the rows, and a token at hand
-  bool linked_;
 };
 
 }  // namespace subgen::cuda

@@ -17,7 +17,6 @@ CenterHead HeadOf(const CenterTask& task, Staging* staging) {
   head.rows = static_cast<int>(task.rows);
   head.tokens = static_cast<int>(task.tokens());
   head.entered = task.entered;
-  head.linked = task.linked;
   head.row_bytes = RowBytes(arrays.format, arrays.dim);
   const size_t bytes = task.most_rows() * head.row_bytes;
   const auto rows = [&](std::byte* data) {
@@ -94,7 +93,7 @@ void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
     SUBGEN_CHECK(task.centers.dim <= kMostHeadDim &&
                  (task.rows <= task.centers.limit || task.tokens() == 0));
     CenterHead head = HeadOf(task, staging);
-    if (task.exchanges() && head.tokens > 0) {
+    if (head.tokens > 0) {
       auto* pieces = &plan->distances[format];
       const Compared keys = {head.token_keys, head.keys, false};
       const Compared directions = {head.token_keys, head.keys, true};

@@ -25,7 +25,6 @@ struct CenterHead {
   int rows = 0;
   int tokens = 0;
   int64_t entered = 0;
-  bool linked = false;
   int64_t row_bytes = 0;
   uint8_t* keys = nullptr;
   uint8_t* values = nullptr;

@@ -46,9 +46,12 @@ class DepthBench {
   void FillByModel(Leader& leader);
   TestResult Measure(const Test& test, Engine& engine);
   // Processes `tokens` tokens after the filled context; seconds.
-  double Repeat(const Test& test, int64_t tokens, Leader& leader);
+  struct Times {
+    double all = 0.0, longest_step = 0.0;
+  };
+  Times Repeat(const Test& test, int64_t tokens, Leader& leader);
   // Tokens [first, end) of the sequence, `step` at a time.
-  void Forward(int64_t first, int64_t end, int64_t step, Leader& leader) const;
+  Times Forward(int64_t first, int64_t end, int64_t step, Leader& leader) const;
 
   const DecodeBenchOptions& options_;
   const BenchPolicy& policy_;
@@ -152,13 +155,16 @@ TestResult DepthBench::Measure(const Test& test, Engine& engine) {
   for (int i = 0; i < options_.repetitions; ++i) {
     options_.before_repetition(row.policy, row.Test());
     lap_of_row_.back().push_back(laps_);
-    row.seconds.push_back(Repeat(test, test.tokens, leader));
+    const Times times = Repeat(test, test.tokens, leader);
+    row.seconds.push_back(times.all);
+    row.longest_step_seconds =
+        std::max(row.longest_step_seconds, times.longest_step);
     options_.after_repetition(row.seconds.back());
   }
   row.lap_seconds = row.seconds;
   if (parts_apart_) {
     lap_of_row_.back() = {laps_};
-    row.lap_seconds = {Repeat(test, test.tokens, leader)};
+    row.lap_seconds = {Repeat(test, test.tokens, leader).all};
   }
   const RankTotals totals = leader.Totals(0);
   row.weight_bytes = WeightBytesRead(model_, totals.weight_bytes);
@@ -169,21 +175,20 @@ TestResult DepthBench::Measure(const Test& test, Engine& engine) {
   return row;
 }
 
-double DepthBench::Repeat(const Test& test, int64_t tokens, Leader& leader) {
+DepthBench::Times DepthBench::Repeat(const Test& test, int64_t tokens,
+                                     Leader& leader) {
   leader.Forget(0);
   leader.Totals(0);  // after it all ranks have done so
   ++laps_;
-  const auto start = std::chrono::steady_clock::now();
-  Forward(depth_, depth_ + tokens,
-          test.generates ? 1 : policy_.config.prefill_chunk, leader);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
+  return Forward(depth_, depth_ + tokens,
+                 test.generates ? 1 : policy_.config.prefill_chunk, leader);
 }
 
-void DepthBench::Forward(int64_t first, int64_t end, int64_t step,
-                         Leader& leader) const {
+DepthBench::Times DepthBench::Forward(int64_t first, int64_t end, int64_t step,
+                                      Leader& leader) const {
   const CounterRandom random(kSeed, 0, 0, 0);
   const double vocabulary = static_cast<double>(model_.config.vocabulary);
+  Times times;
   for (int64_t position = first; position < end; position += step) {
     BatchRun run;
     run.position = position;
@@ -193,8 +198,14 @@ void DepthBench::Forward(int64_t first, int64_t end, int64_t step,
           random.Uniform(static_cast<uint32_t>(i)) * vocabulary));
     }
     run.ends_prompt = step > 1 && stop == end;
+    const auto start = std::chrono::steady_clock::now();
     leader.ForwardTop({run}, {1, {0.0f}});
+    const std::chrono::duration<double> seconds =
+        std::chrono::steady_clock::now() - start;
+    times.all += seconds.count();
+    times.longest_step = std::max(times.longest_step, seconds.count());
   }
+  return times;
 }
 
 }  // namespace

@@ -17,8 +17,9 @@ const std::vector<std::string>& Header() {
       *new std::vector<std::string>{"model",        "size",
                                     "backend",      "ranks",
                                     "policy",       "test",
-                                    "t/s",          "MB/token",
-                                    "GB/s",         "of read bandwidth",
+                                    "t/s",          "longest step",
+                                    "MB/token",     "GB/s",
+                                    "of read bandwidth",
                                     "dense",        "attention",
                                     "cache update", "communication",
                                     "waiting"};
@@ -85,7 +86,8 @@ std::vector<std::string> DecodeTable::Cells(const TestResult& row) const {
       absl::StrCat(setting_.ranks),
       row.policy,
       row.Test(),
-      absl::StrFormat("%.2f ± %.2f", Mean(rates), StandardDeviation(rates))};
+      absl::StrFormat("%.2f ± %.2f", Mean(rates), StandardDeviation(rates)),
+      absl::StrFormat("%.2f ms", 1e3 * row.longest_step_seconds)};
   if (row.generates) {
     cells.push_back(absl::StrFormat(
         "%.2f", (row.weight_bytes + row.cache_bytes_read) / 1e6));
@@ -125,6 +127,7 @@ nlohmann::ordered_json DecodeTable::Object(const TestResult& row) const {
   object["avg_ts"] = Mean(rates);
   object["stddev_ts"] = StandardDeviation(rates);
   object["median_ts"] = Median(rates);
+  object["longest_step_seconds"] = row.longest_step_seconds;
   object["weight_bytes_per_token"] = row.generates ? row.weight_bytes : 0;
   object["cache_bytes_per_token"] = row.generates ? row.cache_bytes_read : 0;
   object["bytes_per_second"] = BytesPerSecond(row);

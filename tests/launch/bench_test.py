@@ -129,6 +129,11 @@ class BenchTest(unittest.TestCase):
                 for key in ("avg_ts", "read_bandwidth", "resident_bytes",
                             "attention_seconds_per_token"):
                     self.assertGreater(row[key], 0)
+                tokens = row["n_prompt"] + row["n_gen"]
+                slowest = max(row["samples_seconds"])
+                self.assertLessEqual(row["longest_step_seconds"], slowest)
+                self.assertGreaterEqual(row["longest_step_seconds"],
+                                        slowest / tokens)
                 self.assertEqual(row["communication_seconds_per_token"] > 0,
                                  ranks > 1)
 
@@ -136,7 +141,7 @@ class BenchTest(unittest.TestCase):
         table = self.output(self.decode()).splitlines()
         self.assertTrue(table[0].startswith(
             "| model | size | backend | ranks | policy | test | t/s |"))
-        self.assertEqual({line.count("|") for line in table[:10]}, {16})
+        self.assertEqual({line.count("|") for line in table[:10]}, {17})
         self.assertIn("read bandwidth", table[-1])
         rows = list(csv.DictReader(self.output(
             self.decode("-o", "csv")).splitlines()))

@@ -28,6 +28,7 @@ TestResult Generation() {
   row.depth = 4096;
   row.synthetic = true;
   row.seconds = {0.5, 0.1, 0.2};  // 20, 100, 50 tokens a second
+  row.longest_step_seconds = 0.0515;
   row.lap_seconds = row.seconds;
   row.laps = {
       {0.05, 0.01, 0.02, 0.04}, {0.02, 0.0, 0, 0}, {0.07, 0.02, 0.01, 0}};
@@ -64,11 +65,11 @@ TEST(DecodeTable, Markdown) {
   // Mean 170 / 3; squares (36.7^2 + 43.3^2 + 6.7^2) / 2 = 1633.3.
   const std::string first = table.Add(Generation());
   EXPECT_THAT(first, HasSubstr("| model | size | backend | ranks | policy | "
-                               "test | t/s | MB/token | GB/s |"));
+                               "test | t/s | longest step | MB/token | GB/s |"));
   const std::string row =
       "| toy \\| Q8_0 | 1.50 MiB | cpu | 2 | subgen 1024 bf16 | "
-      "tg10 @ d4096 synthetic | 56.67 ± 40.41 | 40.00 | 2.00 | 50 % | 65 % | "
-      "25 % | 5 % | 5 % | 0 % |\n";
+      "tg10 @ d4096 synthetic | 56.67 ± 40.41 | 51.50 ms | 40.00 | 2.00 | "
+      "50 % | 65 % | 25 % | 5 % | 5 % | 0 % |\n";
   EXPECT_THAT(first, HasSubstr(row));
   EXPECT_EQ(table.Add(Generation()), row);
   EXPECT_THAT(table.End(), HasSubstr("4.00 GB/s"));
@@ -93,6 +94,7 @@ TEST(DecodeTable, JsonAndCsvHoldTheSame) {
   EXPECT_EQ(all[0]["n_depth"], 4096);
   EXPECT_EQ(all[0]["fill"], "synthetic");
   EXPECT_DOUBLE_EQ(all[0]["median_ts"], 50.0);
+  EXPECT_DOUBLE_EQ(all[0]["longest_step_seconds"], 0.0515);
   EXPECT_DOUBLE_EQ(all[0]["attention_seconds_per_token"], 0.005);
   EXPECT_DOUBLE_EQ(all[0]["bandwidth_share"], 0.5);
   EXPECT_EQ(all[0]["samples_seconds"].size(), 3u);
