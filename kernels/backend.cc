@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/base/check.h"
 #include "kernels/memory/hadamard.h"
 
 namespace subgen {
@@ -108,6 +109,17 @@ void Backend::ConvertRows(Vector<const RowCopy> copies) {
 
 void Backend::InsertCenters(Vector<const CenterTask> tasks) {
   for (const CenterTask& task : tasks) InsertCentersOnHost(*this, task);
+}
+
+void Backend::InsertClusters(Vector<const ClusterTask> tasks) {
+  SUBGEN_CHECK(mirror() == nullptr);
+  for (const ClusterTask& task : tasks) {
+    InsertClustersOnHost(task, [&](Vector<const float> point, const Rows& rows,
+                                   Vector<float> squared) {
+      const DistanceTask distances = {point, rows, squared};
+      Distances({&distances, 1});
+    });
+  }
 }
 
 }  // namespace subgen

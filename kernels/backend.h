@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "kernels/centers.h"
+#include "kernels/clusters.h"
 #include "kernels/heads.h"
 #include "kernels/memory/mirror.h"
 #include "kernels/memory/view.h"
@@ -179,8 +180,10 @@ class Backend {
   virtual void Attend(Vector<const AttentionTask> tasks) = 0;
   virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
   virtual void Distances(Vector<const DistanceTask> tasks) = 0;
-  // One task for each head. By default on the host, one after another.
+  // One task for each head. By default on the host, one after another;
+  // clusters only where there is no mirror.
   virtual void InsertCenters(Vector<const CenterTask> tasks);
+  virtual void InsertClusters(Vector<const ClusterTask> tasks);
 };
 
 // Tells the backend's mirror, if it has one, that host code wrote this memory,

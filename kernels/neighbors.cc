@@ -22,9 +22,10 @@ Neighbor Nearest(int64_t row, int64_t but, Vector<const float> squared) {
   return nearest;
 }
 
-// The first row of the least score, what is not a number last. As integers,
-// which are ordered as floats of no sign are, and of which loops are of
-// vectors.
+}  // namespace
+
+// As integers, which are ordered as floats of no sign are, and of which loops
+// are of vectors.
 int64_t LeastOf(Vector<const float> scores) {
   const auto bits = [&](size_t i) {
     return std::bit_cast<int32_t>(scores[i]) & 0x7fffffff;
@@ -37,8 +38,6 @@ int64_t LeastOf(Vector<const float> scores) {
   while (bits(first) != least) ++first;
   return static_cast<int64_t>(first);
 }
-
-}  // namespace
 
 void NeighborTable::Reset() {
   std::fill_n(all_.rows.begin(), size_, -1);

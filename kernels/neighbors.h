@@ -21,6 +21,10 @@ struct Neighbor {
   static constexpr float kMost = 3.4028234e38f;
 };
 
+// The first of the least of numbers of which none is negative, one or more;
+// what is not a number is above all.
+int64_t LeastOf(Vector<const float> numbers);
+
 // [rows] each. All rows but the nearest are at least as far as the second; if
 // the nearest is unknown, both are the same bound.
 struct NeighborArrays {

@@ -40,6 +40,13 @@ absl::Status CheckBudget(const CacheConfig& config) {
   return absl::OkStatus();
 }
 
+bool IsSubgen(const CacheConfig& config, absl::string_view mode) {
+  return config.policy == "subgen" && config.subgen.mode == mode;
+}
+bool IsKCenter(const CacheConfig& config) {
+  return IsSubgen(config, "k_center");
+}
+
 // Of the row format and the turn.
 absl::Status CheckRows(const CacheConfig& config, const CacheShape& shape) {
   ASSIGN_OR_RETURN(const RowFormat format, ParseRowFormat(config.row_format));
@@ -79,8 +86,7 @@ absl::Status CheckShared(const CacheConfig& config, const CacheShape& shape) {
     return Illegal("head_budgets", config.head_budgets,
                    "auto, equal or spread");
   }
-  const bool streaming =
-      config.policy == "subgen" && config.subgen.mode == "streaming";
+  const bool streaming = IsSubgen(config, "streaming");
   if (config.head_budgets == "spread" &&
       (config.policy == "kivi" || streaming)) {
     return Illegal(
@@ -119,10 +125,6 @@ int64_t RowsIn(int64_t bytes, int64_t exact, const CacheConfig& config,
   const int64_t exact_cost = RowCost(config, layout.Exact());
   if (bytes <= exact * exact_cost) return bytes / exact_cost;
   return exact + (bytes - exact * exact_cost) / RowCost(config, layout);
-}
-
-bool IsKCenter(const CacheConfig& config) {
-  return config.policy == "subgen" && config.subgen.mode == "k_center";
 }
 
 // Bytes of a centre's two neighbours and alignment.
@@ -200,6 +202,7 @@ int64_t FixedCost(const CacheConfig& config, const CacheShape& shape) {
     return NeighborCost(config.subgen) +
            (1 + (mean ? shape.head_dim : 0)) * sizeof(double);
   }
+  if (IsSubgen(config, "streaming")) return 2 * sizeof(double);  // totals
   if (config.policy == "snap_kv") {
     return QueryRing::Bytes(QueryRing::Tokens(config.recent_tokens),
                             shape.group, shape.head_dim);

@@ -16,7 +16,7 @@
 
 namespace subgen {
 
-class CenterQueue;
+class SketchQueue;
 
 // The tokens of one sequence in a step, consecutive in position.
 struct Chunk {
@@ -84,7 +84,7 @@ struct CacheShape {
   Rotary rotary;                        // for policies that re-index positions
   std::vector<HeadShares> head_shares;  // ascending; empty: all heads alike
   // Of all layers, and outlives the policy; null: each Append does all itself.
-  CenterQueue* center_queue = nullptr;
+  SketchQueue* sketch_queue = nullptr;
 };
 
 class CachePolicy {

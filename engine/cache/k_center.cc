@@ -118,8 +118,7 @@ CenterTask KCenterSketch::Task() {
   return task;
 }
 
-void KCenterSketch::AddCenterTasks(const LeavingTokens& tokens,
-                                   std::vector<CenterTask>* tasks) {
+void KCenterSketch::AddTasks(const LeavingTokens& tokens, SketchTasks* tasks) {
   const int64_t before = store_.size(), count = tokens.count();
   const int64_t after = std::min(limit_, before + count);
   ResizeRows(after);
@@ -130,7 +129,7 @@ void KCenterSketch::AddCenterTasks(const LeavingTokens& tokens,
   task.keys = tokens.keys;
   task.values = tokens.values;
   entered_ += count;
-  tasks->push_back(task);
+  tasks->centers.push_back(task);
 }
 
 double KCenterSketch::MeanSquare() const {

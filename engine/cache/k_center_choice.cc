@@ -64,9 +64,9 @@ void KCenterSketch::LinkPromptRow(int64_t i, Backend& backend) {
 void KCenterSketch::InsertPrompt(const LeavingTokens& tokens,
                                  Backend& backend) {
   if (tokens.count() <= limit_) {
-    std::vector<CenterTask> tasks;
-    AddCenterTasks(tokens, &tasks);
-    return backend.InsertCenters(tasks);
+    SketchTasks tasks;
+    AddTasks(tokens, &tasks);
+    return backend.InsertCenters(tasks.centers);
   }
   const auto point = [&](int64_t row) {
     return RowPoint(tokens.keys, tokens.values, row);

@@ -21,8 +21,7 @@ class KCenterSketch final : public Sketch {
 
   // All is left to the backend.
   void Insert(const LeavingTokens&, Matrix<const float>) override {}
-  void AddCenterTasks(const LeavingTokens& tokens,
-                      std::vector<CenterTask>* tasks) override;
+  void AddTasks(const LeavingTokens& tokens, SketchTasks* tasks) override;
   void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override;
   void AddShrinkTasks(int64_t rows, std::vector<CenterTask>* tasks) override;
   void SetLimit(int64_t rows) override;

@@ -34,6 +34,14 @@ struct SketchPlace {
   int layer = 0;
   int head = 0;  // of the model
   Backend* backend = nullptr;
+
+  RandomPlace random() const { return RandomPlace(seed, layer, head); }
+};
+
+// What sketches leave to the backend, for many heads at once.
+struct SketchTasks {
+  std::vector<CenterTask> centers;
+  std::vector<ClusterTask> clusters;
 };
 
 class Sketch {
@@ -61,7 +69,7 @@ class Sketch {
   // Instead of Insert, of sketches that leave their tokens to the backend
   // (SketchPolicyOptions::leaves_tokens): what it is to do, for many heads at
   // once and before anything else happens to the sketch.
-  virtual void AddCenterTasks(const LeavingTokens&, std::vector<CenterTask>*) {}
+  virtual void AddTasks(const LeavingTokens&, SketchTasks*) {}
   // Of the same: what it is to do before SetLimit of so many rows.
   virtual void AddShrinkTasks(int64_t, std::vector<CenterTask>*) {}
   // From now on it may hold so many rows, >= 1: the worst go. Never called of

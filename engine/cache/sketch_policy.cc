@@ -23,8 +23,8 @@ SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
     options_.plan.window.scored = false;
   }
   int64_t tokens = Sketch::kMostTokens;
-  if (options_.leaves_tokens && options_.shape.center_queue != nullptr) {
-    queue_ = options_.shape.center_queue;
+  if (options_.leaves_tokens && options_.shape.sketch_queue != nullptr) {
+    queue_ = options_.shape.sketch_queue;
     tokens = std::max(tokens, options_.shape.step_tokens);
   }
   for (int head = 0; options_.make_sketch && head < options_.shape.kv_heads;

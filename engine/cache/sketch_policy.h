@@ -10,11 +10,11 @@
 
 #include "engine/cache/budget.h"
 #include "engine/cache/cache_policy.h"
-#include "engine/cache/center_queue.h"
 #include "engine/cache/leaving_batch.h"
 #include "engine/cache/recent_window.h"
 #include "engine/cache/sink_rotation.h"
 #include "engine/cache/sketch.h"
+#include "engine/cache/sketch_queue.h"
 #include "kernels/memory/hadamard.h"
 
 namespace subgen {
@@ -28,7 +28,7 @@ struct SketchPolicyOptions {
   bool reindex_sinks = false;        // sink_rotation.h
   std::optional<HadamardTurn> turn;  // of keys, before they came here
   bool reads_queries = false;        // sketches learn from queries
-  // Sketches leave their tokens to the backend (AddCenterTasks), nothing else;
+  // Sketches leave their tokens to the backend (AddTasks), nothing else;
   // of a whole step and all layers at once where the shape has a queue.
   bool leaves_tokens = false;
   // Where empty, what leaves the window is dropped. With plan.window.scored,
@@ -103,8 +103,8 @@ class SketchPolicy final : public CachePolicy {
   // Of each head, all of the same tokens; the first so many were flushed.
   std::vector<LeavingBatch> leaving_;
   int64_t flushed_ = 0;
-  CenterQueue own_queue_;
-  CenterQueue* queue_;  // the shape's, or its own
+  SketchQueue own_queue_;
+  SketchQueue* queue_;  // the shape's, or its own
   size_t round_ = 0;    // of the queue, where the next tokens go
   // Attention that the tokens of this step received in it, laid out as the
   // step's keys; from Observe to Append.

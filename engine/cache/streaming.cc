@@ -1,122 +1,191 @@
 // SubGen's Algorithm 1 (arXiv 2402.06082) as written: the partition from
 // clusters of keys, the value sum from samples by value norm; output is their
 // ratio. Both sums are unbiased; the ratio is not a mean of values.
-#include <numeric>
+#include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "engine/cache/clusters.h"
 #include "engine/cache/policies.h"
-#include "engine/cache/value_samples.h"
+#include "engine/cache/row_store.h"
 
 namespace subgen {
 namespace {
 
 struct StreamingOptions {
-  ClusterOptions clusters;
+  int64_t clusters = 0;
+  int64_t samples = 1;      // t, of a cluster
+  double radius = 0.0;      // delta, to start with
   int64_t value_slots = 0;  // s
+
+  // Bytes of a cluster and of a slot, everything included.
+  int64_t ClusterBytes(RowLayout layout) const {
+    return (samples + 1) * layout.row_bytes() + samples * sizeof(float) +
+           sizeof(int32_t);
+  }
+  static int64_t SlotBytes(RowLayout layout) {
+    return 2 * layout.row_bytes() + 3 * sizeof(float);
+  }
 };
 
+// The arrays of kernels/clusters.h. How many clusters are held is known where
+// these are; here there is room for as many as there may be.
 class StreamingSketch final : public Sketch {
  public:
-  StreamingSketch(const SketchPlace& place, const StreamingOptions& options)
-      : place_(place),
-        columns_(options.clusters.limit + kMostTokens),
-        clusters_(place, options.clusters),
-        values_(place, options.value_slots) {}
+  StreamingSketch(const SketchPlace& place, const StreamingOptions& options);
 
-  int64_t DistanceColumns() const override { return columns_; }
-  void AddDistances(const LeavingTokens& tokens, Matrix<float> squared,
-                    std::vector<DistanceTask>* tasks) const override {
-    AddTokenDistances(tokens, clusters_.representatives(), squared, tasks);
+  // All is left to the backend.
+  void Insert(const LeavingTokens&, Matrix<const float>) override {}
+  void AddTasks(const LeavingTokens& tokens, SketchTasks* tasks) override;
+  void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override {
+    SketchTasks tasks;
+    AddTasks(tokens, &tasks);
+    backend.InsertClusters(tasks.clusters);
   }
-  void Insert(const LeavingTokens& tokens,
-              Matrix<const float> squared) override;
 
-  void AddRows(std::vector<WeightedRows>* out) const override {
-    out->push_back(clusters_.View());
-    out->push_back(values_.View());
+  void AddRows(std::vector<WeightedRows>* out) const override;
+  int64_t rows() const override { return samples_.size() + slots_.size(); }
+  int64_t bytes() const override {
+    return representatives_.bytes() + samples_.bytes() + slots_.bytes() +
+           counts_.bytes() + sample_bias_.bytes() + log_norms_.bytes() +
+           slot_bias_.bytes() + no_partition_.bytes() + totals_.bytes();
   }
-  int64_t rows() const override { return clusters_.rows() + values_.rows(); }
-  int64_t bytes() const override { return clusters_.bytes() + values_.bytes(); }
 
-  void Save(ByteWriter* out) const override {
-    clusters_.Save(out);
-    values_.Save(out);
-  }
-  absl::Status Load(ByteReader* in, int64_t entered) override {
-    RETURN_IF_ERROR(clusters_.Load(in, entered));
-    return values_.Load(in);
-  }
+  void Save(ByteWriter* out) const override;
+  absl::Status Load(ByteReader* in, int64_t entered) override;
 
  private:
-  // `column` says where in `squared` the distance to each cluster stands.
-  // Whether the key opened a cluster.
-  bool InsertKey(EncodedRow row, Vector<const float> squared,
-                 std::vector<int64_t>* column, Draws* draws);
+  int64_t Room() const { return std::min(options_.clusters, entered_); }
+  // After entered_ has grown.
+  void Resize();
+  ClusterArrays Arrays();
+  absl::Status CheckLoaded() const;
 
-  SketchPlace place_;
-  int64_t columns_;
-  Clusters clusters_;
-  ValueSamples values_;
+  const SketchPlace place_;
+  const StreamingOptions options_;
+  int64_t entered_ = 0;
+  RowStore representatives_, samples_;  // keys
+  RowStore slots_;
+  Column<int32_t> counts_;
+  Column<float> sample_bias_, log_norms_, slot_bias_;
+  Column<float> no_partition_;  // of slots: minus infinity
+  Column<double> totals_;
 };
 
-int64_t Nearest(Vector<const float> squared,
-                const std::vector<int64_t>& column) {
-  int64_t nearest = 0;
-  for (size_t i = 1; i < column.size(); ++i) {
-    if (squared[column[i]] < squared[column[nearest]]) nearest = i;
-  }
-  return nearest;
+StreamingSketch::StreamingSketch(const SketchPlace& place,
+                                 const StreamingOptions& options)
+    : place_(place),
+      options_(options),
+      representatives_(place.layout, options.clusters, RowStore::Holds::kKeys),
+      samples_(place.layout, options.clusters * options.samples,
+               RowStore::Holds::kKeys),
+      slots_(place.layout, options.value_slots),
+      counts_(options.clusters, 1, 64, place.layout.mirror),
+      sample_bias_(options.clusters * options.samples, 1, 64,
+                   place.layout.mirror),
+      log_norms_(options.value_slots, 1, 64, place.layout.mirror),
+      slot_bias_(options.value_slots, 1, 64, place.layout.mirror),
+      no_partition_(options.value_slots, 1, 64, place.layout.mirror),
+      totals_(2, 1, 2, place.layout.mirror) {
+  totals_.Resize(2);
+  totals_[0] = options.radius * options.radius;
+  totals_.Written(0, 2);
 }
 
-// Where the columns are after clusters moved: the first of those that are one
-// now is its representative.
-std::vector<int64_t> Moved(const std::vector<int64_t>& column,
-                           const std::vector<int64_t>& place) {
-  std::vector<int64_t> moved;
-  for (size_t i = 0; i < place.size(); ++i) {
-    if (place[i] == static_cast<int64_t>(moved.size())) {
-      moved.push_back(column[i]);
-    }
+void StreamingSketch::Resize() {
+  const int64_t room = Room(), slots = entered_ > 0 ? options_.value_slots : 0;
+  representatives_.Resize(room);
+  samples_.Resize(room * options_.samples);
+  counts_.Resize(room);
+  sample_bias_.Resize(room * options_.samples);
+  slots_.Resize(slots);
+  log_norms_.Resize(slots);
+  slot_bias_.Resize(slots);
+  if (no_partition_.size() == slots) return;
+  no_partition_.Resize(slots);
+  for (float& bias : no_partition_.span()) {
+    bias = -std::numeric_limits<float>::infinity();
   }
-  return moved;
+  no_partition_.Written(0, slots);
 }
 
-bool StreamingSketch::InsertKey(EncodedRow row, Vector<const float> squared,
-                                std::vector<int64_t>* column, Draws* draws) {
-  const auto covering = [&]() -> int64_t {
-    if (column->empty()) return -1;
-    const int64_t nearest = Nearest(squared, *column);
-    return clusters_.Covers(squared[(*column)[nearest]]) ? nearest : -1;
-  };
-  int64_t cluster = covering();
-  if (cluster < 0 && clusters_.full()) {
-    *column = Moved(*column, clusters_.Double(draws));
-    cluster = covering();
-    // Keys that are not numbers have no distances: nothing merged.
-    if (cluster < 0 && clusters_.full()) cluster = 0;
-  }
-  if (cluster >= 0) {
-    clusters_.Join(cluster, row, draws);
-    return false;
-  }
-  clusters_.Open(row);
-  return true;
+ClusterArrays StreamingSketch::Arrays() {
+  ClusterArrays arrays;
+  arrays.format = place_.layout.format;
+  arrays.dim = place_.layout.head_dim;
+  arrays.samples = options_.samples;
+  arrays.representatives = representatives_.keys();
+  arrays.sample_keys = samples_.keys();
+  arrays.counts = counts_.span();
+  arrays.sample_bias = sample_bias_.span();
+  arrays.slot_keys = slots_.keys();
+  arrays.slot_values = slots_.values();
+  arrays.log_norms = log_norms_.span();
+  arrays.slot_bias = slot_bias_.span();
+  arrays.totals = totals_.span();
+  return arrays;
 }
 
-void StreamingSketch::Insert(const LeavingTokens& tokens,
-                             Matrix<const float> squared) {
-  const int64_t before = clusters_.size();
-  std::vector<int64_t> column(before);
-  std::iota(column.begin(), column.end(), int64_t{0});
-  for (int64_t i = 0; i < tokens.count(); ++i) {
-    Draws draws(place_, tokens.positions[i]);
-    if (InsertKey(tokens.row(i), squared.row(i), &column, &draws)) {
-      column.push_back(before + i);
-    }
-    values_.Insert(tokens.row(i), &draws);
+void StreamingSketch::AddTasks(const LeavingTokens& tokens,
+                               SketchTasks* tasks) {
+  entered_ += tokens.count();
+  Resize();
+  tasks->clusters.push_back({Arrays(), options_.clusters, place_.random(),
+                             tokens.keys, tokens.values, tokens.positions});
+}
+
+void StreamingSketch::AddRows(std::vector<WeightedRows>* out) const {
+  out->push_back(samples_.View());
+  out->back().partition_bias = sample_bias_.span();
+  out->push_back(slots_.View());
+  out->back().partition_bias = no_partition_.span();
+  out->back().value_bias = slot_bias_.span();
+}
+
+void StreamingSketch::Save(ByteWriter* out) const {
+  representatives_.Save(out);
+  samples_.Save(out);
+  slots_.Save(out);
+  counts_.Save(out);
+  log_norms_.Save(out);
+  totals_.Save(out);
+}
+
+absl::Status StreamingSketch::CheckLoaded() const {
+  const int64_t room = Room(), slots = entered_ > 0 ? options_.value_slots : 0;
+  RETURN_IF_ERROR(CheckSaved(representatives_.size() == room &&
+                                 samples_.size() == room * options_.samples &&
+                                 counts_.size() == room,
+                             "the number of clusters"));
+  RETURN_IF_ERROR(
+      CheckSaved(slots_.size() == slots && log_norms_.size() == slots,
+                 "the number of value samples"));
+  RETURN_IF_ERROR(
+      CheckSaved(totals_.size() == 2 && totals_[0] >= 0.0 && totals_[1] >= 0.0,
+                 "the radius and the norm of the values"));
+  int64_t sum = 0;
+  for (int64_t i = 0; i < room; ++i) {
+    RETURN_IF_ERROR(CheckSaved(
+        counts_[i] >= 0 && (i == 0 || counts_[i] == 0 || counts_[i - 1] > 0),
+        "a count"));
+    sum += counts_[i];
   }
-  values_.UpdateBias();
+  return CheckSaved(sum == entered_, "the sum of the counts");
+}
+
+absl::Status StreamingSketch::Load(ByteReader* in, int64_t entered) {
+  entered_ = entered;
+  RETURN_IF_ERROR(representatives_.Load(in));
+  RETURN_IF_ERROR(samples_.Load(in));
+  RETURN_IF_ERROR(slots_.Load(in));
+  RETURN_IF_ERROR(counts_.Load(in));
+  RETURN_IF_ERROR(log_norms_.Load(in));
+  RETURN_IF_ERROR(totals_.Load(in));
+  RETURN_IF_ERROR(CheckLoaded());
+  Resize();
+  SetClusterBiases(Arrays());
+  sample_bias_.Written(0, sample_bias_.size());
+  slot_bias_.Written(0, slot_bias_.size());
+  return absl::OkStatus();
 }
 
 absl::Status CheckStreaming(const SubgenConfig& config) {
@@ -142,15 +211,14 @@ StreamingOptions ShareOut(const SubgenConfig& config, RowLayout layout,
                           int64_t rows) {
   StreamingOptions options;
   const int64_t bytes = rows * 2 * layout.row_bytes();
-  const int64_t slot = ValueSamples::Bytes(layout);
+  const int64_t slot = StreamingOptions::SlotBytes(layout);
   options.value_slots =
       static_cast<int64_t>(config.value_share * static_cast<double>(bytes)) /
       slot;
-  options.clusters.samples = config.samples_per_cluster;
-  options.clusters.limit =
-      (bytes - options.value_slots * slot) /
-      ClusterOptions::Bytes(layout, config.samples_per_cluster);
-  options.clusters.radius = config.radius;
+  options.samples = config.samples_per_cluster;
+  options.clusters =
+      (bytes - options.value_slots * slot) / options.ClusterBytes(layout);
+  options.radius = config.radius;
   return options;
 }
 
@@ -161,10 +229,10 @@ absl::Status CheckShares(const PolicySetup& setup) {
     const int64_t own = SketchRows(setup.config, setup.shape, rows, shard);
     const StreamingOptions options =
         ShareOut(setup.config.subgen, setup.plan.layout, own);
-    if (options.value_slots >= 1 && options.clusters.limit >= 1) continue;
+    if (options.value_slots >= 1 && options.clusters >= 1) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "cache budget: the ", own, " rows of token shard ", shard,
-        " outside its window hold ", options.clusters.limit, " clusters and ",
+        " outside its window hold ", options.clusters, " clusters and ",
         options.value_slots,
         " value samples, both must be 1 or more; raise the budget, lower "
         "cache.subgen.samples_per_cluster or change cache.subgen.value_share"));
@@ -183,6 +251,7 @@ MadePolicy MakeStreaming(const PolicySetup& setup) {
       config.radius, " value_share ", config.value_share));
   const StreamingOptions streaming =
       ShareOut(config, setup.plan.layout, setup.plan.sketch_rows);
+  options.leaves_tokens = true;
   options.make_sketch = [streaming](const SketchPlace& place) {
     return std::make_unique<StreamingSketch>(place, streaming);
   };

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "engine/cache/draws.h"
 #include "engine/cache/policies.h"
+#include "kernels/base/draws.h"
 
 namespace subgen {
 namespace {
@@ -35,7 +35,7 @@ class UniformSketch final : public Sketch {
   }
 
   void SetLimit(int64_t rows) override {
-    Draws draws(place_, -1 - entered_);  // no token's position
+    Draws draws(place_.random(), -1 - entered_);  // no token's position
     std::vector<int64_t> from(store_.size());
     std::iota(from.begin(), from.end(), int64_t{0});
     while (static_cast<int64_t>(from.size()) > rows) {
@@ -79,7 +79,7 @@ class UniformSketch final : public Sketch {
       ++entered_;
       int64_t row = store_.size() + static_cast<int64_t>(rows.size());
       if (row >= limit_) {
-        row = static_cast<int64_t>(Draws(place_, position).Next() *
+        row = static_cast<int64_t>(Draws(place_.random(), position).Next() *
                                    static_cast<double>(entered_));
       }
       if (row >= limit_) row = -1;

@@ -30,7 +30,7 @@ Transformer::Transformer(const GgufFile& file, const ModelConfig& config,
       backend_(backend),
       plan_(PlanShard(config, file, grid.shape, grid.world->rank())),
       weights_(LoadWeights(file, config, plan_, backend.mirror())),
-      center_queue_(backend),
+      sketch_queue_(backend),
       merger_(*grid.tokens, options.merge,
               options.max_batch * plan_.query_heads.count, config.head_dim,
               &backend) {

@@ -27,7 +27,7 @@ CacheShape Transformer::ShapeOfCache() const {
 absl::Status Transformer::MakePolicies() {
   ASSIGN_OR_RETURN(const std::vector<HeadShares> shares, ShareOutBudget());
   CacheShape shape = ShapeOfCache();
-  shape.center_queue = &center_queue_;
+  shape.sketch_queue = &sketch_queue_;
   for (shape.layer = 0; shape.layer < config_.layers; ++shape.layer) {
     shape.head_shares = shares;
     for (HeadShares& step : shape.head_shares) {

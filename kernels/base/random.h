@@ -6,25 +6,62 @@
 #include <array>
 #include <cstdint>
 
+#include "kernels/base/host_device.h"
+
 namespace subgen {
 
-// One Philox block: four independent 32-bit words.
+// Turns the counter of a block into its four independent 32-bit words.
+SUBGEN_HOST_DEVICE void PhiloxRounds(uint32_t (&words)[4], uint64_t key) {
+  constexpr uint64_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
+  constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
+  uint32_t key0 = static_cast<uint32_t>(key);
+  uint32_t key1 = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t product0 = kMultiplier0 * words[0];
+    const uint64_t product1 = kMultiplier1 * words[2];
+    words[0] = static_cast<uint32_t>(product1 >> 32) ^ words[1] ^ key0;
+    words[1] = static_cast<uint32_t>(product1);
+    words[2] = static_cast<uint32_t>(product0 >> 32) ^ words[3] ^ key1;
+    words[3] = static_cast<uint32_t>(product0);
+    key0 += kWeyl0;
+    key1 += kWeyl1;
+  }
+}
+
+// The same of values.
 std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter,
                                std::array<uint32_t, 2> key);
+
+// All streams of draws of one head of one layer.
+struct RandomPlace {
+  uint64_t seed = 0;
+  uint32_t layer_and_head = 0;
+
+  RandomPlace() = default;
+  // `head` counts KV heads of the whole model, not of a rank.
+  RandomPlace(uint64_t seed, int layer, int head);
+};
 
 // The stream of draws that belongs to one token of one head of one layer.
 class CounterRandom {
  public:
-  // `head` counts KV heads of the whole model, not of a rank.
-  CounterRandom(uint64_t seed, int layer, int head, int64_t position);
+  SUBGEN_HOST_DEVICE CounterRandom(const RandomPlace& place, int64_t position)
+      : place_(place), position_(static_cast<uint64_t>(position)) {}
+  CounterRandom(uint64_t seed, int layer, int head, int64_t position)
+      : CounterRandom(RandomPlace(seed, layer, head), position) {}
 
   // The draw-th number of the stream, uniform in [0, 1), 32 bits of it.
-  double Uniform(uint32_t draw) const;
+  SUBGEN_HOST_DEVICE double Uniform(uint32_t draw) const {
+    uint32_t words[4] = {draw / 4, place_.layer_and_head,
+                         static_cast<uint32_t>(position_),
+                         static_cast<uint32_t>(position_ >> 32)};
+    PhiloxRounds(words, place_.seed);
+    return words[draw % 4] * 0x1p-32;
+  }
 
  private:
-  std::array<uint32_t, 2> key_;
-  uint32_t place_;  // layer and head
-  std::array<uint32_t, 2> position_;
+  RandomPlace place_;
+  uint64_t position_;
 };
 
 }  // namespace subgen

@@ -337,7 +337,7 @@ class CenterRows {
   int64_t rows_, entered_;
   const int64_t stride_;  // of rows of distances
   int64_t size_ = 0;      // of the links: the rows, and the token at hand
-  float factor_ = 1.0f;          // of the values
+  float factor_ = 1.0f;   // of the values
   float inverse_length_ = 0.0f;  // of the sum of unit keys
   // [Width]: distances of the token, weights and scores of all; distances of a
   // row.

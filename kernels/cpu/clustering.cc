@@ -59,5 +59,22 @@ void Distances(Context& context, Vector<const DistanceTask> tasks) {
   });
 }
 
+void InsertClusters(Context& context, Vector<const ClusterTask> tasks) {
+  int64_t multiply_adds = 0;
+  for (const ClusterTask& task : tasks) {
+    multiply_adds += task.tokens() * task.arrays.room() * task.arrays.dim;
+  }
+  context.Run(tasks.size(), multiply_adds, [&](int64_t i, int worker) {
+    const auto distances_of = [&](Vector<const float> point, const Rows& rows,
+                                  Vector<float> squared) {
+      const DistanceTask task = {point, rows, squared};
+      HWY_DYNAMIC_DISPATCH(DistanceRows)
+      ({&task, 1}, {0, rows.count},
+       context.worker_scratch[worker].Get(DistanceScratch(rows.dim)));
+    };
+    InsertClustersOnHost(tasks[i], distances_of);
+  });
+}
+
 }  // namespace subgen::cpu
 #endif

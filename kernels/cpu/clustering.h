@@ -14,5 +14,7 @@ inline int64_t DistanceScratch(int64_t dim) {
   return (kMostPoints + kRowTile) * PaddedWidth(dim);
 }
 void Distances(Context& context, Vector<const DistanceTask> tasks);
+// A head a thread.
+void InsertClusters(Context& context, Vector<const ClusterTask> tasks);
 
 }  // namespace subgen::cpu

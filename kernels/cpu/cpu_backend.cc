@@ -77,6 +77,9 @@ class CpuBackend final : public Backend {
   void InsertCenters(Vector<const CenterTask> tasks) override {
     cpu::InsertCenters(context_, tasks);
   }
+  void InsertClusters(Vector<const ClusterTask> tasks) override {
+    cpu::InsertClusters(context_, tasks);
+  }
 
  private:
   cpu::Context context_;

@@ -13,7 +13,6 @@ inline constexpr int kCenterThreads = 256;
 template <RowFormat format>
 class Centers {
   static constexpr int kThreads = kCenterThreads;
-  static constexpr int kWarps = kThreads / kWarp;
   static constexpr int kGroups = kThreads / kLanesOfRow;  // rows at once
 
  public:
@@ -184,23 +183,13 @@ class Centers {
   // The first of the least numbers, none negative, but for two rows; what is
   // not a number is above all. size_ where there is none left.
   __device__ int LeastOf(const float* numbers, int but, int nor) {
-    uint64_t least = static_cast<uint64_t>(0xffffffffu) << 32 | size_;
+    uint64_t least = ~uint64_t{0} << 32 | size_;
     for (int i = threadIdx.x; i < size_; i += kThreads) {
       if (i == but || i == nor) continue;
-      const uint64_t own =
-          static_cast<uint64_t>(BitsOf(numbers[i]) & 0x7fffffffu) << 32 | i;
+      const uint64_t own = LeastKey(numbers[i], i);
       least = own < least ? own : least;
     }
-    for (int mask = 1; mask < kWarp; mask *= 2) {
-      const uint64_t other = __shfl_xor_sync(kAllLanes, least, mask);
-      least = other < least ? other : least;
-    }
-    if (threadIdx.x % kWarp == 0) least_of_warps_[threadIdx.x / kWarp] = least;
-    __syncthreads();
-    for (int warp = 0; warp < kWarps; ++warp) {
-      least = least_of_warps_[warp] < least ? least_of_warps_[warp] : least;
-    }
-    __syncthreads();
+    least = BlockLeast<kThreads>(least, least_of_warps_);
     return static_cast<int>(least & 0xffffffffu);
   }
 

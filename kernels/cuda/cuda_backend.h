@@ -9,6 +9,7 @@
 #include "kernels/backend.h"
 #include "kernels/cuda/attention_plan.h"
 #include "kernels/cuda/center_plan.h"
+#include "kernels/cuda/cluster_plan.h"
 #include "kernels/cuda/dense.h"
 #include "kernels/cuda/kept_weights.h"
 #include "kernels/cuda/pieces.h"
@@ -81,6 +82,7 @@ class CudaBackend final : public Backend {
   void AccumulateMass(Vector<const AttentionMassTask> tasks) override;
   void Distances(Vector<const DistanceTask> tasks) override;
   void InsertCenters(Vector<const CenterTask> tasks) override;
+  void InsertClusters(Vector<const ClusterTask> tasks) override;
 
  private:
   WeightMatrix OnDevice(const WeightMatrix& weight);
@@ -100,6 +102,7 @@ class CudaBackend final : public Backend {
   // Plans of the operation at hand; the memory stays.
   AttentionPlan attention_{&staging_};
   CenterPlan centers_;
+  PiecesByFormat<ClusterHead> clusters_;
   PiecesByFormat<RowCopyPiece> copies_;
   PiecesByFormat<DistancePiece> distances_;
   std::vector<DeviceProduct> products_;

@@ -82,4 +82,13 @@ void CudaBackend::InsertCenters(Vector<const CenterTask> tasks) {
   staging_.Finish();
 }
 
+void CudaBackend::InsertClusters(Vector<const ClusterTask> tasks) {
+  PlanClusters(tasks, &staging_, &clusters_);
+  clusters_.Send(&staging_, [this](RowFormat format, const ClusterHead* heads,
+                                   int64_t count) {
+    InsertClustersOfHeads(&queue_, format, heads, count);
+  });
+  staging_.Finish();
+}
+
 }  // namespace subgen::cuda

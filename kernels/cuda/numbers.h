@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#define SUBGEN_HOST_DEVICE __host__ __device__ __forceinline__
+#include "kernels/base/host_device.h"
 
 namespace subgen::cuda {
 

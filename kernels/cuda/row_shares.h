@@ -24,14 +24,17 @@ __device__ __forceinline__ void LoadShare(const uint8_t* row, int dim,
   }
 }
 
-// 1 / length of the row that 8 lanes share; 0 where it is zero. In double, so
-// that no square is out of range.
-__device__ __forceinline__ double InverseLength(const Share& share) {
+// Of the row that 8 lanes share. In double, so that no square is out of range.
+__device__ __forceinline__ double SquaredLength(const Share& share) {
   double squares = 0.0;
   for (const auto& run : share) {
     for (const float x : run) squares += static_cast<double>(x) * x;
   }
-  squares = GroupSum(squares, kLanesOfRow);
+  return GroupSum(squares, kLanesOfRow);
+}
+// 1 / length; 0 where it is zero.
+__device__ __forceinline__ double InverseLength(const Share& share) {
+  const double squares = SquaredLength(share);
   return squares > 0.0 ? 1.0 / sqrt(squares) : 0.0;
 }
 

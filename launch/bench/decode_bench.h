@@ -52,8 +52,8 @@ struct TestResult {
   bool generates = false;  // tg, else pp
   int64_t tokens = 0;      // of the test
   int64_t depth = 0;
-  bool synthetic = false;       // what the context is filled with
-  std::vector<double> seconds;  // of each repetition
+  bool synthetic = false;             // what the context is filled with
+  std::vector<double> seconds;        // of each repetition
   double longest_step_seconds = 0.0;  // of all repetitions
   // Of the repetitions that were timed in parts, means over ranks: of all, or
   // of one more where a device has a queue, which parts disturb.

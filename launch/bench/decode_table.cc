@@ -13,16 +13,22 @@ namespace {
 // Names, then figures.
 constexpr size_t kNames = 6;
 const std::vector<std::string>& Header() {
-  static const auto& header =
-      *new std::vector<std::string>{"model",        "size",
-                                    "backend",      "ranks",
-                                    "policy",       "test",
-                                    "t/s",          "longest step",
-                                    "MB/token",     "GB/s",
-                                    "of read bandwidth",
-                                    "dense",        "attention",
-                                    "cache update", "communication",
-                                    "waiting"};
+  static const auto& header = *new std::vector<std::string>{"model",
+                                                            "size",
+                                                            "backend",
+                                                            "ranks",
+                                                            "policy",
+                                                            "test",
+                                                            "t/s",
+                                                            "longest step",
+                                                            "MB/token",
+                                                            "GB/s",
+                                                            "of read bandwidth",
+                                                            "dense",
+                                                            "attention",
+                                                            "cache update",
+                                                            "communication",
+                                                            "waiting"};
   return header;
 }
 

@@ -36,12 +36,13 @@ int64_t BytesByHand(const CacheConfig& config) {
     const int64_t row = kPair + 16 + 4 + count;
     return kWindow * kPair + ((kBudget - fixed) / row - kWindow) * row + fixed;
   }
-  const int64_t bytes = kBudget / kPair * kPair - kWindow * kPair;
+  // The radius and the sum of |v|^2.
+  const int64_t bytes = (kBudget - 16) / kPair * kPair - kWindow * kPair;
   const int64_t slots = bytes / 2 / (kPair + 12);
   const int64_t t = config.subgen.samples_per_cluster;
   const int64_t cluster = (t + 1) * kRow + 4 * t + 4;
   const int64_t clusters = (bytes - slots * (kPair + 12)) / cluster;
-  return kWindow * kPair + slots * (kPair + 12) + clusters * cluster;
+  return kWindow * kPair + slots * (kPair + 12) + clusters * cluster + 16;
 }
 
 TEST(Bytes, StayUnderTheBudgetForAHundredThousandTokens) {

@@ -64,8 +64,9 @@ TEST(DecodeTable, Markdown) {
   DecodeTable table(Setting(), RowFormatting::kMarkdown);
   // Mean 170 / 3; squares (36.7^2 + 43.3^2 + 6.7^2) / 2 = 1633.3.
   const std::string first = table.Add(Generation());
-  EXPECT_THAT(first, HasSubstr("| model | size | backend | ranks | policy | "
-                               "test | t/s | longest step | MB/token | GB/s |"));
+  EXPECT_THAT(first,
+              HasSubstr("| model | size | backend | ranks | policy | "
+                        "test | t/s | longest step | MB/token | GB/s |"));
   const std::string row =
       "| toy \\| Q8_0 | 1.50 MiB | cpu | 2 | subgen 1024 bf16 | "
       "tg10 @ d4096 synthetic | 56.67 ± 40.41 | 51.50 ms | 40.00 | 2.00 | "

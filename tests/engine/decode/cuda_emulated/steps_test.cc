@@ -90,6 +90,19 @@ INSTANTIATE_TEST_SUITE_P(Policies, StepsTest,
                          testing::Values("exact", "window", "subgen",
                                          "uniform"));
 
+// Algorithm 1 draws on the device: a kernel more a step for all layers.
+TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
+  ToyRun run;
+  run.cache = SmallCache("subgen", "f32");
+  run.cache.subgen.mode = "streaming";
+  run.top = 1;
+  const MeanCounts each = MeanOf(RunToySteps(run), kFirst, kEnd);
+  ExpectOneOfEach(each);
+  EXPECT_EQ(each.allocations, 0);
+  EXPECT_EQ(each.kernels, ToyModel().layers * 17 + 6 + 2);
+  EXPECT_EQ(each.bytes_to_host, TopWidth(1) * sizeof(float));
+}
+
 // Rows of few bits are turned and quantised on the device: nothing is read but
 // logits, and the list is as short as that of other rows, with four turns of a
 // layer in few bits.

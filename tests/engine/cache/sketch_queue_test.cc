@@ -1,5 +1,5 @@
 // Layers that share a queue hold what layers without one hold.
-#include "engine/cache/center_queue.h"
+#include "engine/cache/sketch_queue.h"
 
 #include "tests/engine/cache/cache_driver.h"
 
@@ -10,16 +10,16 @@ constexpr int kLayers = 3;
 constexpr int64_t kDim = 8;
 
 // Limits of heads change after 20 and after 29 tokens beside the window.
-CacheShape LayerShape(int layer, CenterQueue* queue) {
+CacheShape LayerShape(int layer, SketchQueue* queue) {
   CacheShape shape = Shape(kDim, 100000);
   shape.layer = layer;
   shape.head_shares = {{1.5, {1.5, 0.5}}, {2.0, {1.75, 0.25}}};
-  shape.center_queue = queue;
+  shape.sketch_queue = queue;
   shape.step_tokens = 12;  // fewer than a step has below
   return shape;
 }
 
-std::vector<std::unique_ptr<CacheDriver>> Layers(CenterQueue* queue) {
+std::vector<std::unique_ptr<CacheDriver>> Layers(SketchQueue* queue) {
   std::vector<std::unique_ptr<CacheDriver>> layers;
   for (int layer = 0; layer < kLayers; ++layer) {
     layers.push_back(std::make_unique<CacheDriver>(Config("subgen", 30),
@@ -29,9 +29,9 @@ std::vector<std::unique_ptr<CacheDriver>> Layers(CenterQueue* queue) {
   return layers;
 }
 
-TEST(CenterQueue, ChangesNothing) {
+TEST(SketchQueue, ChangesNothing) {
   RecordingBackend backend;
-  CenterQueue queue(backend);
+  SketchQueue queue(backend);
   auto shared = Layers(&queue), apart = Layers(nullptr);
   const std::vector<std::vector<Part>> steps = {
       {{0, 14}, {1, 6}}, {{0, 1}},         {{0, 30}, {1, 1}},
@@ -57,9 +57,9 @@ TEST(CenterQueue, ChangesNothing) {
   EXPECT_GT(backend.center_calls, 0);
 }
 
-TEST(CenterQueue, IsOneOperationForAllLayers) {
+TEST(SketchQueue, IsOneOperationForAllLayers) {
   RecordingBackend backend;
-  CenterQueue queue(backend);
+  SketchQueue queue(backend);
   auto layers = Layers(&queue);
   // Past the last change of a limit, one token a step.
   for (auto& layer : layers) layer->FeedAll(60, 1);
@@ -77,9 +77,9 @@ TEST(CenterQueue, IsOneOperationForAllLayers) {
   }
 }
 
-TEST(CenterQueue, APolicyThatEndsLeavesNothingInIt) {
+TEST(SketchQueue, APolicyThatEndsLeavesNothingInIt) {
   RecordingBackend backend;
-  CenterQueue queue(backend);
+  SketchQueue queue(backend);
   auto layers = Layers(&queue);
   for (auto& layer : layers) layer->FeedAll(60, 1);
   layers.clear();

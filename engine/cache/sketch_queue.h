@@ -11,9 +11,9 @@
 
 namespace subgen {
 
-class CenterQueue {
+class SketchQueue {
  public:
-  explicit CenterQueue(Backend& backend) : backend_(backend) {}
+  explicit SketchQueue(Backend& backend) : backend_(backend) {}
 
   // Work of one sketch is in rounds, done one after another: in each a limit,
   // then tokens, either once or not at all. Tokens and sketches stay until Run.

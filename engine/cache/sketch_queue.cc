@@ -1,24 +1,24 @@
-#include "engine/cache/center_queue.h"
+#include "engine/cache/sketch_queue.h"
 
 #include <utility>
 
 namespace subgen {
 
-CenterQueue::Round& CenterQueue::At(size_t round) {
+SketchQueue::Round& SketchQueue::At(size_t round) {
   if (rounds_.size() <= round) rounds_.resize(round + 1);
   return rounds_[round];
 }
 
-void CenterQueue::AddLimit(size_t round, Sketch* sketch, int64_t rows) {
+void SketchQueue::AddLimit(size_t round, Sketch* sketch, int64_t rows) {
   At(round).limits.push_back({sketch, rows});
 }
 
-void CenterQueue::AddTokens(size_t round, Sketch* sketch,
+void SketchQueue::AddTokens(size_t round, Sketch* sketch,
                             const LeavingTokens& tokens) {
   At(round).tokens.push_back({sketch, tokens});
 }
 
-void CenterQueue::Run() {
+void SketchQueue::Run() {
   for (const Round& round : std::exchange(rounds_, {})) {
     std::vector<CenterTask> tasks;
     for (const Limit& limit : round.limits) {
@@ -28,15 +28,16 @@ void CenterQueue::Run() {
     for (const Limit& limit : round.limits) {
       limit.sketch->SetLimit(limit.rows);
     }
-    tasks.clear();
+    SketchTasks joining;
     for (const Tokens& work : round.tokens) {
-      work.sketch->AddCenterTasks(work.tokens, &tasks);
+      work.sketch->AddTasks(work.tokens, &joining);
     }
-    Insert(tasks);
+    Insert(joining.centers);
+    if (!joining.clusters.empty()) backend_.InsertClusters(joining.clusters);
   }
 }
 
-void CenterQueue::Insert(const std::vector<CenterTask>& tasks) {
+void SketchQueue::Insert(const std::vector<CenterTask>& tasks) {
   // A backend may hold the distances of so many pairs at once.
   constexpr int64_t kMostPairs = 1 << 22;
   const Vector<const CenterTask> all = tasks;
