@@ -43,7 +43,9 @@ class StreamingSketch final : public Sketch {
   }
 
   void AddRows(std::vector<WeightedRows>* out) const override;
-  int64_t rows() const override { return samples_.size() + slots_.size(); }
+  int64_t rows() const override {
+    return ShownClusters() * options_.samples + slots_.size();
+  }
   int64_t bytes() const override {
     return representatives_.bytes() + samples_.bytes() + slots_.bytes() +
            counts_.bytes() + sample_bias_.bytes() + log_norms_.bytes() +
@@ -54,6 +56,13 @@ class StreamingSketch final : public Sketch {
   absl::Status Load(ByteReader* in, int64_t entered) override;
 
  private:
+  // That attention reads. All that there is room for, where how many are held
+  // is on a device.
+  int64_t ShownClusters() const {
+    if (place_.layout.mirror != nullptr) return counts_.size();
+    const Vector<const int32_t> counts = counts_.span();
+    return std::find(counts.begin(), counts.end(), 0) - counts.begin();
+  }
   int64_t Room() const { return std::min(options_.clusters, entered_); }
   // After entered_ has grown.
   void Resize();
@@ -134,8 +143,9 @@ void StreamingSketch::AddTasks(const LeavingTokens& tokens,
 }
 
 void StreamingSketch::AddRows(std::vector<WeightedRows>* out) const {
-  out->push_back(samples_.View());
-  out->back().partition_bias = sample_bias_.span();
+  const int64_t shown = ShownClusters() * options_.samples;
+  out->push_back(samples_.View(0, shown));
+  out->back().partition_bias = sample_bias_.span().first(shown);
   out->push_back(slots_.View());
   out->back().partition_bias = no_partition_.span();
   out->back().value_bias = slot_bias_.span();
