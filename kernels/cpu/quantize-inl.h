@@ -9,22 +9,17 @@
 #include <hwy/highway.h>
 
 #include <bit>
-#include <cmath>
 #include <limits>
 
 #include "kernels/cpu/expand-inl.h"
+#include "kernels/cpu/numbers-inl.h"
 #include "kernels/cpu/quantized_tokens.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-struct QuantScale {
-  float scale = 0.0f;    // not a number where one of the block is not finite
-  float inverse = 0.0f;  // 0 where all are as good as 0
-};
-
-HWY_INLINE QuantScale QuantScaleOf(const float* numbers) {
-  constexpr float kTiny = 0x1p-100f;  // kLargestQuant / kTiny is finite
+// The largest magnitude of a block; not finite where a number is not.
+HWY_INLINE float LargestOfBlock(const float* numbers) {
   // As integers, which are ordered as such floats are; what is not a number is
   // above infinity.
   const hn::RebindToSigned<D> integer;
@@ -33,13 +28,27 @@ HWY_INLINE QuantScale QuantScaleOf(const float* numbers) {
     const V magnitude = hn::Abs(hn::LoadU(kFloat, numbers + k));
     bits = hn::Max(bits, hn::BitCast(integer, magnitude));
   }
-  const auto largest = std::bit_cast<float>(
+  return std::bit_cast<float>(
       static_cast<int32_t>(hn::GetLane(hn::MaxOfLanes(integer, bits))));
-  if (!std::isfinite(largest)) {
-    return {std::numeric_limits<float>::quiet_NaN(), 0.0f};
-  }
-  if (largest < kTiny) return {};
-  return {largest / kLargestQuant, kLargestQuant / largest};
+}
+
+// Of blocks, from their largest magnitudes: scales, not numbers where one of
+// the block is not finite; inverses, 0 there and where all are as good as 0.
+HWY_INLINE void SetScales(int64_t blocks, float* scales, float* inverses) {
+  constexpr float kTiny = 0x1p-100f;  // kLargestQuant / kTiny is finite
+  ForNumbers(blocks, [&](auto d, int64_t b) HWY_ATTR {
+    const auto most = hn::Set(d, kLargestQuant);
+    const auto largest = hn::LoadU(d, scales + b);
+    const auto finite =
+        hn::Le(largest, hn::Set(d, std::numeric_limits<float>::max()));
+    const auto some = hn::Ge(largest, hn::Set(d, kTiny));
+    const auto nan = hn::Set(d, std::numeric_limits<float>::quiet_NaN());
+    const auto scale = hn::IfThenElseZero(some, hn::Div(largest, most));
+    hn::StoreU(hn::IfThenElse(finite, scale, nan), d, scales + b);
+    hn::StoreU(
+        hn::IfThenElseZero(hn::And(finite, some), hn::Div(most, largest)), d,
+        inverses + b);
+  });
 }
 
 HWY_INLINE void StoreHalves(const int32_t* quants, std::byte* out) {
@@ -62,33 +71,42 @@ HWY_INLINE void StoreWords(const int32_t* quants, std::byte* out) {
   }
 }
 
-HWY_INLINE void QuantizeBlock(const float* numbers, QuantOrder order, int64_t b,
-                              const QuantizedToken& out) {
-  const QuantScale scale = QuantScaleOf(numbers);
-  const V inverse = hn::Set(kFloat, scale.inverse);
+// inverse: 0 where all quants are. Returns their sum.
+HWY_INLINE int32_t QuantizeBlock(const float* numbers, QuantOrder order,
+                                 float inverse, std::byte* to) {
   const hn::RebindToSigned<D> integer;
-  HWY_ALIGN int32_t quants[kBlockQuants] = {};
-  if (scale.inverse != 0.0f) {
-    for (int64_t k = 0; k < kBlockQuants; k += kLanes) {
-      const V scaled = hn::Mul(hn::LoadU(kFloat, numbers + k), inverse);
-      hn::StoreU(hn::NearestInt(scaled), integer, quants + k);
-    }
+  HWY_ALIGN int32_t quants[kBlockQuants];
+  auto count = hn::Zero(integer);
+  for (int64_t k = 0; k < kBlockQuants; k += kLanes) {
+    const V scaled =
+        hn::Mul(hn::LoadU(kFloat, numbers + k), hn::Set(kFloat, inverse));
+    // What is not finite has no inverse.
+    const auto quant =
+        inverse == 0.0f ? hn::Zero(integer) : hn::NearestInt(scaled);
+    count = hn::Add(count, quant);
+    hn::StoreU(quant, integer, quants + k);
   }
-  std::byte* const to = out.quants + b * kBlockQuantBytes;
   order == QuantOrder::kHalves ? StoreHalves(quants, to)
                                : StoreWords(quants, to);
-  int32_t count = 0;
-  for (const int32_t quant : quants) count += quant;
-  out.scales[b] = scale.scale;
-  out.counts[b] = count;
-  out.sums[b] = scale.scale * static_cast<float>(count);
+  return hn::GetLane(hn::SumOfLanes(integer, count));
 }
 
+// In passes, so that one block does not wait for the division of another.
 inline void QuantizeToken(Vector<const float> numbers, QuantOrder order,
                           const QuantizedToken& out) {
   const int64_t blocks = numbers.size() / kBlockQuants;
+  float* const inverses = out.sums;  // until these are known
   for (int64_t b = 0; b < blocks; ++b) {
-    QuantizeBlock(numbers.data() + b * kBlockQuants, order, b, out);
+    out.scales[b] = LargestOfBlock(numbers.data() + b * kBlockQuants);
+  }
+  SetScales(blocks, out.scales, inverses);
+  for (int64_t b = 0; b < blocks; ++b) {
+    out.counts[b] =
+        QuantizeBlock(numbers.data() + b * kBlockQuants, order, inverses[b],
+                      out.quants + b * kBlockQuantBytes);
+  }
+  for (int64_t b = 0; b < blocks; ++b) {
+    out.sums[b] = out.scales[b] * static_cast<float>(out.counts[b]);
   }
 }
 
