@@ -11,19 +11,23 @@ namespace {
 
 constexpr uint64_t kItems = 0xffffffff;  // low half of a ticket word
 
-// Waits until the value is no longer `old`: spins as long as the gap between
-// two loops of a layer usually is, then sleeps, as other ranks may need the
-// core.
+// Waits until the value is no longer `old`. Spins as long as most gaps between
+// two loops are; then, as another rank may need the core, offers it at each
+// look; then sleeps: to be woken would take as long as many a loop.
 int WaitWhile(const std::atomic<int>& value, int old) {
+  using Clock = std::chrono::steady_clock;
   constexpr auto kSpin = std::chrono::microseconds(10);
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
+  constexpr auto kOffer = std::chrono::microseconds(50);
+  const Clock::time_point start = Clock::now();
+  for (Clock::duration waited(0); waited < kOffer;
+       waited = Clock::now() - start) {
     for (int i = 0; i < 16; ++i) {
       const int now = value.load(std::memory_order_acquire);
       if (now != old) return now;
       hwy::Pause();
     }
-  } while (std::chrono::steady_clock::now() < end);
+    if (waited > kSpin) std::this_thread::yield();
+  }
   value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);
 }
