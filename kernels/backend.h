@@ -38,6 +38,8 @@ struct AttentionTask {
   Vector<const int> row_token;  // [rows], ascending
   int group = 1;                // query heads of a KV head
   SoftmaxPartials out;          // [tokens * group]
+  // Whether rows of f32 may be rounded as those of 16 bits are.
+  bool may_round = false;
 };
 
 // Attention mass that rows receive, given the final partition of each query:

@@ -74,7 +74,8 @@ Vector<const float> LayerStep::PerQuery(Vector<const float> all,
 }
 
 std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
-                                             const SoftmaxPartials& out) {
+                                             const SoftmaxPartials& out,
+                                             bool may_round) {
   const int64_t kv_heads = step.queries.rows / (step.tokens * step.group);
   std::vector<AttentionTask> tasks;
   for (const Chunk& chunk : step.chunks) {
@@ -87,6 +88,7 @@ std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
       task.row_token = step.Tokens(chunk);
       task.group = step.group;
       task.out = step.Partials(out, chunk, head);
+      task.may_round = may_round;
       tasks.push_back(task);
     }
   }

@@ -135,8 +135,10 @@ int64_t RecentTokens(const CacheConfig& config, int64_t budget_rows);
 bool SharesBySpread(const CacheConfig& config);
 
 // Tasks for the attention of each token to its own chunk, merged into `out`.
+// may_round: as of AttentionTask.
 std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
-                                             const SoftmaxPartials& out);
+                                             const SoftmaxPartials& out,
+                                             bool may_round);
 
 // By config.policy: exact, window, heavy_hitter, uniform, key_diff, snap_kv,
 // kivi, subgen. The backend outlives the policy.

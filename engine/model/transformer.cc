@@ -148,7 +148,9 @@ void Transformer::Attention(int layer) {
   const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
   backend_.SetEmpty(partials);
   policies_[layer]->Attend(step_, partials);
-  backend_.Attend(TasksInsideChunks(step_, partials));
+  // The next chunk sees these rows in the cache's format.
+  const bool may_round = options_.cache.row_format != "f32";
+  backend_.Attend(TasksInsideChunks(step_, partials, may_round));
   merger_.Merge(partials_);  // over token shards
   CachePolicy& policy = *policies_[layer];
   if (policy.Observes()) ShowAttention(partials, &policy);

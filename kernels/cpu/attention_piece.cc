@@ -180,7 +180,7 @@ void AttendFloats(const AttentionTask& task, const Piece& piece, float* scratch,
 
 void AttendRows(const AttentionTask& task, const Piece& piece, float* scratch,
                 const SoftmaxPartials& out) {
-  if (TakesMany(task.rows, piece.queries.count)) {
+  if (TakesMany(task, piece.queries.count)) {
     return HasPairDot()
                ? AttendMany<PairDot>(task, piece, scratch, out)
                : AttendMany<MultiplyThenAdd>(task, piece, scratch, out);

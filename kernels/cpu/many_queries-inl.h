@@ -95,13 +95,14 @@ struct ManyMemory {
   int64_t floats;
 };
 
-// Whether the integers take `count` queries over such rows. Rows of float32 are
-// kept for their precision.
-HWY_INLINE bool TakesMany(const WeightedRows& rows, int64_t count) {
+// Whether the integers take `count` queries of the task.
+HWY_INLINE bool TakesMany(const AttentionTask& task, int64_t count) {
+  const WeightedRows& rows = task.rows;
   const bool one_bias = rows.partition_bias.data() == rows.value_bias.data() &&
                         rows.partition_bias.size() == rows.value_bias.size();
   return kHasPairs && count >= kQueryGroup && one_bias &&
-         rows.keys.format != RowFormat::kF32 && rows.values.count > 0;
+         (rows.keys.format != RowFormat::kF32 || task.may_round) &&
+         rows.values.count > 0;
 }
 
 HWY_INLINE void RoundQueries(Matrix<const float> queries,

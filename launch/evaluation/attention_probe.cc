@@ -228,7 +228,7 @@ SoftmaxPartials AttentionProbe::Whole(CachePolicy& policy,
   const SoftmaxPartials partials = buffer.Resize(step.queries.rows);
   SetEmpty(partials);
   policy.Attend(step, partials);
-  backend.Attend(TasksInsideChunks(step, partials));
+  backend.Attend(TasksInsideChunks(step, partials, false));
   merger_.Merge(buffer);
   return partials;
 }

@@ -24,7 +24,7 @@ BackendCase CpuCase(int64_t target, int threads) {
   made.attention_rounding = [target](const AttentionTask& task) {
     return (target == HWY_AVX2 || target == HWY_AVX3) &&
                    task.queries.rows >= 16 &&
-                   task.rows.keys.format != RowFormat::kF32
+                   (task.rows.keys.format != RowFormat::kF32 || task.may_round)
                ? AttentionRounding::kTo16Bits
                : AttentionRounding::kNone;
   };

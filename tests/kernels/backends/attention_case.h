@@ -25,6 +25,7 @@ struct AttentionShape {
   bool has_values = true;
   float query_size = 1.0f;  // about the size of logits
   bool bf16 = false;        // queries, and rows before they are stored
+  bool may_round = false;
 };
 
 // Each number as bf16 has it.
@@ -89,7 +90,8 @@ class AttentionCase {
             {keys_.rows(), values_.rows(), partition_bias_, value_bias},
             row_token_,
             shape_.group,
-            out};
+            out,
+            shape_.may_round};
   }
   // Of rows [first, first + count) alone.
   AttentionTask TaskOfRows(int64_t first, int64_t count,

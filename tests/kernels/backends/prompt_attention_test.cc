@@ -87,6 +87,22 @@ TEST_P(PromptAttentionTest, NumbersThatAreNotOfBF16) {
   }
 }
 
+// Inside a chunk, where the cache has 16 bits.
+TEST_P(PromptAttentionTest, RowsOfFloatsThatMayBeRounded) {
+  for (const int64_t tokens : {17, 100}) {
+    for (const int64_t dim : {32, 80}) {
+      SCOPED_TRACE(testing::Message() << tokens << " tokens, dim " << dim);
+      AttentionCase c({.tokens = tokens,
+                       .rows = tokens,
+                       .dim = dim,
+                       .format = RowFormat::kF32,
+                       .may_round = true});
+      c.SetOwnTokens();
+      ExpectEqual(c);
+    }
+  }
+}
+
 TEST_P(PromptAttentionTest, RowsWithoutValues) {
   AttentionCase c(
       {.tokens = 20, .rows = 130, .has_values = false, .bf16 = true});

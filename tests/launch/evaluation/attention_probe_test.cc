@@ -53,7 +53,7 @@ std::vector<float> RunStep(const Tokens& tokens, int first, int count,
   const SoftmaxPartials out = buffer.Resize(count);
   SetEmpty(out);
   policy.Attend(step, out);
-  backend.Attend(TasksInsideChunks(step, out));
+  backend.Attend(TasksInsideChunks(step, out, false));
   std::vector<float> log_partition(count), attention;
   LogPartition(out, log_partition);
   policy.Observe(step, log_partition);
