@@ -36,6 +36,7 @@ int WaitWhile(const std::atomic<int>& value, int old) {
 
 ThreadPool::ThreadPool(int threads) {
   SUBGEN_CHECK(threads >= 1, threads);
+  shares_ = std::make_unique<Share[]>(threads);
   for (int worker = 1; worker < threads; ++worker) {
     workers_.emplace_back([this, worker] { WorkerLoop(worker); });
   }
@@ -57,8 +58,12 @@ void ThreadPool::ParallelFor(int64_t count, Work work) {
   work_ = &work;
   count_ = count;
   unfinished_.store(static_cast<int>(count), std::memory_order_relaxed);
-  const uint64_t number = (tickets_.load(std::memory_order_relaxed) >> 32) + 1;
-  tickets_.store(number << 32 | count, std::memory_order_release);
+  ++loops_;
+  for (int worker = threads() - 1; worker >= 0; --worker) {
+    const uint64_t items = FirstOf(worker + 1) - FirstOf(worker);
+    shares_[worker].tickets.store(loops_ << 32 | items,
+                                  std::memory_order_release);
+  }
   loop_.fetch_add(1, std::memory_order_release);
   loop_.notify_all();
   TakeItems(0);
@@ -67,17 +72,24 @@ void ThreadPool::ParallelFor(int64_t count, Work work) {
 }
 
 void ThreadPool::TakeItems(int worker) {
-  uint64_t ticket = tickets_.load(std::memory_order_acquire);
+  const int all = threads();
+  for (int i = 0; i < all; ++i) TakeShare((worker + i) % all, worker);
+}
+
+void ThreadPool::TakeShare(int share, int worker) {
+  std::atomic<uint64_t>& tickets = shares_[share].tickets;
+  uint64_t ticket = tickets.load(std::memory_order_acquire);
   while ((ticket & kItems) != 0) {
-    if (!tickets_.compare_exchange_weak(ticket, ticket - 1,
-                                        std::memory_order_acq_rel)) {
+    if (!tickets.compare_exchange_weak(ticket, ticket - 1,
+                                       std::memory_order_acq_rel)) {
       continue;
     }
-    (*work_)(count_ - static_cast<int64_t>(ticket & kItems), worker);
+    const int64_t left = static_cast<int64_t>(ticket & kItems);
+    (*work_)(FirstOf(share + 1) - left, worker);
     if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       unfinished_.notify_one();
     }
-    ticket = tickets_.load(std::memory_order_acquire);
+    ticket = tickets.load(std::memory_order_acquire);
   }
 }
 
