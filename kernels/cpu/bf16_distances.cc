@@ -177,17 +177,23 @@ struct Sums {
   }
 };
 
-// kPoints points from `first` on, and 16 rows that were turned: `columns` of
-// the distances.
+// 16 rows that were turned: `columns` of the distances.
+struct TurnedRows {
+  const float* turned;
+  RowSums sums;
+  Range columns;
+};
+
+// kPoints points from `first` on.
 template <int kPoints>
 void SomePoints(const RowDistances& task, const Sums& sums, int64_t first,
-                const float* turned, Range columns) {
+                const TurnedRows& rows) {
   const PointDots<kPoints> dots =
-      TurnedDots{turned, task.rows.dim, task.points.row(first)}.Sum<kPoints>();
-  const RowSums rows(SquaredLengths(turned, task.rows.dim));
+      TurnedDots{rows.turned, task.rows.dim, task.points.row(first)}
+          .Sum<kPoints>();
   for (int p = 0; p < kPoints; ++p) {
-    Store(Squared(task.directions, sums.of(first + p), rows, dots.at[p]),
-          columns, first + p, task);
+    Store(Squared(task.directions, sums.of(first + p), rows.sums, dots.at[p]),
+          rows.columns, first + p, task);
   }
 }
 
@@ -207,11 +213,11 @@ void ManyPoints(const RowDistances& task, Range range, float* scratch) {
   for (int64_t first = range.first; first < end; first += kRows) {
     const Range columns = {first, std::min(kRows, end - first)};
     TurnRows(task.rows, columns.first, columns.count, turned);
+    const TurnedRows rows = {
+        turned, RowSums(SquaredLengths(turned, task.rows.dim)), columns};
     int64_t p = 0;
-    for (; p + 4 <= count; p += 4) {
-      SomePoints<4>(task, sums, p, turned, columns);
-    }
-    for (; p < count; ++p) SomePoints<1>(task, sums, p, turned, columns);
+    for (; p + 4 <= count; p += 4) SomePoints<4>(task, sums, p, rows);
+    for (; p < count; ++p) SomePoints<1>(task, sums, p, rows);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <numeric>
@@ -51,6 +52,24 @@ TEST_P(ThreadPoolTest, WorkersWakeAfterSleeping) {
     std::atomic<int> items{0};
     pool.ParallelFor(10, [&](int64_t, int) { ++items; });
     EXPECT_EQ(items, 10);
+  }
+}
+
+// In the first loop of a pool nobody still looks at the one before.
+TEST_P(ThreadPoolTest, AWorkerTakesItsShareInOrderBeforeWhatOthersLeft) {
+  constexpr int64_t kItems = 6;  // of a share
+  ThreadPool pool(GetParam());
+  std::vector<std::vector<int64_t>> taken(GetParam());
+  pool.ParallelFor(kItems * GetParam(), [&](int64_t item, int worker) {
+    taken[worker].push_back(item);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  for (int worker = 0; worker < GetParam(); ++worker) {
+    const auto own = [&](int64_t item) { return item / kItems == worker; };
+    const std::vector<int64_t>& items = taken[worker];
+    EXPECT_TRUE(std::is_partitioned(items.begin(), items.end(), own));
+    EXPECT_TRUE(std::is_sorted(
+        items.begin(), std::find_if_not(items.begin(), items.end(), own)));
   }
 }
 
