@@ -39,13 +39,6 @@ int64_t LeastOf(Vector<const float> scores) {
   return static_cast<int64_t>(first);
 }
 
-void NeighborTable::Reset() {
-  std::fill_n(all_.rows.begin(), size_, -1);
-  std::fill_n(all_.second_rows.begin(), size_, -1);
-  std::fill_n(all_.squared.begin(), size_, 0.0f);
-  std::fill_n(all_.second_squared.begin(), size_, 0.0f);
-}
-
 // Nearer than a bound is nearer than all that it bounds.
 void NeighborTable::Add(Vector<const float> squared) {
   const int32_t added = static_cast<int32_t>(size_);

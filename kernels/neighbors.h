@@ -48,8 +48,6 @@ class NeighborTable {
     return {all_.rows[row], all_.squared[row]};
   }
 
-  // Nothing is known of any row.
-  void Reset();
   // Adds a row at these distances to the present ones, [size()].
   void Add(Vector<const float> squared);
   // The last row takes the place of the one that goes.

@@ -21,6 +21,26 @@
 namespace subgen {
 namespace {
 
+// Squared distances of token i: to the `existing` rows, then to the tokens
+// before it. Column of a row that token j became: existing.count + j.
+void AddTokenDistances(const LeavingTokens& tokens, const Rows& existing,
+                       Matrix<float> squared,
+                       std::vector<DistanceTask>* tasks) {
+  // Tasks of the same rows one after the other: a backend reads these once.
+  if (existing.count > 0) {
+    for (int64_t i = 0; i < tokens.count(); ++i) {
+      tasks->push_back({tokens.points.row(i), existing,
+                        squared.row(i).first(existing.count)});
+    }
+  }
+  for (int64_t i = 1; i < tokens.count(); ++i) {
+    Rows before = tokens.keys;
+    before.count = i;
+    tasks->push_back({tokens.points.row(i), before,
+                      squared.row(i).subspan(existing.count, i)});
+  }
+}
+
 class KeyDiffSketch final : public Sketch {
  public:
   explicit KeyDiffSketch(const SketchPlace& place)

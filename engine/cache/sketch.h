@@ -98,24 +98,4 @@ class Sketch {
   virtual absl::Status Load(ByteReader* in, int64_t entered) = 0;
 };
 
-// Squared distances of token i: to the `existing` rows, then to the tokens
-// before it. Column of a row that token j became: existing.count + j.
-inline void AddTokenDistances(const LeavingTokens& tokens, const Rows& existing,
-                              Matrix<float> squared,
-                              std::vector<DistanceTask>* tasks) {
-  // Tasks of the same rows one after the other: a backend reads these once.
-  if (existing.count > 0) {
-    for (int64_t i = 0; i < tokens.count(); ++i) {
-      tasks->push_back({tokens.points.row(i), existing,
-                        squared.row(i).first(existing.count)});
-    }
-  }
-  for (int64_t i = 1; i < tokens.count(); ++i) {
-    Rows before = tokens.keys;
-    before.count = i;
-    tasks->push_back({tokens.points.row(i), before,
-                      squared.row(i).subspan(existing.count, i)});
-  }
-}
-
 }  // namespace subgen

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/kernels/backends/backend_case.h"
-#include "tests/kernels/random_rows.h"
+#include "tests/kernels/backends/joining_tokens.h"
 
 namespace subgen {
 namespace {
@@ -135,29 +135,12 @@ class CentersTest : public BackendTest {
       tested.emplace_back(own);
       expected.emplace_back(own);
     }
-    int seed = 1;
-    for (const int64_t tokens : chunks) {
-      std::vector<std::unique_ptr<StoredRows>> stored;
-      std::vector<CenterTask> tasks, reference_tasks;
-      for (int head = 0; head < 3; ++head) {
-        for (int i = 0; i < 2; ++i) {
-          RandomMatrix rows(tokens, setting.dim, ++seed);
-          stored.push_back(
-              std::make_unique<StoredRows>(setting.format, rows.view()));
-        }
-        const Rows &keys = stored[2 * head]->rows(),
-                   &values = stored[2 * head + 1]->rows();
-        tasks.push_back(tested[head].Insert(keys, values));
-        reference_tasks.push_back(expected[head].Insert(keys, values));
-      }
-      tested_->InsertCenters(tasks);
-      reference_->InsertCenters(reference_tasks);
-      for (int head = 0; head < 3; ++head) {
-        SCOPED_TRACE(testing::Message() << "head " << head << " after "
-                                        << tested[head].entered << " tokens");
-        ASSERT_NO_FATAL_FAILURE(tested[head].ExpectAs(expected[head]));
-      }
-    }
+    ASSERT_NO_FATAL_FAILURE(
+        CompareHeads(&tested, &expected, chunks, setting.format, setting.dim,
+                     [&](const auto& tasks, const auto& reference_tasks) {
+                       tested_->InsertCenters(tasks);
+                       reference_->InsertCenters(reference_tasks);
+                     }));
     for (int head = 0; head < 3; ++head) {
       const CenterTask task = tested[head].Shrink(setting.limit / 2);
       const CenterTask reference = expected[head].Shrink(setting.limit / 2);

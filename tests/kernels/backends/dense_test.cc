@@ -28,22 +28,31 @@ struct Weight {
   WeightMatrix matrix;
 };
 
-// Sum of |input weight|, what the rounding of a sum of products scales with.
-std::vector<double> SumOfMagnitudes(Matrix<const float> input,
-                                    const WeightMatrix& weight) {
+// of(token, row) for each token and row of the weight, dequantised.
+template <class Of>
+std::vector<double> ForProducts(Matrix<const float> input,
+                                const WeightMatrix& weight, Of of) {
   std::vector<double> sums;
   std::vector<float> row(weight.cols);
   for (int64_t j = 0; j < weight.rows; ++j) {
     Dequantize(weight.format, weight.row(j), row);
     for (int64_t i = 0; i < input.rows; ++i) {
-      double sum = 0.0;
-      for (int64_t k = 0; k < weight.cols; ++k) {
-        sum += std::abs(static_cast<double>(row[k]) * input.row(i)[k]);
-      }
-      sums.push_back(sum);
+      sums.push_back(of(input.row(i), row));
     }
   }
   return sums;
+}
+
+// Sum of |input weight|, what the rounding of a sum of products scales with.
+std::vector<double> SumOfMagnitudes(Matrix<const float> input,
+                                    const WeightMatrix& weight) {
+  return ForProducts(input, weight, [](auto token, const auto& row) {
+    double sum = 0.0;
+    for (size_t k = 0; k < row.size(); ++k) {
+      sum += std::abs(static_cast<double>(row[k]) * token[k]);
+    }
+    return sum;
+  });
 }
 
 // What rounding tokens to 16 bits may change: half a scale, which is 1/32,639
@@ -51,25 +60,19 @@ std::vector<double> SumOfMagnitudes(Matrix<const float> input,
 // of float32 where the scale and the minimum of a block nearly cancel.
 std::vector<double> RoundingTo16Bits(Matrix<const float> input,
                                      const WeightMatrix& weight) {
-  std::vector<double> sums;
-  std::vector<float> row(weight.cols);
-  for (int64_t j = 0; j < weight.rows; ++j) {
-    Dequantize(weight.format, weight.row(j), row);
-    for (int64_t i = 0; i < input.rows; ++i) {
-      double sum = 0.0;
-      for (int64_t k = 0; k < weight.cols; k += 32) {
-        float largest = 0.0f;
-        double size = 0.0;
-        for (int64_t l = k; l < k + 32; ++l) {
-          largest = std::max(largest, std::abs(input.row(i)[l]));
-          size += std::abs(row[l]);
-        }
-        sum += 1.01 * largest / 32639 / 2 * size;
+  return ForProducts(input, weight, [](auto token, const auto& row) {
+    double sum = 0.0;
+    for (size_t k = 0; k < row.size(); k += 32) {
+      float largest = 0.0f;
+      double size = 0.0;
+      for (size_t l = k; l < k + 32; ++l) {
+        largest = std::max(largest, std::abs(token[l]));
+        size += std::abs(row[l]);
       }
-      sums.push_back(sum);
+      sum += 1.01 * largest / 32639 / 2 * size;
     }
-  }
-  return sums;
+    return sum;
+  });
 }
 
 class DenseTest : public BackendTest {

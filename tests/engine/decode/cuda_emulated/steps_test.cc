@@ -92,15 +92,21 @@ INSTANTIATE_TEST_SUITE_P(Policies, StepsTest,
 
 // Algorithm 1 draws on the device: a kernel more a step for all layers.
 TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
-  ToyRun run;
-  run.cache = SmallCache("subgen", "f32");
-  run.cache.subgen.mode = "streaming";
-  run.top = 1;
-  const MeanCounts each = MeanOf(RunToySteps(run), kFirst, kEnd);
-  ExpectOneOfEach(each);
-  EXPECT_EQ(each.allocations, 0);
-  EXPECT_EQ(each.kernels, ToyModel().layers * 17 + 6 + 2);
-  EXPECT_EQ(each.bytes_to_host, TopWidth(1) * sizeof(float));
+  for (const std::string format : {"f32", "q8", "q4"}) {
+    SCOPED_TRACE(format);
+    ToyRun run;
+    run.cache = SmallCache("subgen", format);
+    run.cache.subgen.mode = "streaming";
+    run.head_dim = 32;
+    run.top = 1;
+    const MeanCounts each = MeanOf(RunToySteps(run), kFirst, kEnd);
+    ExpectOneOfEach(each);
+    EXPECT_EQ(each.allocations, 0);
+    if (format == "f32") {
+      EXPECT_EQ(each.kernels, ToyModel().layers * 17 + 6 + 2);
+    }
+    EXPECT_EQ(each.bytes_to_host, TopWidth(1) * sizeof(float));
+  }
 }
 
 // Rows of few bits are turned and quantised on the device: nothing is read but
