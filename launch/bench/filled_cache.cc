@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -58,6 +59,15 @@ class Snapshot {
   size_t size_ = 0;
 };
 
+// Gives freed memory back, so that resident memory is what is in use. One rank
+// at a time: glibc's malloc, which a sanitizer leaves unstarted, starts here,
+// and two threads that start it at once ruin it.
+void ReturnFreedMemory() {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  malloc_trim(0);
+}
+
 }  // namespace
 
 class FilledPolicy final : public CachePolicy {
@@ -103,7 +113,7 @@ class FilledPolicy final : public CachePolicy {
     const Chunk& chunk = step.chunks[0];
     if (chunk.position + chunk.count == cache_.depth_ && !snapshot_.taken()) {
       snapshot_.Take(inner_->Save(0));
-      malloc_trim(0);
+      ReturnFreedMemory();
     }
   }
   void EndStep() override {
@@ -119,7 +129,7 @@ class FilledPolicy final : public CachePolicy {
     if (!snapshot_.taken()) return;
     const absl::Status loaded = inner_->Load(slot, snapshot_.Bytes());
     SUBGEN_CHECK(loaded.ok(), loaded.ToString());
-    malloc_trim(0);
+    ReturnFreedMemory();
   }
   CacheStats Stats(int slot) const override { return inner_->Stats(slot); }
   std::string Save(int slot) const override { return inner_->Save(slot); }
