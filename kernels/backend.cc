@@ -2,6 +2,7 @@
 #include "kernels/backend.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/base/check.h"
 #include "kernels/memory/hadamard.h"
@@ -46,18 +47,15 @@ void Backend::Clear(Matrix<float> matrix) {
   }
 }
 
-void Backend::SplitHeads(const HeadLayout& layout,
-                         Matrix<const float> token_major, float scale,
-                         Matrix<float> head_major) {
-  subgen::SplitHeads(layout, token_major, scale, head_major);
-}
-
-void Backend::RotateAndSplitHeads(const HeadRotation& rotation,
-                                  const HeadLayout& layout,
-                                  Matrix<float> token_major, float scale,
-                                  Matrix<float> head_major) {
-  Rotate(*rotation.rotary, rotation.positions, layout.head_dim, token_major);
-  SplitHeads(layout, token_major, scale, head_major);
+void Backend::SplitHeads(Vector<const HeadSplit> splits) {
+  for (const HeadSplit& split : splits) {
+    const auto& [rotary, positions] = split.rotation;
+    if (rotary != nullptr) {
+      Rotate(*rotary, positions, split.layout.head_dim, split.token_major);
+    }
+    subgen::SplitHeads(split.layout, split.token_major, split.scale,
+                       split.head_major);
+  }
 }
 
 void Backend::Turn(const HadamardTurn& turn, Matrix<float> rows, bool back) {
@@ -105,6 +103,17 @@ void Backend::ConvertRows(Vector<const RowCopy> copies) {
     }
     WrittenByHost(*this, Vector<std::byte>(copy.to, copy.to_bytes()));
   }
+}
+
+void Backend::AttendFromEmpty(Vector<const AttentionTask> tasks) {
+  const float* emptied = nullptr;
+  for (const AttentionTask& task : tasks) {
+    if (std::exchange(emptied, task.out.max_logit.data()) !=
+        task.out.max_logit.data()) {
+      SetEmpty(task.out);
+    }
+  }
+  Attend(tasks);
 }
 
 void Backend::InsertCenters(Vector<const CenterTask> tasks) {

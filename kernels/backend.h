@@ -29,7 +29,7 @@ class HadamardTurn;
 
 // Queries of one KV head over one set of rows. The result is merged into
 // `out`, so tasks over several sets of the same queries follow one another in
-// one list, and `out` starts from SetEmpty.
+// one list.
 struct AttentionTask {
   Matrix<const float> queries;  // [tokens * group, head_dim], scaled, turned
   WeightedRows rows;
@@ -69,10 +69,19 @@ struct LinearProduct {
   Matrix<float> output;  // [tokens, weight->rows]
 };
 
-// How heads turn: those of token i by positions[i].
+// How heads turn: those of token i by positions[i]. No rotary: not at all.
 struct HeadRotation {
   const Rotary* rotary = nullptr;
   Vector<const int64_t> positions;  // [tokens]
+};
+
+// Rows on their way to attention: turned, times `scale`, split into heads.
+struct HeadSplit {
+  HeadRotation rotation;
+  HeadLayout layout;
+  Matrix<float> token_major;  // [tokens, heads * head_dim]; may change
+  float scale = 1.0f;
+  Matrix<float> head_major;  // [layout.rows(), head_dim]
 };
 
 // Rows to another place, in another format: [from.count] packed rows.
@@ -155,17 +164,11 @@ class Backend {
   virtual void GatherRows(Matrix<const float> from, Vector<const int> rows,
                           Matrix<float> output);
   virtual void Clear(Matrix<float> matrix);  // to zeros
-  // As the functions of these names (heads.h, softmax_partials.h).
-  virtual void SplitHeads(const HeadLayout& layout,
-                          Matrix<const float> token_major, float scale,
-                          Matrix<float> head_major);
-  // Rotate, then SplitHeads; by default just that. token_major may change.
-  virtual void RotateAndSplitHeads(const HeadRotation& rotation,
-                                   const HeadLayout& layout,
-                                   Matrix<float> token_major, float scale,
-                                   Matrix<float> head_major);
+  // Rotate, then SplitHeads (heads.h), of each.
+  virtual void SplitHeads(Vector<const HeadSplit> splits);
   // As HadamardTurn::Apply of the rows, or Undo where it goes back.
   virtual void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back);
+  // As the functions of these names (heads.h, softmax_partials.h).
   virtual void JoinHeads(const HeadLayout& layout,
                          const SoftmaxPartials& partials,
                          const JoinPlace& place, Matrix<float> token_major);
@@ -180,6 +183,8 @@ class Backend {
   virtual void ConvertRows(Vector<const RowCopy> copies);
 
   virtual void Attend(Vector<const AttentionTask> tasks) = 0;
+  // SetEmpty of all outputs, then Attend; tasks of one output stand together.
+  virtual void AttendFromEmpty(Vector<const AttentionTask> tasks);
   virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
   virtual void Distances(Vector<const DistanceTask> tasks) = 0;
   // One task for each head. By default on the host, one after another;

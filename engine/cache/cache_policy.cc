@@ -73,26 +73,16 @@ Vector<const float> LayerStep::PerQuery(Vector<const float> all,
                      static_cast<int64_t>(chunk.count) * group);
 }
 
-std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
-                                             const SoftmaxPartials& out,
-                                             bool may_round) {
-  const int64_t kv_heads = step.queries.rows / (step.tokens * step.group);
-  std::vector<AttentionTask> tasks;
-  for (const Chunk& chunk : step.chunks) {
-    if (chunk.owned_count == 0) continue;
-    for (int head = 0; head < kv_heads; ++head) {
-      AttentionTask task;
-      task.queries = step.Queries(chunk, head);
-      task.rows.keys = FloatRows(step.Keys(chunk, head));
-      task.rows.values = FloatRows(step.Values(chunk, head));
-      task.row_token = step.Tokens(chunk);
-      task.group = step.group;
-      task.out = step.Partials(out, chunk, head);
-      task.may_round = may_round;
-      tasks.push_back(task);
-    }
-  }
-  return tasks;
+AttentionTask LayerStep::TaskInside(const Chunk& chunk, int kv_head,
+                                    const SoftmaxPartials& all) const {
+  AttentionTask task;
+  task.queries = Queries(chunk, kv_head);
+  task.rows.keys = FloatRows(Keys(chunk, kv_head));
+  task.rows.values = FloatRows(Values(chunk, kv_head));
+  task.row_token = Tokens(chunk);
+  task.group = group;
+  task.out = Partials(all, chunk, kv_head);
+  return task;
 }
 
 void CachePolicy::Observe(const LayerStep&, Vector<const float>) {}

@@ -1,7 +1,7 @@
 // What is remembered of the past: one policy object for one layer, holding this
 // rank's KV heads with one slot per running sequence. The rule for a layer, the
 // same for a prompt chunk and for one decoded token:
-//   Attend (the past), the chunk itself, merge, Observe, Append.
+//   Attend (the past and the chunk itself), merge, Observe, Append.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,9 @@ struct LayerStep {
   // Rows of partials or log-partitions, laid out as the queries are.
   SoftmaxPartials Partials(const SoftmaxPartials& all, const Chunk& chunk,
                            int kv_head) const;
+  // Attention of each token of the chunk to those up to itself.
+  AttentionTask TaskInside(const Chunk& chunk, int kv_head,
+                           const SoftmaxPartials& all) const;
   Vector<const float> PerQuery(Vector<const float> all, const Chunk& chunk,
                                int kv_head) const;
 };
@@ -91,7 +94,8 @@ class CachePolicy {
  public:
   virtual ~CachePolicy() = default;
 
-  // Merges attention over the past into `out` (laid out as step.queries).
+  // out = attention of each token to the past and, inside its chunk, to those
+  // up to itself; over rows of this token shard. Laid out as step.queries.
   virtual void Attend(const LayerStep& step, const SoftmaxPartials& out) = 0;
   // Whether it learns from attention: Observe must be called at each step.
   virtual bool Observes() const { return false; }
@@ -133,12 +137,6 @@ int64_t RecentTokens(const CacheConfig& config, int64_t budget_rows);
 
 // Whether head_shares are to follow the spread of keys (cache.head_budgets).
 bool SharesBySpread(const CacheConfig& config);
-
-// Tasks for the attention of each token to its own chunk, merged into `out`.
-// may_round: as of AttentionTask.
-std::vector<AttentionTask> TasksInsideChunks(const LayerStep& step,
-                                             const SoftmaxPartials& out,
-                                             bool may_round);
 
 // By config.policy: exact, window, heavy_hitter, uniform, key_diff, snap_kv,
 // kivi, subgen. The backend outlives the policy.

@@ -104,6 +104,8 @@ void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   std::vector<std::vector<float>> turned(step.chunks.size() *
                                          options_.shape.kv_heads);
   auto next_turned = turned.begin();
+  // The next chunk sees these rows in that format.
+  const bool may_round = options_.plan.layout.Exact().format != RowFormat::kF32;
   for (const Chunk& chunk : step.chunks) {
     const Slot& slot = SlotOf(chunk);
     const bool reindex = options_.reindex_sinks && Dropped(slot) > 0;
@@ -111,21 +113,23 @@ void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
     if (reindex) {
       rotation.emplace(options_.shape.rotary, Dropped(slot), options_.turn);
     }
-    for (size_t head = 0; head < slot.heads.size(); ++head) {
-      const Head& state = slot.heads[head];
-      for (const WeightedRows& rows :
-           reindex ? ReindexedRows(state, *rotation, &*next_turned++)
-                   : RowsOf(state)) {
-        if (rows.keys.count == 0) continue;
-        tasks.push_back({step.Queries(chunk, head),
-                         rows,
-                         {},
-                         step.group,
-                         step.Partials(out, chunk, head)});
+    for (int head = 0; head < options_.shape.kv_heads; ++head) {
+      AttentionTask inside = step.TaskInside(chunk, head, out);
+      inside.may_round = may_round;
+      std::vector<WeightedRows> past;
+      if (!slot.heads.empty()) {
+        const Head& state = slot.heads[head];
+        past = reindex ? ReindexedRows(state, *rotation, &*next_turned++)
+                       : RowsOf(state);
       }
+      for (const WeightedRows& rows : past) {
+        if (rows.keys.count == 0) continue;
+        tasks.push_back({inside.queries, rows, {}, step.group, inside.out});
+      }
+      tasks.push_back(inside);
     }
   }
-  backend_.Attend(tasks);
+  backend_.AttendFromEmpty(tasks);
   AttendPacked(step, out);
 }
 

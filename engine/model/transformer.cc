@@ -141,18 +141,14 @@ void Transformer::Layers(const Batch& batch) {
   for (const auto& policy : policies_) policy->EndStep();
 }
 
-// Attend to the past, inside the chunk, merge over ranks, observe, append.
+// Attend to the past and the chunk, merge over ranks, observe, append.
 void Transformer::Attention(int layer) {
   const LayerWeights& weights = weights_.layers[layer];
   ProjectHeads(weights);
   const SoftmaxPartials partials = partials_.Resize(step_.queries.rows);
-  backend_.SetEmpty(partials);
-  policies_[layer]->Attend(step_, partials);
-  // The next chunk sees these rows in the cache's format.
-  const bool may_round = options_.cache.row_format != "f32";
-  backend_.Attend(TasksInsideChunks(step_, partials, may_round));
-  merger_.Merge(partials_);  // over token shards
   CachePolicy& policy = *policies_[layer];
+  policy.Attend(step_, partials);
+  merger_.Merge(partials_);  // over token shards
   if (policy.Observes()) ShowAttention(partials, &policy);
   policy.Append(step_);
   ProjectOutput(weights);
@@ -183,21 +179,23 @@ void Transformer::ProjectHeads(const LayerWeights& weights) {
   const Matrix<float> normed = normed_.matrix(step_.tokens, config_.embedding);
   const int64_t query = plan_.query_heads.count * config_.head_dim;
   const int64_t key = plan_.kv_heads.count * config_.head_dim;
-  const LinearProduct products[] = {
-      {&weights.query, token_major_.matrix(step_.tokens, query)},
-      {&weights.key, token_major_keys_.matrix(step_.owned, key)},
-      {&weights.value, token_major_values_.matrix(step_.owned, key)}};
+  const Projected rows = {token_major_.matrix(step_.tokens, query),
+                          token_major_keys_.matrix(step_.owned, key),
+                          token_major_values_.matrix(step_.owned, key)};
+  const LinearProduct products[] = {{&weights.query, rows.queries},
+                                    {&weights.key, rows.keys},
+                                    {&weights.value, rows.values}};
   if (step_.owned == step_.tokens) {
     backend_.Linears(normed, products);
   } else {
-    backend_.Linear(normed, weights.query, products[0].output);
+    backend_.Linear(normed, weights.query, rows.queries);
     const Matrix<float> owned =
         projected_.matrix(step_.owned, config_.embedding);
     backend_.GatherRows(normed, owned_rows_, owned);
     backend_.Linears(owned, Vector<const LinearProduct>(products).subspan(1));
   }
-  ArrangeQueries(weights, products[0].output);
-  ArrangeKeysAndValues(weights, products[1].output, products[2].output);
+  AddBiasesAndNorms(weights, rows);
+  ArrangeHeads(rows);
 }
 
 void Transformer::NormHeads(Vector<const float> gain, Matrix<float> heads) {
@@ -206,39 +204,36 @@ void Transformer::NormHeads(Vector<const float> gain, Matrix<float> heads) {
   backend_.RmsNorm(each, gain, config_.norm_epsilon, each);
 }
 
-void Transformer::ArrangeQueries(const LayerWeights& weights,
-                                 Matrix<float> projected) {
-  const int64_t head_dim = config_.head_dim;
-  const HeadLayout layout{step_.tokens, plan_.kv_heads.count, config_.group(),
-                          head_dim};
-  if (config_.qkv_bias) backend_.AddRow(weights.query_bias.span(), projected);
-  if (config_.qk_norm) NormHeads(weights.query_norm.span(), projected);
-  const Matrix<float> queries = queries_.matrix(layout.rows(), head_dim);
-  backend_.RotateAndSplitHeads({&config_.rotary, positions_}, layout, projected,
-                               1.0f / std::sqrt(static_cast<float>(head_dim)),
-                               queries);
-  ApplyTurn(queries, false);
-  step_.queries = queries;
+void Transformer::AddBiasesAndNorms(const LayerWeights& weights,
+                                    const Projected& rows) {
+  if (config_.qkv_bias) {
+    backend_.AddRow(weights.query_bias.span(), rows.queries);
+    backend_.AddRow(weights.key_bias.span(), rows.keys);
+    backend_.AddRow(weights.value_bias.span(), rows.values);
+  }
+  if (config_.qk_norm) {
+    NormHeads(weights.query_norm.span(), rows.queries);
+    NormHeads(weights.key_norm.span(), rows.keys);
+  }
 }
 
-void Transformer::ArrangeKeysAndValues(const LayerWeights& weights,
-                                       Matrix<float> projected_keys,
-                                       Matrix<float> projected_values) {
-  const int64_t head_dim = config_.head_dim;
-  const HeadLayout layout{step_.owned, plan_.kv_heads.count, 1, head_dim};
-  const Matrix<float> values = values_.matrix(layout.rows(), head_dim);
-  if (config_.qkv_bias) {
-    backend_.AddRow(weights.value_bias.span(), projected_values);
-    backend_.AddRow(weights.key_bias.span(), projected_keys);
+void Transformer::ArrangeHeads(const Projected& rows) {
+  const int64_t head_dim = config_.head_dim, kv_heads = plan_.kv_heads.count;
+  const HeadLayout all{step_.tokens, kv_heads, config_.group(), head_dim};
+  const HeadLayout owned{step_.owned, kv_heads, 1, head_dim};
+  const Matrix<float> queries = queries_.matrix(all.rows(), head_dim);
+  const Matrix<float> keys = keys_.matrix(owned.rows(), head_dim);
+  const Matrix<float> values = values_.matrix(owned.rows(), head_dim);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+  const HeadSplit splits[] = {
+      {{&config_.rotary, positions_}, all, rows.queries, scale, queries},
+      {{&config_.rotary, owned_positions_}, owned, rows.keys, 1.0f, keys},
+      {{}, owned, rows.values, 1.0f, values}};
+  backend_.SplitHeads(splits);
+  for (const Matrix<float>& turned : {queries, keys, values}) {
+    ApplyTurn(turned, false);
   }
-  backend_.SplitHeads(layout, projected_values, 1.0f, values);
-
-  const Matrix<float> keys = keys_.matrix(layout.rows(), head_dim);
-  if (config_.qk_norm) NormHeads(weights.key_norm.span(), projected_keys);
-  backend_.RotateAndSplitHeads({&config_.rotary, owned_positions_}, layout,
-                               projected_keys, 1.0f, keys);
-  ApplyTurn(keys, false);
-  ApplyTurn(values, false);
+  step_.queries = queries;
   step_.keys = keys;
   step_.values = values;
 }

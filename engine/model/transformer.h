@@ -86,6 +86,10 @@ class Transformer {
   absl::StatusOr<std::vector<HeadShares>> ShareOutBudget();
   std::vector<double> MeasureKeySpreads();
 
+  struct Projected {
+    Matrix<float> queries, keys, values;  // token-major
+  };
+
   // Where the batch's tokens lie; fills step_ and what it views.
   void Arrange(const Batch& batch);
   // Both read normed, and leave what is to be added to hidden in projected.
@@ -96,10 +100,8 @@ class Transformer {
   void SumOverRanks(Matrix<float> part);
   void ProjectHeads(const LayerWeights& weights);
   void NormHeads(Vector<const float> gain, Matrix<float> heads);
-  void ArrangeQueries(const LayerWeights& weights, Matrix<float> projected);
-  void ArrangeKeysAndValues(const LayerWeights& weights,
-                            Matrix<float> projected_keys,
-                            Matrix<float> projected_values);
+  void AddBiasesAndNorms(const LayerWeights& weights, const Projected& rows);
+  void ArrangeHeads(const Projected& rows);
   void ProjectOutput(const LayerWeights& weights);
   // hidden += projected; normed = its norm, which the next part reads.
   void AddProjected(Vector<const float> next_gain);

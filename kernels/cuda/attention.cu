@@ -189,13 +189,15 @@ __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
     const float* const maxima = target.partials + at;
     const float* const partitions = maxima + all;
     const float* const sums = target.partials + 2 * all + at * dim;
-    const float before = target.max_logit[query];
+    const float before =
+        target.from_empty ? SUBGEN_NONE : target.max_logit[query];
     float max = before;
     for (int i = lane; i < target.sets; i += kWarp) {
       max = fmaxf(max, maxima[i * size]);
     }
     max = GroupMax(max);
-    if (max == SUBGEN_NONE) continue;  // the whole warp: nothing was seen
+    // The whole warp: nothing was seen.
+    if (max == SUBGEN_NONE && !target.from_empty) continue;
     const float scale = before == SUBGEN_NONE ? 0.0f : expf(before - max);
     float* weighted = target.weighted + query * target.weighted_stride;
     for (int column = lane; column < dim; column += kWarp) {

@@ -54,6 +54,7 @@ struct MergeTarget {
   int value_dim = 0;
   const float* partials = nullptr;  // [sets, PartialsSize]
   int sets = 0;
+  int from_empty = 0;  // whether it holds nothing yet, whatever is there
 };
 
 // pieces and targets: arrays on the device. All pieces of one format and of up

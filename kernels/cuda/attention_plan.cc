@@ -102,7 +102,10 @@ void AttentionPlan::SortByOutput(Vector<const AttentionTask> tasks) {
   sorted_.clear();
   for (const AttentionTask& task : tasks) {
     Check(task);
-    if (task.rows.keys.count == 0 || task.queries.rows == 0) continue;
+    if (task.queries.rows == 0) continue;
+    if (task.rows.keys.count == 0 && start_ == AttentionStart::kFromOutputs) {
+      continue;
+    }
     sorted_.emplace_back(task.out.max_logit.data(), &task);
   }
   // Tasks of a list lie in memory in its order.
@@ -128,9 +131,9 @@ void AttentionPlan::AddTask(const AttentionTask& task, int64_t rows_of_piece,
 void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
                               const RowsOfPiece& cut) {
   const SoftmaxPartials& out = tasks[0].second->out;
-  const Matrix<float> weighted = staging_.InOut(out.weighted);
-  float* const max_logit = staging_.InOut(out.max_logit);
-  float* const partition = staging_.InOut(out.partition);
+  const Matrix<float> weighted = OnDevice(out.weighted);
+  float* const max_logit = OnDevice(out.max_logit);
+  float* const partition = OnDevice(out.partition);
   const auto rows_of_piece = [&](const AttentionTask& task) {
     return IsMany(task) ? cut.many : cut.few;
   };
@@ -144,20 +147,23 @@ void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
   float* partials = staging_.Scratch(sets * size);
   for (int64_t first = 0; first < queries; first += kTileQueries) {
     const int64_t count = std::min<int64_t>(kTileQueries, queries - first);
-    targets.push_back({max_logit + first, partition + first,
-                       weighted.data + first * weighted.stride, weighted.stride,
-                       static_cast<int>(count), static_cast<int>(first),
-                       static_cast<int>(queries),
-                       static_cast<int>(weighted.cols), partials,
-                       static_cast<int>(sets)});
+    targets.push_back(
+        {max_logit + first, partition + first,
+         weighted.data + first * weighted.stride, weighted.stride,
+         static_cast<int>(count), static_cast<int>(first),
+         static_cast<int>(queries), static_cast<int>(weighted.cols), partials,
+         static_cast<int>(sets), start_ == AttentionStart::kFromEmpty});
   }
   for (const auto& [output, task] : tasks) {
+    if (task->rows.keys.count == 0) continue;
     AddTask(*task, rows_of_piece(*task), partials);
     partials += size * Tiles(task->rows.keys.count, rows_of_piece(*task));
   }
 }
 
-void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks) {
+void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks,
+                         AttentionStart start) {
+  start_ = start;
   few.Clear();
   many.Clear();
   many_head_dim = 0;

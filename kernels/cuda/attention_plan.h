@@ -10,6 +10,9 @@
 
 namespace subgen::cuda {
 
+// Whether outputs are merged into, or overwritten.
+enum class AttentionStart { kFromOutputs, kFromEmpty };
+
 // Plans one list of tasks after another, in the same memory.
 class AttentionPlan {
  public:
@@ -18,7 +21,8 @@ class AttentionPlan {
   // Operands are put into the staging. Rows are cut so that about `blocks`
   // blocks are busy. Tasks over several sets of the same queries become one
   // target.
-  void Make(Vector<const AttentionTask> tasks, int64_t blocks);
+  void Make(Vector<const AttentionTask> tasks, int64_t blocks,
+            AttentionStart start);
 
   PiecesByFormat<AttentionPiece> few, many;  // see TakesManyQueries
   int many_head_dim = 0;                     // the largest of `many`
@@ -34,10 +38,16 @@ class AttentionPlan {
   // Those that merge into one output stand together, in their order.
   void SortByOutput(Vector<const AttentionTask> tasks);
   void AddOutput(Vector<const TaskOfOutput> tasks, const RowsOfPiece& cut);
+  template <class T>
+  auto OnDevice(T output) {
+    return start_ == AttentionStart::kFromEmpty ? staging_.Out(output)
+                                                : staging_.InOut(output);
+  }
   void AddTask(const AttentionTask& task, int64_t rows_of_piece,
                float* partials);
 
   Staging& staging_;
+  AttentionStart start_ = AttentionStart::kFromOutputs;
   std::vector<TaskOfOutput> sorted_;
 };
 

@@ -58,13 +58,9 @@ class CudaBackend final : public Backend {
   void GatherRows(Matrix<const float> from, Vector<const int> rows,
                   Matrix<float> output) override;
   void Clear(Matrix<float> matrix) override;
-  void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
-                  float scale, Matrix<float> head_major) override;
+  void SplitHeads(Vector<const HeadSplit> splits) override;
   void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
               int64_t head_dim, Matrix<float> heads) override;
-  void RotateAndSplitHeads(const HeadRotation& rotation,
-                           const HeadLayout& layout, Matrix<float> token_major,
-                           float scale, Matrix<float> head_major) override;
   void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back) override;
   void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
                  const JoinPlace& place, Matrix<float> token_major) override;
@@ -78,7 +74,12 @@ class CudaBackend final : public Backend {
 
   // cuda_backend_tasks.cc
   void ConvertRows(Vector<const RowCopy> copies) override;
-  void Attend(Vector<const AttentionTask> tasks) override;
+  void Attend(Vector<const AttentionTask> tasks) override {
+    Attend(tasks, AttentionStart::kFromOutputs);
+  }
+  void AttendFromEmpty(Vector<const AttentionTask> tasks) override {
+    Attend(tasks, AttentionStart::kFromEmpty);
+  }
   void AccumulateMass(Vector<const AttentionMassTask> tasks) override;
   void Distances(Vector<const DistanceTask> tasks) override;
   void InsertCenters(Vector<const CenterTask> tasks) override;
@@ -90,6 +91,7 @@ class CudaBackend final : public Backend {
   DeviceProduct OnDevice(Matrix<const float> input,
                          const LinearProduct& product);
   RotaryAngles OnDevice(const HeadRotation& rotation);
+  void Attend(Vector<const AttentionTask> tasks, AttentionStart start);
   // Views of the device; only read there.
   SoftmaxPartials In(const SoftmaxPartials& partials);
   SoftmaxPartials InOut(const SoftmaxPartials& partials);

@@ -45,16 +45,6 @@ void CudaBackend::Clear(Matrix<float> matrix) {
   staging_.Finish();
 }
 
-void CudaBackend::SplitHeads(const HeadLayout& layout,
-                             Matrix<const float> token_major, float scale,
-                             Matrix<float> head_major) {
-  SUBGEN_CHECK(token_major.rows == layout.tokens &&
-               head_major.rows == layout.rows());
-  const Matrix<const float> in = staging_.In(token_major);
-  cuda::SplitHeads(&queue_, layout, in, scale, staging_.Out(head_major));
-  staging_.Finish();
-}
-
 RotaryAngles CudaBackend::OnDevice(const HeadRotation& rotation) {
   const Rotary& rotary = *rotation.rotary;
   return {kept_.Numbers(rotary.inverse_frequency),
@@ -72,20 +62,26 @@ void CudaBackend::Rotate(const Rotary& rotary, Vector<const int64_t> positions,
   staging_.Finish();
 }
 
-void CudaBackend::RotateAndSplitHeads(const HeadRotation& rotation,
-                                      const HeadLayout& layout,
-                                      Matrix<float> token_major, float scale,
-                                      Matrix<float> head_major) {
-  const int64_t heads = layout.kv_heads * layout.group;
-  const RotaryAngles angles = OnDevice(rotation);
-  SUBGEN_CHECK(
-      2 * angles.pairs <= layout.head_dim &&
-      token_major.cols == heads * layout.head_dim &&
-      token_major.rows == layout.tokens && head_major.rows == layout.rows() &&
-      static_cast<int64_t>(rotation.positions.size()) == layout.tokens);
-  const Matrix<const float> in = staging_.In(Matrix<const float>(token_major));
-  cuda::RotateAndSplitHeads(&queue_, angles, {layout, scale}, in,
-                            staging_.Out(head_major));
+void CudaBackend::SplitHeads(Vector<const HeadSplit> splits) {
+  const auto [host, device] = staging_.Stage<HeadSplitPiece>(splits.size());
+  HeadSplitPiece* piece = host;
+  int64_t elements = 0;
+  for (const HeadSplit& split : splits) {
+    const HeadLayout& layout = split.layout;
+    const int64_t heads = layout.kv_heads * layout.group;
+    const RotaryAngles angles =
+        split.rotation.rotary ? OnDevice(split.rotation) : RotaryAngles();
+    SUBGEN_CHECK(2 * angles.pairs <= layout.head_dim &&
+                 split.token_major.cols == heads * layout.head_dim &&
+                 split.token_major.rows == layout.tokens &&
+                 split.head_major.rows == layout.rows());
+    elements += layout.rows() * (layout.head_dim - angles.pairs);
+    *piece++ = {
+        elements,    angles,
+        layout,      staging_.In(Matrix<const float>(split.token_major)),
+        split.scale, staging_.Out(split.head_major)};
+  }
+  cuda::SplitHeads(&queue_, device, elements);
   staging_.Finish();
 }
 

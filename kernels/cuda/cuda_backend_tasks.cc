@@ -24,8 +24,9 @@ void CudaBackend::ConvertRows(Vector<const RowCopy> copies) {
   Backend::ConvertRows(for_host);
 }
 
-void CudaBackend::Attend(Vector<const AttentionTask> tasks) {
-  attention_.Make(tasks, blocks_);
+void CudaBackend::Attend(Vector<const AttentionTask> tasks,
+                         AttentionStart start) {
+  attention_.Make(tasks, blocks_, start);
   attention_.few.Send(
       &staging_,
       [this](RowFormat format, const AttentionPiece* pieces, int64_t count) {

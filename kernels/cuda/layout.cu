@@ -22,17 +22,6 @@ __global__ void FillAll(float value, Matrix<float> matrix) {
       value;
 }
 
-__global__ void Split(HeadLayout layout, Matrix<const float> token_major,
-                      float scale, Matrix<float> head_major) {
-  const int64_t heads = layout.kv_heads * layout.group, dim = layout.head_dim;
-  const int64_t element = Element();
-  if (element >= layout.tokens * heads * dim) return;
-  const int64_t token = element / (heads * dim);
-  const int64_t head = element / dim % heads, i = element % dim;
-  head_major.data[HeadMajorRow(layout, head, token) * head_major.stride + i] =
-      scale * token_major.data[token * token_major.stride + head * dim + i];
-}
-
 __global__ void Join(HeadLayout layout, DevicePartials sums, JoinPlace place,
                      Matrix<float> token_major) {
   const int64_t element = Element();
@@ -56,13 +45,6 @@ void GatherRows(Queue* queue, Matrix<const float> from, const int* rows,
 
 void Fill(Queue* queue, float value, Matrix<float> matrix) {
   Launch(queue, ElementWise(matrix.rows * matrix.cols), FillAll, value, matrix);
-}
-
-void SplitHeads(Queue* queue, const HeadLayout& layout,
-                Matrix<const float> token_major, float scale,
-                Matrix<float> head_major) {
-  Launch(queue, ElementWise(layout.rows() * layout.head_dim), Split, layout,
-         token_major, scale, head_major);
 }
 
 void JoinHeads(Queue* queue, const HeadLayout& layout,

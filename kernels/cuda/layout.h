@@ -12,9 +12,6 @@ class Queue;
 void GatherRows(Queue* queue, Matrix<const float> from, const int* rows,
                 Matrix<float> output);
 void Fill(Queue* queue, float value, Matrix<float> matrix);
-void SplitHeads(Queue* queue, const HeadLayout& layout,
-                Matrix<const float> token_major, float scale,
-                Matrix<float> head_major);
 void JoinHeads(Queue* queue, const HeadLayout& layout,
                const SoftmaxPartials& partials, const JoinPlace& place,
                Matrix<float> token_major);

@@ -38,31 +38,35 @@ __global__ void Turn(const double* inverse_frequency, int64_t pairs,
 }
 
 // A thread a pair of a head, or a number that does not turn.
-__global__ void TurnAndSplit(const double* inverse_frequency, int64_t pairs,
-                             double magnitude, bool interleaved,
-                             const int64_t* positions, HeadLayout layout,
-                             Matrix<const float> token_major, float scale,
-                             Matrix<float> head_major) {
+__global__ void TurnAndSplit(const HeadSplitPiece* pieces, int64_t threads) {
+  int64_t element = Element();
+  if (element >= threads) return;
+  int64_t before = 0;
+  while (element >= pieces->end) before = pieces++->end;
+  element -= before;
+  const HeadSplitPiece& piece = *pieces;
+  const HeadLayout& layout = piece.layout;
+  const RotaryAngles& angles = piece.angles;
   const int64_t heads = layout.kv_heads * layout.group;
-  const int64_t of_head = layout.head_dim - pairs;
-  const int64_t element = Element();
-  if (element >= layout.tokens * heads * of_head) return;
+  const int64_t of_head = layout.head_dim - angles.pairs;
   const int64_t token = element / (heads * of_head);
   const int64_t head = element / of_head % heads, at = element % of_head;
-  const float* from =
-      token_major.data + token * token_major.stride + head * layout.head_dim;
-  float* to =
-      head_major.data + HeadMajorRow(layout, head, token) * head_major.stride;
-  if (at >= pairs) {
-    to[at + pairs] = scale * from[at + pairs];
+  const float* from = piece.token_major.data +
+                      token * piece.token_major.stride + head * layout.head_dim;
+  float* to = piece.head_major.data +
+              HeadMajorRow(layout, head, token) * piece.head_major.stride;
+  if (at >= angles.pairs) {
+    const int64_t i = at + angles.pairs;
+    to[i] = piece.scale * from[i];
     return;
   }
-  const int64_t x = interleaved ? 2 * at : at;
-  const int64_t y = interleaved ? 2 * at + 1 : at + pairs;
+  const int64_t x = angles.interleaved ? 2 * at : at;
+  const int64_t y = angles.interleaved ? 2 * at + 1 : at + angles.pairs;
   const Pair turned = Turned(
-      {from[x], from[y]}, positions[token] * inverse_frequency[at], magnitude);
-  to[x] = scale * turned.x;
-  to[y] = scale * turned.y;
+      {from[x], from[y]},
+      angles.positions[token] * angles.inverse_frequency[at], angles.magnitude);
+  to[x] = piece.scale * turned.x;
+  to[y] = piece.scale * turned.y;
 }
 
 }  // namespace
@@ -75,15 +79,8 @@ void Rotate(Queue* queue, const RotaryAngles& angles, int64_t head_dim,
          angles.interleaved, angles.positions, head_dim, heads);
 }
 
-void RotateAndSplitHeads(Queue* queue, const RotaryAngles& angles,
-                         const HeadSplit& split,
-                         Matrix<const float> token_major,
-                         Matrix<float> head_major) {
-  const HeadLayout& layout = split.layout;
-  Launch(queue, ElementWise(layout.rows() * (layout.head_dim - angles.pairs)),
-         TurnAndSplit, angles.inverse_frequency, angles.pairs, angles.magnitude,
-         angles.interleaved, angles.positions, layout, token_major, split.scale,
-         head_major);
+void SplitHeads(Queue* queue, const HeadSplitPiece* pieces, int64_t threads) {
+  Launch(queue, ElementWise(threads), TurnAndSplit, pieces, threads);
 }
 
 }  // namespace subgen::cuda

@@ -18,17 +18,19 @@ struct RotaryAngles {
   const int64_t* positions = nullptr;  // [tokens]
 };
 
-struct HeadSplit {
+// HeadSplit (kernels/backend.h). Without pairs nothing turns.
+struct HeadSplitPiece {
+  int64_t end = 0;  // threads of this one and of those before it
+  RotaryAngles angles;
   HeadLayout layout;
+  Matrix<const float> token_major;
   float scale = 1.0f;
+  Matrix<float> head_major;
 };
 
 void Rotate(Queue* queue, const RotaryAngles& angles, int64_t head_dim,
             Matrix<float> heads);
-// token_major stays as it is.
-void RotateAndSplitHeads(Queue* queue, const RotaryAngles& angles,
-                         const HeadSplit& split,
-                         Matrix<const float> token_major,
-                         Matrix<float> head_major);
+// pieces: an array on the device, `threads` the end of its last.
+void SplitHeads(Queue* queue, const HeadSplitPiece* pieces, int64_t threads);
 
 }  // namespace subgen::cuda

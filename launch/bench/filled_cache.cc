@@ -94,8 +94,7 @@ class FilledPolicy final : public CachePolicy {
     return cache_.clock_.in_parts() || inner_->Observes();
   }
   bool ReadsQueries() const override { return inner_->ReadsQueries(); }
-  // What lies between Attend and Observe is attention inside the chunk and the
-  // merge over ranks.
+  // What lies between Attend and Observe is the merge over ranks.
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {
     StepClock& clock = cache_.clock_;

@@ -92,7 +92,7 @@ void ProbedPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   ReadByHost(backend_, Numbers(step.values));
   AddValues(step);
   const SoftmaxPartials subject =
-      probe_.Whole(*subject_, step, backend_, probe_.subject_);
+      probe_.Whole(*subject_, step, probe_.subject_);
   log_partition_.resize(subject.rows());
   LogPartition(subject, log_partition_);
   const Chunk& chunk = step.chunks[0];
@@ -131,8 +131,7 @@ std::vector<double> ProbedPolicy::OperatorNorms() {
 // log partition of the doubled / 2 - log partition).
 void ProbedPolicy::Compare(const LayerStep& step,
                            const SoftmaxPartials& subject) {
-  const SoftmaxPartials exact =
-      probe_.Whole(*exact_, step, backend_, probe_.exact_);
+  const SoftmaxPartials exact = probe_.Whole(*exact_, step, probe_.exact_);
   std::vector<float> twice(step.queries.rows * step.queries.cols);
   for (size_t i = 0; i < twice.size(); ++i) {
     twice[i] = 2.0f * step.queries.data[i];
@@ -140,7 +139,7 @@ void ProbedPolicy::Compare(const LayerStep& step,
   LayerStep doubled = step;
   doubled.queries = {twice.data(), step.queries.rows, step.queries.cols};
   const SoftmaxPartials squared =
-      probe_.Whole(*exact_, doubled, backend_, probe_.squared_);
+      probe_.Whole(*exact_, doubled, probe_.squared_);
   std::vector<float> log_sum(exact.rows()), log_squares(exact.rows());
   LogPartition(exact, log_sum);
   LogPartition(squared, log_squares);
@@ -223,12 +222,10 @@ PolicyFactory AttentionProbe::Factory() {
 }
 
 SoftmaxPartials AttentionProbe::Whole(CachePolicy& policy,
-                                      const LayerStep& step, Backend& backend,
+                                      const LayerStep& step,
                                       PartialsBuffer& buffer) {
   const SoftmaxPartials partials = buffer.Resize(step.queries.rows);
-  SetEmpty(partials);
   policy.Attend(step, partials);
-  backend.Attend(TasksInsideChunks(step, partials, false));
   merger_.Merge(buffer);
   return partials;
 }

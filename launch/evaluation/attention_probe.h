@@ -40,10 +40,9 @@ class AttentionProbe {
   friend class ProbedPolicy;
   AttentionProbe(const ModelConfig& model, const EngineConfig& config,
                  int64_t measured_from, RankGrid grid, MergeMethod merge);
-  // The policy's attention to the past and inside the chunk, over all token
-  // shards.
+  // The policy's attention, over all token shards.
   SoftmaxPartials Whole(CachePolicy& policy, const LayerStep& step,
-                        Backend& backend, PartialsBuffer& buffer);
+                        PartialsBuffer& buffer);
 
   const ModelConfig& model_;
   const int64_t measured_from_;

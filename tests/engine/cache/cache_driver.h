@@ -220,22 +220,7 @@ inline SoftmaxPartials CacheDriver::AttendShard(const Data& data,
   const LayerStep& step = data.step;
   *buffer = PartialsBuffer(step.queries.rows, shape_.head_dim);
   const SoftmaxPartials out = buffer->Resize(step.queries.rows);
-  SetEmpty(out);
   policies_[token_shard]->Attend(step, out);
-  std::vector<AttentionTask> tasks;
-  for (const Chunk& chunk : step.chunks) {
-    for (int head = 0; head < shape_.kv_heads; ++head) {
-      AttentionTask task;
-      task.queries = step.Queries(chunk, head);
-      task.rows.keys = FloatRows(step.Keys(chunk, head));
-      task.rows.values = FloatRows(step.Values(chunk, head));
-      task.row_token = step.Tokens(chunk);
-      task.group = step.group;
-      task.out = step.Partials(out, chunk, head);
-      if (chunk.owned_count > 0) tasks.push_back(task);
-    }
-  }
-  backend_.Attend(tasks);
   return out;
 }
 

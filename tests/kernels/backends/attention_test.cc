@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -120,6 +121,39 @@ TEST_P(AttentionTest, SetsOfOneListMergeIntoTheSameOutput) {
   AttentionCase few({.tokens = 2, .group = 3, .rows = 17});
   AttentionCase others({.tokens = 5, .group = 1, .rows = 250});
   ExpectMerged(many, few, others);
+}
+
+// Outputs with no row, one, and several sets, one of which nobody sees; what
+// they hold before is of no say.
+TEST_P(AttentionTest, FromEmptyIsSetEmptyThenAttend) {
+  for (const int64_t tokens : {2, 40}) {
+    AttentionCase none({.tokens = tokens, .group = 2, .rows = 0});
+    AttentionCase one({.tokens = tokens, .group = 2, .rows = 1});
+    AttentionCase many({.tokens = tokens, .group = 2, .rows = 130});
+    AttentionCase unseen({.tokens = tokens, .group = 2, .rows = 70});
+    unseen.SetPartitionBias(1.0);
+    unseen.SetValueBias(1.0);
+    std::vector<PartialsBuffer> actual(3), expected(3);
+    for (int i = 0; i < 3; ++i) {
+      actual[i] = none.EmptyPartials();
+      expected[i] = none.EmptyPartials();
+      for (float& x : actual[i].packed()) x = i == 1 ? NAN : 7.0f;
+    }
+    const auto tasks = [&](std::vector<PartialsBuffer>& out) {
+      return std::vector<AttentionTask>{
+          none.Task(out[0].view()),   unseen.Task(out[0].view()),
+          one.Task(out[1].view()),    none.Task(out[2].view()),
+          unseen.Task(out[2].view()), many.Task(out[2].view()),
+          one.Task(out[2].view())};
+    };
+    tested_->AttendFromEmpty(tasks(actual));
+    tested_->Attend(tasks(expected));
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(std::ranges::equal(actual[i].packed(), expected[i].packed()))
+          << tokens << " tokens, output " << i;
+      EXPECT_EQ(actual[i].view().partition[0] > 0.0f, i > 0);
+    }
+  }
 }
 
 // Few queries (rows are shared out) and many (merging is on threads too).

@@ -114,30 +114,68 @@ TEST_P(FusedTest, AddRmsNormIsAddThenRmsNorm) {
   }
 }
 
-// Beside the one after the other on the same backend.
-void CompareRotateAndSplit(Backend& backend, const Rotary& rotary,
-                           const HeadLayout& layout) {
-  std::vector<int64_t> positions;
-  for (int64_t i = 0; i < layout.tokens; ++i) {
-    positions.push_back(99991 + 7 * i);
+// One of several splits, and what Rotate on the same backend and SplitHeads on
+// the host make of it.
+class SplitCase {
+ public:
+  SplitCase(const Rotary* rotary, const HeadLayout& layout, int seed)
+      : rotary_(rotary),
+        layout_(layout),
+        heads_(layout.tokens, Columns(layout), seed, 3),
+        turned_(layout.tokens, Columns(layout), seed),
+        actual_(layout.rows(), layout.head_dim, 2, 1),
+        expected_(layout.rows(), layout.head_dim, 2, 1) {
+    for (int64_t i = 0; i < layout.tokens; ++i) {
+      positions_.push_back(99991 + 7 * i);
+      std::ranges::copy(heads_.view().row(i), turned_.view().row(i).begin());
+    }
   }
-  const int64_t cols = layout.kv_heads * layout.group * layout.head_dim;
-  RandomMatrix heads(layout.tokens, cols, 1, 3), turned(layout.tokens, cols, 1);
-  for (int64_t i = 0; i < layout.tokens; ++i) {
-    std::ranges::copy(heads.view().row(i), turned.view().row(i).begin());
+
+  HeadSplit Split() {
+    return {
+        {rotary_, positions_}, layout_, heads_.view(), 0.3f, actual_.view()};
   }
-  RandomMatrix actual(layout.rows(), layout.head_dim, 2, 1);
-  RandomMatrix expected(layout.rows(), layout.head_dim, 2, 1);
-  backend.Rotate(rotary, positions, layout.head_dim, turned.view());
-  backend.SplitHeads(layout, turned.view(), 0.3f, expected.view());
-  backend.RotateAndSplitHeads({&rotary, positions}, layout, heads.view(), 0.3f,
-                              actual.view());
-  ASSERT_EQ(actual.numbers(), expected.numbers())
-      << layout.tokens << " tokens, " << layout.kv_heads << " of "
-      << layout.group << " heads, " << layout.head_dim;
+  void Compare(Backend& backend) {
+    if (rotary_ != nullptr) {
+      backend.Rotate(*rotary_, positions_, layout_.head_dim, turned_.view());
+    }
+    SplitHeads(layout_, turned_.view(), 0.3f, expected_.view());
+    ASSERT_EQ(actual_.numbers(), expected_.numbers())
+        << layout_.tokens << " tokens, " << layout_.kv_heads << " of "
+        << layout_.group << " heads, " << layout_.head_dim;
+  }
+
+ private:
+  static int64_t Columns(const HeadLayout& layout) {
+    return layout.kv_heads * layout.group * layout.head_dim;
+  }
+
+  const Rotary* rotary_;
+  HeadLayout layout_;
+  std::vector<int64_t> positions_;
+  RandomMatrix heads_, turned_, actual_, expected_;
+};
+
+// Of odd sizes, empty ones, and some that do not turn; all in one list.
+std::vector<SplitCase> SplitCases(const Rotary& rotary) {
+  std::vector<SplitCase> cases;
+  const int64_t pairs = rotary.inverse_frequency.size();
+  for (const int64_t unturned : {0, 1, 6}) {
+    for (const auto& [tokens, kv_heads, group] :
+         {std::array<int64_t, 3>{0, 2, 3},
+          {1, 3, 3},
+          {5, 2, 1},
+          {7, 1, 4},
+          {3, 0, 2}}) {
+      const HeadLayout layout = {tokens, kv_heads, group, 2 * pairs + unturned};
+      cases.emplace_back(&rotary, layout, cases.size());
+      cases.emplace_back(nullptr, layout, cases.size());
+    }
+  }
+  return cases;
 }
 
-TEST_P(FusedTest, RotateAndSplitHeadsIsRotateThenSplitHeads) {
+TEST_P(FusedTest, SplitHeadsTurnsAndSplitsEach) {
   for (const int64_t pairs : {1, 10, 32}) {
     for (const bool interleaved : {false, true}) {
       Rotary rotary;
@@ -146,20 +184,16 @@ TEST_P(FusedTest, RotateAndSplitHeadsIsRotateThenSplitHeads) {
       }
       rotary.magnitude = interleaved ? 1.25 : 1.0;
       rotary.interleaved = interleaved;
-      for (const int64_t unturned : {0, 1, 6}) {
-        for (const auto& [tokens, kv_heads, group] :
-             {std::array<int64_t, 3>{0, 2, 3},
-              {1, 3, 3},
-              {5, 2, 1},
-              {7, 1, 4},
-              {3, 0, 2}}) {
-          const int64_t head_dim = 2 * pairs + unturned;
-          ASSERT_NO_FATAL_FAILURE(CompareRotateAndSplit(
-              *tested_, rotary, {tokens, kv_heads, group, head_dim}));
-        }
+      std::vector<SplitCase> cases = SplitCases(rotary);
+      std::vector<HeadSplit> splits;
+      for (SplitCase& each : cases) splits.push_back(each.Split());
+      tested_->SplitHeads(splits);
+      for (SplitCase& each : cases) {
+        ASSERT_NO_FATAL_FAILURE(each.Compare(*tested_));
       }
     }
   }
+  tested_->SplitHeads({});
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FusedTest, testing::ValuesIn(BackendCases()),

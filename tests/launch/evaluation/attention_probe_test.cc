@@ -30,7 +30,7 @@ struct Tokens {
 
 // Tokens [first, first + count) through the policy, as the transformer would.
 std::vector<float> RunStep(const Tokens& tokens, int first, int count,
-                           CachePolicy& policy, Backend& backend) {
+                           CachePolicy& policy) {
   std::vector<int64_t> positions;
   std::vector<int> inside;
   for (int i = 0; i < count; ++i) {
@@ -51,9 +51,7 @@ std::vector<float> RunStep(const Tokens& tokens, int first, int count,
   step.owned_tokens = inside;
   PartialsBuffer buffer(count, kDim);
   const SoftmaxPartials out = buffer.Resize(count);
-  SetEmpty(out);
   policy.Attend(step, out);
-  backend.Attend(TasksInsideChunks(step, out, false));
   std::vector<float> log_partition(count), attention;
   LogPartition(out, log_partition);
   policy.Observe(step, log_partition);
@@ -109,8 +107,8 @@ TEST(AttentionProbeTest, ErrorsOfAWindowByHand) {
   const auto policy = *probe->Factory()(config.cache, shape, *backend);
 
   const Tokens tokens;
-  RunStep(tokens, 0, 3, *policy, *backend);
-  const std::vector<float> onward = RunStep(tokens, 3, 1, *policy, *backend);
+  RunStep(tokens, 0, 3, *policy);
+  const std::vector<float> onward = RunStep(tokens, 3, 1, *policy);
   const Attention exact = Direct(tokens, {0, 1, 2, 3});
   const Attention window = Direct(tokens, {0, 2, 3});  // sink, recent, itself
   double difference = 0.0, length = 0.0;

@@ -39,9 +39,9 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   EXPECT_EQ(each.allocations, 0);
   // Of a layer, then embedding, first norm, rows of logits, their norm and
   // product; centres of all layers at once, distances and choices.
-  const int of_layer = GetParam() == "subgen"    ? 17
-                       : GetParam() == "uniform" ? 18
-                                                 : 16;
+  const int of_layer = GetParam() == "subgen"    ? 12
+                       : GetParam() == "uniform" ? 13
+                                                 : 11;
   const int of_step = GetParam() == "subgen" ? 7 : 5;
   EXPECT_EQ(each.kernels, ToyModel().layers * of_layer + of_step);
 }
@@ -80,7 +80,7 @@ TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
   emulation::SetRefusal(Refusal::kBegin);
   const ToySteps plain = RunToySteps(run);
   EXPECT_EQ(graphs.logits, plain.logits);
-  EXPECT_GT(MeanOf(plain, kFirst, kEnd).put, 30);
+  EXPECT_GT(MeanOf(plain, kFirst, kEnd).put, 25);
   EXPECT_EQ(MeanOf(plain, kFirst, kEnd).graph_launches, 0);
   EXPECT_EQ(MeanOf(plain, kFirst, kEnd).waits, 1);
   EXPECT_THAT(plain.note, HasSubstr("not captured as CUDA graphs"));
@@ -103,7 +103,7 @@ TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
     ExpectOneOfEach(each);
     EXPECT_EQ(each.allocations, 0);
     if (format == "f32") {
-      EXPECT_EQ(each.kernels, ToyModel().layers * 17 + 6 + 2);
+      EXPECT_EQ(each.kernels, ToyModel().layers * 12 + 6 + 2);
     }
     EXPECT_EQ(each.bytes_to_host, TopWidth(1) * sizeof(float));
   }
