@@ -1,6 +1,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/row_products.h"
+#include "kernels/cuda/stored_tile.h"
 
 namespace subgen::cuda {
 namespace {
@@ -10,64 +11,74 @@ constexpr int kWarps = kThreads / kWarp;
 // Minus infinity, without <limits> in device code.
 #define SUBGEN_NONE (-INFINITY)
 
-// What the threads of a block share while they attend.
-struct Tile {
-  float queries[kTileQueries][kMostHeadDim];  // later: weighted values
-  float partition_logit[kTileQueries][kTileRows];
-  float value_logit[kTileQueries][kTileRows];  // later: weights
-  float scale[kTileQueries];                   // of the sums so far
-  float max[kTileQueries];
-  float partition[kTileQueries];
+constexpr int kPitch = kTileRows + 4;  // no two lanes of a warp in one bank
+
+// What the threads of a block share while they attend, for up to kQueries
+// queries. Under the 48 KB that need no asking.
+template <int kQueries>
+struct Work {
+  StoredTile tiles[2];
+  float queries[kQueries][kMostHeadDim];  // later: weighted values
+  float partition_logit[kQueries][kPitch];
+  float value_logit[kQueries][kPitch];  // later: weights
+  float scale[kQueries];                // of the sums so far
+  float max[kQueries];
+  float partition[kQueries];
 };
 
-// Logits of rows [first, first + kTileRows) of the piece; none beyond its rows
-// and where a query does not see a row.
-template <RowFormat format>
-__device__ void Logits(const AttentionPiece& piece, int first, Tile& tile) {
-  for (int at = threadIdx.x / kWarp * kRowsAtOnce; at < kTileRows;
-       at += kWarps * kRowsAtOnce) {
-    const int in_tile = at + RowOfLane(), row = first + in_tile;
-    const bool inside = row < piece.rows;
-    float sums[kTileQueries] = {};
-    if (inside) {
-      Products<format>(piece.keys + row * piece.key_bytes, piece.dim,
-                       tile.queries, sums);
+// Logits of the rows of a tile, none where a query does not see a row. A warp
+// takes two times four rows, which share each reading of the queries.
+template <RowFormat format, int kQueries>
+__device__ __forceinline__ void Logits(const AttentionPiece& piece,
+                                       const RowsInTile& rows,
+                                       const StoredTile& tile,
+                                       Work<kQueries>& work) {
+  constexpr int kTurns = 2;
+  const int query = QueryOfLane<kQueries>();
+  const int token = query < piece.query_count
+                        ? (piece.first_query + query) / piece.group
+                        : INT_MIN;
+  const bool writes = PartOfLane() % kLanesOfQuery<kQueries> == 0;
+#pragma unroll 1
+  for (int at = threadIdx.x / kWarp * kTurns * kRowsAtOnce; at < rows.count;
+       at += kWarps * kTurns * kRowsAtOnce) {
+    const uint8_t* keys[kTurns];
+    int in_tile[kTurns];
+    for (int turn = 0; turn < kTurns; ++turn) {
+      const int row = in_tile[turn] = at + turn * kRowsAtOnce + RowOfLane();
+      keys[turn] = rows.keys + (row < rows.count ? row * piece.key_bytes : 0);
     }
-    for (int query = 0; query < kTileQueries; ++query) {
-      const float logit = GroupSum(sums[query], kLanesOfRow);
-      if (query % kLanesOfRow != PartOfLane()) continue;
-      const int token = (piece.first_query + query) / piece.group;
-      const bool seen =
-          inside && query < piece.query_count &&
-          (piece.row_token == nullptr || piece.row_token[row] <= token);
-      float partition = SUBGEN_NONE, value = SUBGEN_NONE;
-      if (seen) {
-        partition =
-            logit + (piece.partition_bias ? piece.partition_bias[row] : 0.0f);
-        if (piece.values != nullptr) {
-          value = logit + (piece.value_bias ? piece.value_bias[row] : 0.0f);
-        }
-      }
-      tile.partition_logit[query][in_tile] = partition;
-      tile.value_logit[query][in_tile] = value;
+    float sums[kTurns][kQueries];
+    Products<format>(keys, piece.dim, work.queries, sums);
+    for (int turn = 0; turn < kTurns; ++turn) {
+      const float logit = SumOfQuery(sums[turn]);
+      const int row = in_tile[turn];
+      if (!writes || row >= rows.count) continue;
+      const bool seen = query < piece.query_count && tile.token[row] <= token;
+      work.partition_logit[query][row] =
+          seen ? logit + tile.partition_bias[row] : SUBGEN_NONE;
+      work.value_logit[query][row] = seen && rows.values != nullptr
+                                         ? logit + tile.value_bias[row]
+                                         : SUBGEN_NONE;
     }
   }
 }
 
 // Logits to weights, under the largest logit so far. A warp a query.
-__device__ void Weigh(Tile& tile) {
+template <int kQueries>
+__device__ __forceinline__ void Weigh(int rows, Work<kQueries>& work) {
   const int lane = threadIdx.x % kWarp;
-  for (int query = threadIdx.x / kWarp; query < kTileQueries; query += kWarps) {
-    const float* partition = tile.partition_logit[query];
-    float* value = tile.value_logit[query];
+  for (int query = threadIdx.x / kWarp; query < kQueries; query += kWarps) {
+    const float* partition = work.partition_logit[query];
+    float* value = work.value_logit[query];
     float max = SUBGEN_NONE;
-    for (int i = lane; i < kTileRows; i += kWarp) {
+    for (int i = lane; i < rows; i += kWarp) {
       max = fmaxf(max, fmaxf(partition[i], value[i]));
     }
-    const float before = tile.max[query];
+    const float before = work.max[query];
     max = fmaxf(GroupMax(max), before);
     float sum = 0.0f;
-    for (int i = lane; i < kTileRows; i += kWarp) {
+    for (int i = lane; i < rows; i += kWarp) {
       if (max == SUBGEN_NONE) {
         value[i] = 0.0f;
         continue;
@@ -79,60 +90,75 @@ __device__ void Weigh(Tile& tile) {
     const float scale = before == SUBGEN_NONE ? 0.0f : expf(before - max);
     __syncwarp();
     if (lane != 0) continue;
-    tile.scale[query] = scale;
-    tile.max[query] = max;
-    tile.partition[query] = tile.partition[query] * scale + sum;
+    work.scale[query] = scale;
+    work.max[query] = max;
+    work.partition[query] = work.partition[query] * scale + sum;
   }
 }
 
-// Each thread has 8 numbers of every so-many-th value.
+// Each thread adds up 8 numbers of every so-many-th value, for some of the
+// queries: few enough for its registers.
+template <int kQueries>
+inline constexpr int kShareQueries = kQueries < 4 ? kQueries : 4;
+template <int kQueries>
+using ValueSums = float[kShareQueries<kQueries>][kRun];
+
 struct ValueShare {
-  int first;   // number of the value
-  int row;     // first row, >= kTileRows: none
-  int stride;  // rows from one to the next
+  int first;        // number of the value
+  int first_query;  // of the tile
+  int row;          // first row, >= kTileRows: none
+  int stride;       // rows from one to the next
 };
+template <int kQueries>
 __device__ __forceinline__ ValueShare ShareOf(int value_dim) {
-  const int threads = (value_dim + kRun - 1) / kRun;
-  const int stride =
-      kThreads / threads < kTileRows ? kThreads / threads : kTileRows;
-  const int row = threadIdx.x / threads;
-  return {static_cast<int>(threadIdx.x) % threads * kRun,
+  constexpr int kParts = kQueries / kShareQueries<kQueries>;
+  const int runs = (value_dim + kRun - 1) / kRun;
+  const int most = kThreads / (runs * kParts);
+  const int stride = most < kTileRows ? most : kTileRows;
+  const int thread = threadIdx.x, row = thread / (runs * kParts);
+  return {thread % runs * kRun,
+          thread / runs % kParts * kShareQueries<kQueries>,
           row < stride ? row : kTileRows, stride};
 }
 
-template <RowFormat format>
-__device__ void AddValues(const AttentionPiece& piece, int first,
-                          const Tile& tile, const ValueShare& share,
-                          float (&weighted)[kTileQueries][kRun]) {
-  for (int query = 0; query < kTileQueries; ++query) {
-    for (float& x : weighted[query]) x *= tile.scale[query];
+template <RowFormat format, int kQueries>
+__device__ __forceinline__ void AddValues(const AttentionPiece& piece,
+                                          const RowsInTile& rows,
+                                          const ValueShare& share,
+                                          const Work<kQueries>& work,
+                                          ValueSums<kQueries>& sums) {
+  constexpr int kShare = kShareQueries<kQueries>;
+  for (int query = 0; query < kShare; ++query) {
+    for (float& x : sums[query]) x *= work.scale[share.first_query + query];
   }
-  if (piece.values == nullptr) return;
-  for (int at = share.row; at < kTileRows && first + at < piece.rows;
-       at += share.stride) {
+  if (rows.values == nullptr) return;
+#pragma unroll 1
+  for (int at = share.row; at < rows.count; at += share.stride) {
     float numbers[kRun];
-    LoadRow8<format>(piece.values + (first + at) * piece.value_bytes,
-                     piece.value_dim, share.first, numbers);
-    for (int query = 0; query < kTileQueries; ++query) {
-      const float weight = tile.value_logit[query][at];
+    LoadRow8<format>(rows.values + at * piece.value_bytes, piece.value_dim,
+                     share.first, numbers);
+    for (int query = 0; query < kShare; ++query) {
+      const float weight = work.value_logit[share.first_query + query][at];
       if (weight == 0.0f) continue;  // of no say, be the value what it is
       for (int i = 0; i < kRun; ++i) {
-        weighted[query][i] = fmaf(weight, numbers[i], weighted[query][i]);
+        sums[query][i] = fmaf(weight, numbers[i], sums[query][i]);
       }
     }
   }
 }
 
 // Sums over the threads that share numbers, in the order of their rows.
-__device__ void SumValues(const ValueShare& share,
-                          const float (&weighted)[kTileQueries][kRun],
-                          Tile& tile) {
+template <int kQueries>
+__device__ __forceinline__ void SumValues(const ValueShare& share,
+                                          const ValueSums<kQueries>& sums,
+                                          Work<kQueries>& work) {
   for (int turn = 0; turn < share.stride; ++turn) {
     if (turn == share.row) {
-      for (int query = 0; query < kTileQueries; ++query) {
+      for (int query = 0; query < kShareQueries<kQueries>; ++query) {
+        float* const all =
+            &work.queries[share.first_query + query][share.first];
         for (int i = 0; i < kRun; ++i) {
-          float& sum = tile.queries[query][share.first + i];
-          sum = (turn == 0 ? 0.0f : sum) + weighted[query][i];
+          all[i] = (turn == 0 ? 0.0f : all[i]) + sums[query][i];
         }
       }
     }
@@ -140,41 +166,81 @@ __device__ void SumValues(const ValueShare& share,
   }
 }
 
-template <RowFormat format>
-__global__ void __launch_bounds__(kThreads)
+// While the block works on a tile, the next one is on its way.
+template <RowFormat format, int kQueries>
+__device__ __forceinline__ void AttendToRows(const AttentionPiece& piece,
+                                             const ValueShare& share,
+                                             Work<kQueries>& work,
+                                             ValueSums<kQueries>& sums) {
+  const int most =
+      RowsOfTile(piece.key_bytes + (piece.values ? piece.value_bytes : 0));
+  RowsInTile next = FillTile<kThreads>(piece, 0, most, work.tiles[0]);
+  for (int first = 0, tile = 0; first < piece.rows; first += most, tile ^= 1) {
+    const RowsInTile rows = next;
+    if (first + most < piece.rows) {
+      next =
+          FillTile<kThreads>(piece, first + most, most, work.tiles[tile ^ 1]);
+      __pipeline_wait_prior(1);
+    } else {
+      __pipeline_wait_prior(0);
+    }
+    __syncthreads();
+    Logits<format>(piece, rows, work.tiles[tile], work);
+    __syncthreads();
+    Weigh(rows.count, work);
+    __syncthreads();
+    AddValues<format>(piece, rows, share, work, sums);
+    __syncthreads();
+  }
+}
+
+template <int kQueries>
+__global__ void __launch_bounds__(kThreads, 4)
     Attend(const AttentionPiece* pieces) {
-  __shared__ Tile tile;
-  const AttentionPiece piece = pieces[blockIdx.x];
+  __shared__ Work<kQueries> work;
+  const AttentionPiece& piece = pieces[blockIdx.x];
   if (piece.rows == 0) return;
   LoadQueries(piece.queries, piece.query_stride, piece.query_count, piece.dim,
-              tile.queries);
-  if (threadIdx.x < kTileQueries) {
-    tile.max[threadIdx.x] = SUBGEN_NONE;
-    tile.partition[threadIdx.x] = 0.0f;
+              work.queries);
+  if (threadIdx.x < kQueries) {
+    work.max[threadIdx.x] = SUBGEN_NONE;
+    work.partition[threadIdx.x] = 0.0f;
   }
-  __syncthreads();
-  const ValueShare share = ShareOf(piece.value_dim);
-  float weighted[kTileQueries][kRun] = {};
-  for (int first = 0; first < piece.rows; first += kTileRows) {
-    Logits<format>(piece, first, tile);
-    __syncthreads();
-    Weigh(tile);
-    __syncthreads();
-    AddValues<format>(piece, first, tile, share, weighted);
-    __syncthreads();
+  const ValueShare share = ShareOf<kQueries>(piece.value_dim);
+  ValueSums<kQueries> sums = {};
+  switch (piece.format) {
+    case RowFormat::kF32:
+      AttendToRows<RowFormat::kF32>(piece, share, work, sums);
+      break;
+    case RowFormat::kBF16:
+      AttendToRows<RowFormat::kBF16>(piece, share, work, sums);
+      break;
+    case RowFormat::kF16:
+      AttendToRows<RowFormat::kF16>(piece, share, work, sums);
+      break;
+    case RowFormat::kQ8:
+      AttendToRows<RowFormat::kQ8>(piece, share, work, sums);
+      break;
+    case RowFormat::kQ4:
+      AttendToRows<RowFormat::kQ4>(piece, share, work, sums);
+      break;
+    case RowFormat::kQ3:
+      AttendToRows<RowFormat::kQ3>(piece, share, work, sums);
+      break;
   }
-  SumValues(share, weighted, tile);
+  SumValues(share, sums, work);
   float* const partials = piece.partials + piece.first_query;
   const int query = threadIdx.x;
   if (query < piece.query_count) {
-    partials[query] = tile.max[query];
-    partials[piece.all_queries + query] = tile.partition[query];
+    partials[query] = work.max[query];
+    partials[piece.all_queries + query] = work.partition[query];
   }
-  float* const sums = piece.partials + 2 * piece.all_queries +
-                      static_cast<int64_t>(piece.first_query) * piece.value_dim;
+  float* const weighted =
+      piece.partials + 2 * piece.all_queries +
+      static_cast<int64_t>(piece.first_query) * piece.value_dim;
   for (int i = threadIdx.x; i < piece.query_count * piece.value_dim;
        i += kThreads) {
-    sums[i] = tile.queries[i / piece.value_dim][i % piece.value_dim];
+    weighted[i] = work.queries[i / piece.value_dim][i % piece.value_dim];
   }
 }
 
@@ -241,14 +307,13 @@ __global__ void __launch_bounds__(kThreads) Mass(const MassPiece* pieces) {
          at += kWarps * kRowsAtOnce) {
       const int row = at + RowOfLane();
       const bool inside = row < piece.rows;
-      float sums[kTileQueries] = {};
-      if (inside) {
-        Products<format>(piece.keys + row * piece.key_bytes, piece.dim, queries,
-                         sums);
-      }
+      const uint8_t* const keys[1] = {piece.keys +
+                                      (inside ? row * piece.key_bytes : 0)};
+      float sums[1][kTileQueries];
+      Products<format>(keys, piece.dim, queries, sums);
       float of_row = 0.0f;
       for (int query = 0; query < kTileQueries; ++query) {
-        const float logit = GroupSum(sums[query], kLanesOfRow);
+        const float logit = GroupSum(sums[0][query], kLanesOfRow);
         if (!inside || query >= count) continue;
         const float log_partition = piece.log_partition[first + query];
         const int token = (first + query) / piece.group;
@@ -269,11 +334,12 @@ __global__ void __launch_bounds__(kThreads) Mass(const MassPiece* pieces) {
 
 }  // namespace
 
-void AttendPieces(Queue* queue, RowFormat format, const AttentionPiece* pieces,
-                  int64_t count) {
-  WithRowFormat(format, [&]<RowFormat row_format>() {
-    Launch(queue, {count, kThreads}, Attend<row_format>, pieces);
-  });
+void AttendPieces(Queue* queue, const AttentionPiece* pieces, int64_t count,
+                  int queries) {
+  const auto kernel = queries <= 2   ? Attend<2>
+                      : queries <= 4 ? Attend<4>
+                                     : Attend<kTileQueries>;
+  Launch(queue, {count, kThreads}, kernel, pieces);
 }
 
 void MergePieces(Queue* queue, const MergeTarget* targets, int64_t count) {

@@ -14,7 +14,7 @@ class Queue;
 
 inline constexpr int kMostHeadDim = 256;
 inline constexpr int kTileQueries = 8;  // that share one reading of the rows
-inline constexpr int kTileRows = 64;    // that a block takes at a time
+inline constexpr int kTileRows = 64;    // the most that a block takes at once
 
 // Some rows of a task for a tile of its queries. Pointers are of the device;
 // null where a view is empty. Biases and row_token start at the first row.
@@ -28,6 +28,7 @@ struct AttentionPiece {
   int dim = 0;
   int value_dim = 0;
   int rows = 0;
+  RowFormat format = RowFormat::kF32;
   const uint8_t* keys = nullptr;
   const uint8_t* values = nullptr;         // null: no row has a value
   int64_t key_bytes = 0, value_bytes = 0;  // of a row
@@ -57,10 +58,10 @@ struct MergeTarget {
   int from_empty = 0;  // whether it holds nothing yet, whatever is there
 };
 
-// pieces and targets: arrays on the device. All pieces of one format and of up
-// to kTileQueries queries.
-void AttendPieces(Queue* queue, RowFormat format, const AttentionPiece* pieces,
-                  int64_t count);
+// pieces and targets: arrays on the device. No piece has more than so many
+// queries, at most kTileQueries.
+void AttendPieces(Queue* queue, const AttentionPiece* pieces, int64_t count,
+                  int queries);
 void MergePieces(Queue* queue, const MergeTarget* targets, int64_t count);
 
 // At most kTileRows rows of a mass task, with all of its queries.

@@ -47,6 +47,7 @@ AttentionPiece Whole(const AttentionTask& task, Staging* staging) {
   piece.query_stride = queries.stride;
   piece.all_queries = static_cast<int>(queries.rows);
   piece.group = task.group;
+  piece.format = rows.keys.format;
   piece.dim = static_cast<int>(task.queries.cols);
   piece.value_dim = static_cast<int>(task.out.weighted.cols);
   piece.key_bytes = RowBytes(rows.keys.format, rows.keys.dim);
@@ -118,8 +119,10 @@ void AttentionPlan::AddTask(const AttentionTask& task, int64_t rows_of_piece,
   const int64_t tile = QueriesOfPiece(task), queries = task.queries.rows;
   if (IsMany(task)) {
     many_head_dim = std::max({many_head_dim, whole.dim, whole.value_dim});
+  } else {
+    few_queries = std::max<int>(few_queries, std::min(tile, queries));
   }
-  auto& pieces = (IsMany(task) ? many : few)[task.rows.keys.format];
+  auto& pieces = IsMany(task) ? many[task.rows.keys.format] : few;
   for (int64_t first = 0; first < queries; first += tile) {
     whole.first_query = static_cast<int>(first);
     whole.query_count = static_cast<int>(std::min(tile, queries - first));
@@ -164,9 +167,9 @@ void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
 void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks,
                          AttentionStart start) {
   start_ = start;
-  few.Clear();
+  few.clear();
   many.Clear();
-  many_head_dim = 0;
+  few_queries = many_head_dim = 0;
   targets.clear();
   const RowsOfPiece cut = CutRows(tasks, blocks);
   SortByOutput(tasks);

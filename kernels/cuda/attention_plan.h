@@ -24,8 +24,11 @@ class AttentionPlan {
   void Make(Vector<const AttentionTask> tasks, int64_t blocks,
             AttentionStart start);
 
-  PiecesByFormat<AttentionPiece> few, many;  // see TakesManyQueries
-  int many_head_dim = 0;                     // the largest of `many`
+  // See TakesManyQueries.
+  std::vector<AttentionPiece> few;
+  PiecesByFormat<AttentionPiece> many;
+  int few_queries = 0;    // the most of a piece of `few`
+  int many_head_dim = 0;  // the largest of `many`
   std::vector<MergeTarget> targets;
 
  private:

@@ -27,11 +27,10 @@ void CudaBackend::ConvertRows(Vector<const RowCopy> copies) {
 void CudaBackend::Attend(Vector<const AttentionTask> tasks,
                          AttentionStart start) {
   attention_.Make(tasks, blocks_, start);
-  attention_.few.Send(
-      &staging_,
-      [this](RowFormat format, const AttentionPiece* pieces, int64_t count) {
-        AttendPieces(&queue_, format, pieces, count);
-      });
+  SendPieces(&attention_.few, &staging_,
+             [this](const AttentionPiece* pieces, int64_t count) {
+               AttendPieces(&queue_, pieces, count, attention_.few_queries);
+             });
   attention_.many.Send(
       &staging_,
       [this](RowFormat format, const AttentionPiece* pieces, int64_t count) {

@@ -20,6 +20,17 @@ inline int64_t PaddedCount(int64_t count) {
   return (count + step - 1) / step * step;
 }
 
+// Calls launch(array on the device, count), if there are any; at the end of the
+// array are empty pieces.
+template <class Piece, class Launch>
+void SendPieces(std::vector<Piece>* all, Staging* staging, Launch launch) {
+  if (all->empty()) return;
+  all->resize(PaddedCount(all->size()));
+  const auto [host, device] = staging->Stage<Piece>(all->size());
+  std::copy(all->begin(), all->end(), host);
+  launch(device, static_cast<int64_t>(all->size()));
+}
+
 template <class Piece>
 class PiecesByFormat {
  public:
@@ -31,17 +42,14 @@ class PiecesByFormat {
     for (auto& all : pieces_) all.clear();
   }
 
-  // Calls launch(format, array on the device, count) for each format; at the
-  // end of an array are empty pieces.
+  // SendPieces of each format, which launch takes first.
   template <class Launch>
   void Send(Staging* staging, Launch launch) {
     for (size_t format = 0; format < pieces_.size(); ++format) {
-      std::vector<Piece>& all = pieces_[format];
-      if (all.empty()) continue;
-      all.resize(PaddedCount(all.size()));
-      const auto [host, device] = staging->Stage<Piece>(all.size());
-      std::copy(all.begin(), all.end(), host);
-      launch(static_cast<RowFormat>(format), device, all.size());
+      SendPieces(&pieces_[format], staging,
+                 [&](const Piece* pieces, int64_t count) {
+                   launch(static_cast<RowFormat>(format), pieces, count);
+                 });
     }
   }
 

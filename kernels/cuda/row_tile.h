@@ -2,12 +2,11 @@
 // are copied while the block works on another tile; others are expanded by it.
 #pragma once
 
-#include <cuda_pipeline_primitives.h>
-
 #include <climits>
 
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/cache_rows.h"
+#include "kernels/cuda/stored_tile.h"
 #include "kernels/cuda/tensor_cores.h"
 
 namespace subgen::cuda {
@@ -88,17 +87,6 @@ __device__ __forceinline__ void FillRows(const RowSource& from,
   }
 }
 
-// Number `at`, or `otherwise` where there are none.
-template <class T>
-__device__ __forceinline__ void FillNumber(const T* from, int at, T otherwise,
-                                           T* to) {
-  if (from == nullptr) {
-    *to = otherwise;
-  } else {
-    __pipeline_memcpy_async(to, from + at, sizeof(T));
-  }
-}
-
 // Rows from `first` on; one group of copies.
 template <int kThreads, bool as_they_are, int kDim>
 __device__ __forceinline__ void FillTile(const AttentionPiece& piece,
@@ -116,10 +104,10 @@ __device__ __forceinline__ void FillTile(const AttentionPiece& piece,
   const int row = threadIdx.x;
   if (row < RowTile<kDim>::kRows) {
     if (row < count) {
-      FillNumber(piece.partition_bias, first + row, 0.0f,
+      CopyNumber(piece.partition_bias, first + row, 0.0f,
                  &tile.partition_bias[row]);
-      FillNumber(piece.value_bias, first + row, 0.0f, &tile.value_bias[row]);
-      FillNumber(piece.row_token, first + row, 0, &tile.token[row]);
+      CopyNumber(piece.value_bias, first + row, 0.0f, &tile.value_bias[row]);
+      CopyNumber(piece.row_token, first + row, 0, &tile.token[row]);
     } else {
       tile.partition_bias[row] = tile.value_bias[row] = 0.0f;
       tile.token[row] = INT_MAX;

@@ -123,6 +123,38 @@ TEST_P(AttentionTest, SetsOfOneListMergeIntoTheSameOutput) {
   ExpectMerged(many, few, others);
 }
 
+// Rows that start in the middle of a cache, at any multiple of their size, have
+// the bits of those that start where memory is aligned.
+TEST_P(AttentionTest, RowsOfACacheFromAnyOn) {
+  constexpr int64_t kRows = 150;
+  for (const RowFormat format : kRowFormats) {
+    for (const int64_t dim : {12, 32, 64, 96}) {
+      if (!Fits(format, dim)) continue;
+      AttentionCase c(
+          {.tokens = 2, .rows = kRows, .dim = dim, .format = format});
+      PartialsBuffer none = c.EmptyPartials();
+      const AttentionTask whole = c.Task(none.view());
+      const int64_t bytes = kRows * RowBytes(format, dim);
+      Buffer<std::byte> keys(bytes, tested_->mirror());
+      Buffer<std::byte> values(bytes, tested_->mirror());
+      std::copy_n(whole.rows.keys.data, bytes, keys.data());
+      std::copy_n(whole.rows.values.data, bytes, values.data());
+      WrittenByHost(*tested_, keys.span());
+      WrittenByHost(*tested_, values.span());
+      for (const int64_t first : {1, 2, 5, 100}) {
+        PartialsBuffer actual = c.EmptyPartials(), staged = c.EmptyPartials();
+        AttentionTask task = c.TaskOfRows(first, kRows - first, actual.view());
+        task.rows.keys.data = keys.data() + first * RowBytes(format, dim);
+        task.rows.values.data = values.data() + first * RowBytes(format, dim);
+        tested_->Attend({{task}});
+        tested_->Attend({{c.TaskOfRows(first, kRows - first, staged.view())}});
+        ASSERT_TRUE(std::ranges::equal(actual.packed(), staged.packed()))
+            << RowFormatName(format) << " " << dim << " from " << first;
+      }
+    }
+  }
+}
+
 // Outputs with no row, one, and several sets, one of which nobody sees; what
 // they hold before is of no say.
 TEST_P(AttentionTest, FromEmptyIsSetEmptyThenAttend) {

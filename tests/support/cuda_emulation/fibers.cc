@@ -26,6 +26,7 @@ struct Copy {
   void* to;
   const void* from;
   size_t bytes;
+  size_t zeros;  // the last of them, not copied
 };
 
 struct Thread {
@@ -173,19 +174,21 @@ const LaneBytes* Exchange(const LaneBytes& bytes) {
 }
 int Lane() { return Block::Running()->lane(); }
 
-void CopyLater(void* to, const void* from, size_t bytes) {
-  SUBGEN_CHECK(bytes == 4 || bytes == 8 || bytes == 16);
+void CopyLater(void* to, const void* from, size_t bytes, size_t zeros) {
+  SUBGEN_CHECK((bytes == 4 || bytes == 8 || bytes == 16) && zeros <= bytes);
   SUBGEN_CHECK(reinterpret_cast<uintptr_t>(to) % bytes == 0 &&
                reinterpret_cast<uintptr_t>(from) % bytes == 0);
   std::memset(to, 0xff, bytes);  // NaN, for who reads it too early
-  Block::Running()->copies().back().push_back({to, from, bytes});
+  Block::Running()->copies().back().push_back({to, from, bytes, zeros});
 }
 void CommitCopies() { Block::Running()->copies().emplace_back(); }
 void WaitForCopies(size_t but_last) {
   auto& groups = Block::Running()->copies();
   for (; groups.size() > but_last + 1; groups.pop_front()) {
     for (const Copy& copy : groups.front()) {
-      std::memcpy(copy.to, copy.from, copy.bytes);
+      const size_t copied = copy.bytes - copy.zeros;
+      std::memcpy(copy.to, copy.from, copied);
+      std::memset(static_cast<char*>(copy.to) + copied, 0, copy.zeros);
     }
   }
 }

@@ -1,0 +1,104 @@
+// Rows of an attention piece in shared memory as they are stored, copied while
+// the block works on another tile.
+#pragma once
+
+#include <cuda_pipeline_primitives.h>
+
+#include <climits>
+
+#include "kernels/base/host_device.h"
+#include "kernels/cuda/attention.h"
+
+namespace subgen::cuda {
+
+inline constexpr int kTileBytes = 16384;
+inline constexpr int kCopyBytes = 16;  // at once, at multiples of as many
+
+// Rows of a tile, where key and value have so many bytes; at least 8 of the
+// largest heads.
+SUBGEN_HOST_DEVICE int RowsOfTile(int64_t row_bytes) {
+  const int64_t rows = kTileBytes / row_bytes / 4 * 4;  // a warp takes 4
+  return rows < kTileRows ? static_cast<int>(rows) : kTileRows;
+}
+
+struct StoredTile {
+  // Keys, then values; each where its address has the same last bits as in the
+  // cache, and whole copies.
+  alignas(kCopyBytes) uint8_t bytes[kTileBytes + 4 * kCopyBytes];
+  float partition_bias[kTileRows];
+  float value_bias[kTileRows];
+  int token[kTileRows];  // the first one that sees it
+};
+
+// Where rows [first, first + count) of a piece lie in a tile.
+struct RowsInTile {
+  int count;
+  const uint8_t* keys;
+  const uint8_t* values;
+};
+
+__device__ __forceinline__ int LastBits(const uint8_t* at) {
+  return static_cast<int>(reinterpret_cast<uintptr_t>(at) % kCopyBytes);
+}
+
+// Room for so many bytes, wherever they start.
+__device__ __forceinline__ int RoomFor(int64_t bytes) {
+  return static_cast<int>((bytes + 2 * kCopyBytes - 2) / kCopyBytes *
+                          kCopyBytes);
+}
+
+// To a multiple of kCopyBytes, by all threads of the block. Reads no byte
+// behind the last, but those of the first copy before the first.
+template <int kThreads>
+__device__ __forceinline__ const uint8_t* CopyBytes(const uint8_t* from,
+                                                    int64_t bytes,
+                                                    uint8_t* to) {
+  const int lead = LastBits(from);
+  const int end = static_cast<int>(bytes) + lead;
+  for (int at = threadIdx.x * kCopyBytes; at < end;
+       at += kThreads * kCopyBytes) {
+    const int left = end - at;
+    __pipeline_memcpy_async(to + at, from - lead + at, kCopyBytes,
+                            left < kCopyBytes ? kCopyBytes - left : 0);
+  }
+  return to + lead;
+}
+
+// Number `at`, or `otherwise` where there are none.
+template <class T>
+__device__ __forceinline__ void CopyNumber(const T* from, int at, T otherwise,
+                                           T* to) {
+  if (from == nullptr) {
+    *to = otherwise;
+  } else {
+    __pipeline_memcpy_async(to, from + at, sizeof(T));
+  }
+}
+
+// Starts to copy rows from `first` on, up to `most` of them; one group of
+// copies.
+template <int kThreads>
+__device__ RowsInTile FillTile(const AttentionPiece& piece, int first, int most,
+                               StoredTile& tile) {
+  const int left = piece.rows - first;
+  RowsInTile rows = {left < most ? left : most, nullptr, nullptr};
+  rows.keys = CopyBytes<kThreads>(piece.keys + first * piece.key_bytes,
+                                  rows.count * piece.key_bytes, tile.bytes);
+  if (piece.values != nullptr) {
+    rows.values =
+        CopyBytes<kThreads>(piece.values + first * piece.value_bytes,
+                            rows.count * piece.value_bytes,
+                            tile.bytes + RoomFor(rows.count * piece.key_bytes));
+  }
+  const int row = threadIdx.x;
+  if (row < rows.count) {
+    CopyNumber(piece.partition_bias, first + row, 0.0f,
+               &tile.partition_bias[row]);
+    CopyNumber(piece.value_bias, first + row, 0.0f, &tile.value_bias[row]);
+    CopyNumber(piece.row_token, first + row, INT_MIN, &tile.token[row]);
+  }
+  __pipeline_commit();
+  return rows;
+}
+
+}  // namespace subgen::cuda
