@@ -7,14 +7,16 @@
 namespace subgen::cpu {
 namespace {
 
-constexpr int64_t kPiecesPerThread = 4;  // so that uneven pieces even out
+constexpr int64_t kPiecesPerThread = 8;  // so that uneven pieces even out
 
 // Rows of a piece with that many queries, where `work` queries x rows are to
 // be shared out. Whole tiles; all rows where one thread does all.
 int64_t RowsPerPiece(int64_t work, int64_t queries, int threads, int64_t rows) {
   if (threads == 1) return rows;
-  const int64_t share = work / (threads * kPiecesPerThread * queries);
-  return std::max<int64_t>(share / kRowTile, 1) * kRowTile;
+  const int64_t share =
+      std::max<int64_t>(1, work / (threads * kPiecesPerThread * queries));
+  const int64_t pieces = std::max<int64_t>(1, (rows + share / 2) / share);
+  return (rows + pieces * kRowTile - 1) / (pieces * kRowTile) * kRowTile;
 }
 
 void AddPieces(const Piece& whole, int64_t step, std::vector<Piece>& pieces) {

@@ -1,6 +1,7 @@
 // Number formats and loads, for host and device alike.
 #pragma once
 
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -23,13 +24,18 @@ SUBGEN_HOST_DEVICE uint32_t BitsOf(float x) {
 
 SUBGEN_HOST_DEVICE float FromBF16(uint32_t bits) { return FloatOf(bits << 16); }
 
-// Exact: the exponent is moved by a product, subnormal numbers included.
+// Exact. On the host the exponent is moved by a product, subnormal numbers
+// included.
 SUBGEN_HOST_DEVICE float FromF16(uint32_t bits) {
+#ifdef __CUDA_ARCH__
+  return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
+#else
   const uint32_t sign = (bits & 0x8000) << 16;
   uint32_t x = (bits & 0x7fff) << 13;
   x = (bits & 0x7c00) == 0x7c00 ? x | 0x7f800000
                                 : BitsOf(FloatOf(x) * 0x1p112f);
   return FloatOf(sign | x);
+#endif
 }
 
 // To the nearest, ties to even; NaN stays NaN.
@@ -62,8 +68,24 @@ SUBGEN_HOST_DEVICE uint32_t Load4(const uint8_t* bytes) {
   return Load2(bytes) | Load2(bytes + 2) << 16;
 }
 
+// At addresses that are multiples of 4.
+SUBGEN_HOST_DEVICE uint32_t Load4Aligned(const uint8_t* bytes) {
+  return *reinterpret_cast<const uint32_t*>(bytes);
+}
+
 SUBGEN_HOST_DEVICE int ByteOf(uint32_t word, int i) {
   return static_cast<int>(word >> 8 * i & 255);
+}
+
+// Byte i, without a sign, less `zero`; exact. On a device two instructions: the
+// byte becomes the last bits of 2^23.
+SUBGEN_HOST_DEVICE float NumberOf(uint32_t word, int i, int zero) {
+#ifdef __CUDA_ARCH__
+  const uint32_t bits = __byte_perm(word, 0x4b000000, 0x7540 | i);
+#else
+  const uint32_t bits = 0x4b000000 | (word >> 8 * i & 255);
+#endif
+  return FloatOf(bits) - (0x1p23f + static_cast<float>(zero));
 }
 
 }  // namespace subgen::cuda

@@ -18,6 +18,7 @@ struct QuantizedPieces {
     return piece / 4 * 32 + piece % 4 * 4;
   }
   static SUBGEN_HOST_DEVICE int Second(int piece) { return First(piece) + 16; }
+  static constexpr bool kHasMinimum = false;
 };
 
 template <int kBytesOfNumber>
@@ -26,7 +27,25 @@ struct FloatPieces {  // rows may end within a block
   static constexpr int kBytes = 8 * kBytesOfNumber;
   static SUBGEN_HOST_DEVICE int First(int) { return 0; }
   static SUBGEN_HOST_DEVICE int Second(int) { return 4; }
+  static constexpr bool kHasMinimum = false;
 };
+
+// Numbers of a piece are scale * x + minimum, of what Unscaled leaves in x.
+struct PieceScale {
+  float scale = 1.0f;
+  float minimum = 0.0f;
+};
+
+inline constexpr uint32_t kNibbles = 0x0f0f0f0f;
+
+// The bytes of both words, less `zero`.
+SUBGEN_HOST_DEVICE void Numbers(uint32_t low, uint32_t high, int zero,
+                                float* out) {
+  for (int i = 0; i < 4; ++i) {
+    out[i] = NumberOf(low, i, zero);
+    out[4 + i] = NumberOf(high, i, zero);
+  }
+}
 
 template <BlockFormat format>
 struct Blocks;
@@ -52,78 +71,65 @@ struct Blocks<BlockFormat::kBF16> : FloatPieces<2> {
 
 template <>
 struct Blocks<BlockFormat::kQ4_0> : QuantizedPieces<32, 18> {
-  static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
-                                       float* out) {
-    const float scale = FromF16(Load2(block));
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
     const uint32_t quants = Load4(block + 2 + 4 * piece);
-    for (int i = 0; i < 4; ++i) {
-      out[i] = scale * ((ByteOf(quants, i) & 15) - 8);
-      out[4 + i] = scale * ((ByteOf(quants, i) >> 4) - 8);
-    }
+    Numbers(quants & kNibbles, quants >> 4 & kNibbles, 8, out);
+    return {FromF16(Load2(block)), 0.0f};
   }
 };
 
 template <>
 struct Blocks<BlockFormat::kQ4_1> : QuantizedPieces<32, 20> {
-  static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
-                                       float* out) {
-    const float scale = FromF16(Load2(block));
-    const float minimum = FromF16(Load2(block + 2));
-    const uint32_t quants = Load4(block + 4 + 4 * piece);
-    for (int i = 0; i < 4; ++i) {
-      out[i] = scale * (ByteOf(quants, i) & 15) + minimum;
-      out[4 + i] = scale * (ByteOf(quants, i) >> 4) + minimum;
-    }
+  static constexpr bool kHasMinimum = true;
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    const uint32_t quants = Load4Aligned(block + 4 + 4 * piece);
+    Numbers(quants & kNibbles, quants >> 4 & kNibbles, 0, out);
+    const uint32_t scales = Load4Aligned(block);
+    return {FromF16(scales & 0xffff), FromF16(scales >> 16)};
   }
 };
 
-// The fifth bits of numbers 4 piece + i and 16 + 4 piece + i.
-SUBGEN_HOST_DEVICE int FifthBit(uint32_t bits, int number) {
-  return static_cast<int>(bits >> number & 1) << 4;
+// The last 4 bits of a word, as the fifth bit of a byte each.
+SUBGEN_HOST_DEVICE uint32_t FifthBits(uint32_t bits) {
+  return ((bits & 15) * 0x00204081 & 0x01010101) << 4;
 }
 
 template <>
 struct Blocks<BlockFormat::kQ5_0> : QuantizedPieces<32, 22> {
-  static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
-                                       float* out) {
-    const float scale = FromF16(Load2(block));
-    const uint32_t bits = Load4(block + 2);
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    const uint32_t bits = Load4(block + 2) >> 4 * piece;
     const uint32_t quants = Load4(block + 6 + 4 * piece);
-    for (int i = 0; i < 4; ++i) {
-      const int n = 4 * piece + i, both = ByteOf(quants, i);
-      out[i] = scale * (((both & 15) | FifthBit(bits, n)) - 16);
-      out[4 + i] = scale * ((both >> 4 | FifthBit(bits, n + 16)) - 16);
-    }
+    Numbers((quants & kNibbles) | FifthBits(bits),
+            (quants >> 4 & kNibbles) | FifthBits(bits >> 16), 16, out);
+    return {FromF16(Load2(block)), 0.0f};
   }
 };
 
 template <>
 struct Blocks<BlockFormat::kQ5_1> : QuantizedPieces<32, 24> {
-  static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
-                                       float* out) {
-    const float scale = FromF16(Load2(block));
-    const float minimum = FromF16(Load2(block + 2));
-    const uint32_t bits = Load4(block + 4);
-    const uint32_t quants = Load4(block + 8 + 4 * piece);
-    for (int i = 0; i < 4; ++i) {
-      const int n = 4 * piece + i, both = ByteOf(quants, i);
-      out[i] = scale * ((both & 15) | FifthBit(bits, n)) + minimum;
-      out[4 + i] = scale * (both >> 4 | FifthBit(bits, n + 16)) + minimum;
-    }
+  static constexpr bool kHasMinimum = true;
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    const uint32_t bits = Load4Aligned(block + 4) >> 4 * piece;
+    const uint32_t quants = Load4Aligned(block + 8 + 4 * piece);
+    Numbers((quants & kNibbles) | FifthBits(bits),
+            (quants >> 4 & kNibbles) | FifthBits(bits >> 16), 0, out);
+    const uint32_t scales = Load4Aligned(block);
+    return {FromF16(scales & 0xffff), FromF16(scales >> 16)};
   }
 };
 
 template <>
 struct Blocks<BlockFormat::kQ8_0> : QuantizedPieces<32, 34> {
-  static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
-                                       float* out) {
-    const float scale = FromF16(Load2(block));
-    const uint32_t low = Load4(block + 2 + 4 * piece);
-    const uint32_t high = Load4(block + 18 + 4 * piece);
-    for (int i = 0; i < 4; ++i) {
-      out[i] = scale * static_cast<int8_t>(ByteOf(low, i));
-      out[4 + i] = scale * static_cast<int8_t>(ByteOf(high, i));
-    }
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    // Without a sign: what was -128 is 0.
+    Numbers(Load4(block + 2 + 4 * piece) ^ 0x80808080,
+            Load4(block + 18 + 4 * piece) ^ 0x80808080, 128, out);
+    return {FromF16(Load2(block)), 0.0f};
   }
 };
 
@@ -137,67 +143,105 @@ SUBGEN_HOST_DEVICE SubBlock SubBlockOf(const uint8_t* packed, int s) {
   const int low = packed[s + 4];
   return {(low & 15) | packed[s - 4] >> 6 << 4, low >> 4 | packed[s] >> 6 << 4};
 }
+SUBGEN_HOST_DEVICE PieceScale ScaleOfSubBlock(const uint8_t* block, int s) {
+  const SubBlock sub = SubBlockOf(block + 4, s);
+  const uint32_t scales = Load4Aligned(block);
+  return {FromF16(scales & 0xffff) * sub.scale,
+          -(FromF16(scales >> 16) * sub.minimum)};
+}
 
 template <>
 struct Blocks<BlockFormat::kQ4_K> : QuantizedPieces<256, 144> {
-  static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
-                                       float* out) {
-    const int s = piece / 4, at = piece % 4 * 4;
-    const SubBlock sub = SubBlockOf(block + 4, s);
-    const float step = FromF16(Load2(block)) * sub.scale;
-    const float offset = FromF16(Load2(block + 2)) * sub.minimum;
-    const uint8_t* quants = block + 16 + s / 2 * 32 + at;
-    const int shift = s % 2 * 4;
-    for (int i = 0; i < 4; ++i) {
-      out[i] = step * (quants[i] >> shift & 15) - offset;
-      out[4 + i] = step * (quants[16 + i] >> shift & 15) - offset;
-    }
+  static constexpr bool kHasMinimum = true;
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    const int s = piece / 4, shift = s % 2 * 4;
+    const uint8_t* quants = block + 16 + s / 2 * 32 + piece % 4 * 4;
+    Numbers(Load4Aligned(quants) >> shift & kNibbles,
+            Load4Aligned(quants + 16) >> shift & kNibbles, 0, out);
+    return ScaleOfSubBlock(block, s);
   }
 };
 
 template <>
 struct Blocks<BlockFormat::kQ5_K> : QuantizedPieces<256, 176> {
-  static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
-                                       float* out) {
+  static constexpr bool kHasMinimum = true;
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
     const int s = piece / 4, at = piece % 4 * 4;
-    const SubBlock sub = SubBlockOf(block + 4, s);
-    const float step = FromF16(Load2(block)) * sub.scale;
-    const float offset = FromF16(Load2(block + 2)) * sub.minimum;
-    for (int i = 0; i < 8; ++i) {
-      const int n = at + i % 4 + i / 4 * 16;
-      const int fifth = block[16 + n] >> s & 1;
-      const int low = block[48 + s / 2 * 32 + n] >> s % 2 * 4 & 15;
-      out[i] = step * (low | fifth << 4) - offset;
-    }
+    const auto word = [&](int first) {
+      const uint32_t fifth = Load4Aligned(block + 16 + first) >> s & 0x01010101;
+      const uint32_t quants = Load4Aligned(block + 48 + s / 2 * 32 + first);
+      return (quants >> s % 2 * 4 & kNibbles) | fifth << 4;
+    };
+    Numbers(word(at), word(at + 16), 0, out);
+    return ScaleOfSubBlock(block, s);
   }
 };
 
 template <>
 struct Blocks<BlockFormat::kQ6_K> : QuantizedPieces<256, 210> {
+  // Less the scale of the block and those of its runs.
+  static SUBGEN_HOST_DEVICE void Integers(const uint8_t* block, int piece,
+                                          float* out) {
+    const int first = First(piece), part = first / 128, at = first % 128;
+    const auto word = [&](int i) {
+      const uint32_t low = Load4(block + part * 64 + i % 64) >> i / 64 * 4;
+      const uint32_t high =
+          Load4(block + 128 + part * 32 + i % 32) >> i / 32 * 2;
+      return (low & kNibbles) | (high & 0x03030303) << 4;
+    };
+    Numbers(word(at), word(at + 16), 32, out);
+  }
+  static SUBGEN_HOST_DEVICE float ScaleOfRun(const uint8_t* block, int number) {
+    return static_cast<int8_t>(block[192 + number / 16]);
+  }
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    Integers(block, piece, out);
+    const float low = ScaleOfRun(block, First(piece));
+    const float high = ScaleOfRun(block, Second(piece));
+    for (int i = 0; i < 8; ++i) out[i] *= i < 4 ? low : high;  // exact
+    return {FromF16(Load2(block + 208)), 0.0f};
+  }
   static SUBGEN_HOST_DEVICE void Piece(const uint8_t* block, int piece,
                                        float* out) {
+    Integers(block, piece, out);
     const float scale = FromF16(Load2(block + 208));
-    for (int i = 0; i < 8; ++i) {
-      const int n = First(piece) + i % 4 + i / 4 * 16;
-      const int part = n / 128, at = n % 128;
-      const int low = block[part * 64 + at % 64] >> at / 64 * 4 & 15;
-      const int high = block[128 + part * 32 + at % 32] >> at / 32 * 2 & 3;
-      const int8_t sub = static_cast<int8_t>(block[192 + n / 16]);
-      out[i] = (scale * sub) * ((low | high << 4) - 32);
-    }
+    const float low = scale * ScaleOfRun(block, First(piece));
+    const float high = scale * ScaleOfRun(block, Second(piece));
+    for (int i = 0; i < 8; ++i) out[i] = (i < 4 ? low : high) * out[i];
   }
 };
 
-// Piece `piece` of a block of which `numbers` are within the row; zero beyond.
+// Piece `piece` of a block of which `numbers` are within the row, zero beyond;
+// in as few instructions as the format allows.
 template <BlockFormat format>
-SUBGEN_HOST_DEVICE void LoadPiece(const uint8_t* block, int piece,
-                                  int64_t numbers, float* out) {
+SUBGEN_HOST_DEVICE PieceScale LoadUnscaled(const uint8_t* block, int piece,
+                                           int64_t numbers, float* out) {
   if constexpr (Blocks<format>::kNumbers == 8) {
     for (int i = 0; i < 8; ++i) {
       out[i] = i < numbers ? Blocks<format>::Number(block, i) : 0.0f;
     }
+    return {};
   } else {
-    Blocks<format>::Piece(block, piece, out);
+    return Blocks<format>::Unscaled(block, piece, out);
+  }
+}
+
+// The numbers themselves.
+template <BlockFormat format>
+SUBGEN_HOST_DEVICE void LoadPiece(const uint8_t* block, int piece,
+                                  int64_t numbers, float* out) {
+  using B = Blocks<format>;
+  if constexpr (requires { B::Piece(block, piece, out); }) {
+    B::Piece(block, piece, out);
+  } else {
+    const PieceScale of = LoadUnscaled<format>(block, piece, numbers, out);
+    for (int i = 0; i < 8; ++i) {
+      if (B::kNumbers != 8) out[i] = of.scale * out[i];
+      if (B::kHasMinimum) out[i] += of.minimum;
+    }
   }
 }
 
