@@ -49,5 +49,5 @@ else
     echo "NCCL refuses two ranks on one GPU here."
 fi
 
-section "Attention beside PyTorch"
+section "Attention and products beside PyTorch"
 "${PYTHON:-python3}" "$root/launch/compare_torch.py" --build "$build" || true

@@ -200,7 +200,8 @@ void RunKernelBench(const KernelBenchOptions& options, Backend& backend,
            options.kernels.end();
   };
   each(bench.Copy());
-  for (const int64_t tokens : {1, 16}) {
+  for (const int64_t tokens :
+       {int64_t{1}, int64_t{16}, options.prompt_tokens}) {
     if (!wanted("linear")) break;
     each(bench.Linear(options.feed_forward, options.embedding, tokens));
   }

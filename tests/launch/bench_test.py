@@ -54,6 +54,29 @@ def llama_memory_seq_rm(memory, sequence, first, end):
 """
 
 
+# What compare_torch.py uses of the Python package; each call takes a
+# millisecond.
+FAKE_TORCH = """
+import time
+from types import SimpleNamespace
+__version__ = "0.0"
+bfloat16 = "bfloat16"
+def randn(*sizes, device, dtype):
+    return sizes
+def set_num_threads(count):
+    pass
+def _attend(query, key, value, enable_gqa):
+    assert query[3] == key[3] and key == value
+    time.sleep(0.001)
+def _linear(tokens, weight):
+    assert tokens[1] == weight[1]
+    time.sleep(0.001)
+cuda = SimpleNamespace(is_available=lambda: False)
+nn = SimpleNamespace(functional=SimpleNamespace(
+    scaled_dot_product_attention=_attend, linear=_linear))
+"""
+
+
 def run(command, **options):
     environment = dict(ENVIRONMENT, **options.pop("env", {}))
     return subprocess.run(command, capture_output=True, timeout=TIME_LIMIT,
@@ -222,11 +245,12 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         rows = json.loads(result.stdout)
         self.assertEqual([row["kernel"] for row in rows],
-                         ["copy", "linear", "linear", "prompt"] +
+                         ["copy"] + 3 * ["linear"] + ["prompt"] +
                          2 * ["attention", "distances"])
-        self.assertEqual(rows[4]["bytes"], 2 * 8 * 70 * 64 * 2)
+        self.assertTrue(rows[3]["shape"].endswith("300 x 256, 20 tokens"))
+        self.assertEqual(rows[5]["bytes"], 2 * 8 * 70 * 64 * 2)
         self.assertAlmostEqual(
-            rows[3]["teraflops_per_second"] * rows[3]["microseconds"],
+            rows[4]["teraflops_per_second"] * rows[4]["microseconds"],
             4 * 8 * (20 * 4) * 70 * 64 / 1e6)
         for row in rows:
             self.assertGreater(row["microseconds"], 0)
@@ -262,6 +286,27 @@ class BenchTest(unittest.TestCase):
                     if line.startswith("subgen: ")]
             self.assertEqual(len(ours), 1, result.stderr)
             self.assertRegex(ours[0], "no NVIDIA driver|no GPU|has none")
+
+    def test_torch_comparison(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "torch.py"), "w") as module:
+                module.write(FAKE_TORCH)
+            result = run([sys.executable,
+                          os.path.join(LAUNCH, "compare_torch.py"),
+                          "--build", BUILD, "--backend", "cpu", "--threads",
+                          "2", "--tokens", "70,128", "--sketch_rows", "64",
+                          "--seconds", "0.001", "--repetitions", "1",
+                          "--embedding", "256", "--feed_forward", "300",
+                          "--prompt_tokens", "20"],
+                         env={"PYTHONPATH": folder})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = [line.split("|")[1:-1] for line in result.stdout.splitlines()
+                if line.startswith("| ") and "torch" not in line]
+        self.assertEqual([int(row[0]) for row in rows], [70, 128, 1, 16, 20])
+        for row in rows:
+            times = [float(cell.strip(" x")) for cell in row[1:]]
+            self.assertAlmostEqual(times[0] / times[1] / times[2], 1,
+                                   delta=0.1 + 0.01 / times[2])
 
     def test_torch_comparison_says_what_is_missing(self):
         with tempfile.TemporaryDirectory() as folder:
