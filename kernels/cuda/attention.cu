@@ -34,10 +34,12 @@ __device__ __forceinline__ void Logits(const AttentionPiece& piece,
                                        const StoredTile& tile,
                                        Work<kQueries>& work) {
   constexpr int kTurns = 2;
+  const uint8_t* const all_keys = tile.bytes + rows.keys;
+  const int key_bytes = static_cast<int>(piece.key_bytes), dim = piece.dim;
+  const bool has_values = piece.values != nullptr;
   const int query = QueryOfLane<kQueries>();
-  const int token = query < piece.query_count
-                        ? (piece.first_query + query) / piece.group
-                        : INT_MIN;
+  const bool inside = query < piece.query_count;
+  const int token = (piece.first_query + query) / piece.group;
   const bool writes = PartOfLane() % kLanesOfQuery<kQueries> == 0;
 #pragma unroll 1
   for (int at = threadIdx.x / kWarp * kTurns * kRowsAtOnce; at < rows.count;
@@ -46,20 +48,19 @@ __device__ __forceinline__ void Logits(const AttentionPiece& piece,
     int in_tile[kTurns];
     for (int turn = 0; turn < kTurns; ++turn) {
       const int row = in_tile[turn] = at + turn * kRowsAtOnce + RowOfLane();
-      keys[turn] = rows.keys + (row < rows.count ? row * piece.key_bytes : 0);
+      keys[turn] = all_keys + (row < rows.count ? row * key_bytes : 0);
     }
     float sums[kTurns][kQueries];
-    Products<format>(keys, piece.dim, work.queries, sums);
+    Products<format>(keys, dim, work.queries, sums);
     for (int turn = 0; turn < kTurns; ++turn) {
       const float logit = SumOfQuery(sums[turn]);
       const int row = in_tile[turn];
       if (!writes || row >= rows.count) continue;
-      const bool seen = query < piece.query_count && tile.token[row] <= token;
+      const bool seen = inside && tile.token[row] <= token;
       work.partition_logit[query][row] =
           seen ? logit + tile.partition_bias[row] : SUBGEN_NONE;
-      work.value_logit[query][row] = seen && rows.values != nullptr
-                                         ? logit + tile.value_bias[row]
-                                         : SUBGEN_NONE;
+      work.value_logit[query][row] =
+          seen && has_values ? logit + tile.value_bias[row] : SUBGEN_NONE;
     }
   }
 }
@@ -124,6 +125,7 @@ __device__ __forceinline__ ValueShare ShareOf(int value_dim) {
 template <RowFormat format, int kQueries>
 __device__ __forceinline__ void AddValues(const AttentionPiece& piece,
                                           const RowsInTile& rows,
+                                          const StoredTile& tile,
                                           const ValueShare& share,
                                           const Work<kQueries>& work,
                                           ValueSums<kQueries>& sums) {
@@ -131,12 +133,14 @@ __device__ __forceinline__ void AddValues(const AttentionPiece& piece,
   for (int query = 0; query < kShare; ++query) {
     for (float& x : sums[query]) x *= work.scale[share.first_query + query];
   }
-  if (rows.values == nullptr) return;
+  if (piece.values == nullptr) return;
+  const uint8_t* const values = tile.bytes + rows.values;
+  const int value_bytes = static_cast<int>(piece.value_bytes);
+  const int dim = piece.value_dim;
 #pragma unroll 1
   for (int at = share.row; at < rows.count; at += share.stride) {
     float numbers[kRun];
-    LoadRow8<format>(rows.values + at * piece.value_bytes, piece.value_dim,
-                     share.first, numbers);
+    LoadRow8<format>(values + at * value_bytes, dim, share.first, numbers);
     for (int query = 0; query < kShare; ++query) {
       const float weight = work.value_logit[share.first_query + query][at];
       if (weight == 0.0f) continue;  // of no say, be the value what it is
@@ -189,7 +193,7 @@ __device__ __forceinline__ void AttendToRows(const AttentionPiece& piece,
     __syncthreads();
     Weigh(rows.count, work);
     __syncthreads();
-    AddValues<format>(piece, rows, share, work, sums);
+    AddValues<format>(piece, rows, work.tiles[tile], share, work, sums);
     __syncthreads();
   }
 }

@@ -2,17 +2,15 @@
 // the block works on another tile.
 #pragma once
 
-#include <cuda_pipeline_primitives.h>
-
 #include <climits>
 
 #include "kernels/base/host_device.h"
+#include "kernels/cuda/async_copy.h"
 #include "kernels/cuda/attention.h"
 
 namespace subgen::cuda {
 
 inline constexpr int kTileBytes = 16384;
-inline constexpr int kCopyBytes = 16;  // at once, at multiples of as many
 
 // Rows of a tile, where key and value have so many bytes; at least 8 of the
 // largest heads.
@@ -30,11 +28,11 @@ struct StoredTile {
   int token[kTileRows];  // the first one that sees it
 };
 
-// Where rows [first, first + count) of a piece lie in a tile.
+// Rows of a piece in a tile: their number, and where keys and values start.
 struct RowsInTile {
   int count;
-  const uint8_t* keys;
-  const uint8_t* values;
+  int keys;
+  int values;
 };
 
 __device__ __forceinline__ int LastBits(const uint8_t* at) {
@@ -47,21 +45,22 @@ __device__ __forceinline__ int RoomFor(int64_t bytes) {
                           kCopyBytes);
 }
 
-// To a multiple of kCopyBytes, by all threads of the block. Reads no byte
-// behind the last, but those of the first copy before the first.
+// Starts to copy, by all threads of the block; returns how far behind `to`, a
+// multiple of kCopyBytes, the first byte comes to lie. Reads no byte behind the
+// last, but those of the first copy before the first.
 template <int kThreads>
-__device__ __forceinline__ const uint8_t* CopyBytes(const uint8_t* from,
-                                                    int64_t bytes,
-                                                    uint8_t* to) {
+__device__ __forceinline__ int CopyBytes(const uint8_t* from, int64_t bytes,
+                                         uint8_t* to) {
   const int lead = LastBits(from);
   const int end = static_cast<int>(bytes) + lead;
+  from -= lead;
+#pragma unroll 1
   for (int at = threadIdx.x * kCopyBytes; at < end;
        at += kThreads * kCopyBytes) {
     const int left = end - at;
-    __pipeline_memcpy_async(to + at, from - lead + at, kCopyBytes,
-                            left < kCopyBytes ? kCopyBytes - left : 0);
+    CopyAsync(from + at, left < kCopyBytes ? left : kCopyBytes, to + at);
   }
-  return to + lead;
+  return lead;
 }
 
 // Number `at`, or `otherwise` where there are none.
@@ -80,15 +79,14 @@ __device__ __forceinline__ void CopyNumber(const T* from, int at, T otherwise,
 template <int kThreads>
 __device__ RowsInTile FillTile(const AttentionPiece& piece, int first, int most,
                                StoredTile& tile) {
-  const int left = piece.rows - first;
-  RowsInTile rows = {left < most ? left : most, nullptr, nullptr};
-  rows.keys = CopyBytes<kThreads>(piece.keys + first * piece.key_bytes,
-                                  rows.count * piece.key_bytes, tile.bytes);
+  const int left = piece.rows - first, count = left < most ? left : most;
+  RowsInTile rows = {count, 0, RoomFor(count * piece.key_bytes)};
+  rows.keys += CopyBytes<kThreads>(piece.keys + first * piece.key_bytes,
+                                   count * piece.key_bytes, tile.bytes);
   if (piece.values != nullptr) {
-    rows.values =
-        CopyBytes<kThreads>(piece.values + first * piece.value_bytes,
-                            rows.count * piece.value_bytes,
-                            tile.bytes + RoomFor(rows.count * piece.key_bytes));
+    rows.values += CopyBytes<kThreads>(piece.values + first * piece.value_bytes,
+                                       count * piece.value_bytes,
+                                       tile.bytes + rows.values);
   }
   const int row = threadIdx.x;
   if (row < rows.count) {

@@ -6,16 +6,15 @@
 
 namespace subgen::emulation {
 
+// The last `zeros` bytes are zeros instead.
 void CopyLater(void* to, const void* from, size_t bytes, size_t zeros);
 void CommitCopies();
 void WaitForCopies(size_t but_last);
 
 }  // namespace subgen::emulation
 
-// The last `zeros` bytes are zeros instead.
-inline void __pipeline_memcpy_async(void* to, const void* from, size_t bytes,
-                                    size_t zeros = 0) {
-  subgen::emulation::CopyLater(to, from, bytes, zeros);
+inline void __pipeline_memcpy_async(void* to, const void* from, size_t bytes) {
+  subgen::emulation::CopyLater(to, from, bytes, 0);
 }
 inline void __pipeline_commit() { subgen::emulation::CommitCopies(); }
 inline void __pipeline_wait_prior(size_t but_last) {
