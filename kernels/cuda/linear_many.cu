@@ -1,136 +1,222 @@
-// Matrix products on tensor cores: a block takes a tile of 64 rows of the
-// weight times 64 tokens, 32 columns at a time. Blocks of the weight are
-// expanded to bf16 once for every 64 tokens.
-#include <cuda_bf16.h>
-#include <mma.h>
+// Matrix products on tensor cores. Tokens are rounded to bf16 once; a block
+// takes a tile of tokens times rows of the weight, 32 columns at a time, and
+// expands the next columns of the weight, while tokens are copied, beside the
+// products of those before.
+#include <cuda_pipeline_primitives.h>
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/async_copy.h"
+#include "kernels/cuda/element_wise.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/tensor_cores.h"
+#include "kernels/cuda/warp.h"
 #include "kernels/cuda/weight_blocks.h"
 
 namespace subgen::cuda {
 namespace {
 
-using nvcuda::wmma::fragment;
-
-constexpr int kThreads = 128;  // 4 warps, each of 32 rows times 32 tokens
-constexpr int kTile = 64;
+constexpr int kThreads = 128;
+constexpr int kTokensOfWarp = 32;  // times 64 rows of the weight
+constexpr int kRowsOfWarp = 64;
 constexpr int kDepth = 32;          // columns at a time
 constexpr int kPitch = kDepth + 8;  // of a row in shared memory
 
-// Of a block's threads; aligned as tensor cores want it.
-struct alignas(32) Shared {
-  uint16_t weights[kTile][kPitch];
-  uint16_t tokens[kTile][kPitch];
-  float sums[kTile][kTile + 4];
+// Tokens in bf16, rows of whole depths, zero beyond the columns.
+struct RoundedTokens {
+  const uint16_t* numbers = nullptr;
+  int64_t count = 0;
+  int64_t stride = 0;
 };
 
-// Columns [column, column + 32) of 64 rows of the weight, bf16.
-template <BlockFormat format>
-__device__ void LoadWeights(const WeightBlocks& weight, int64_t first_row,
-                            int64_t column, uint16_t (&tile)[kTile][kPitch]) {
+// Tiles of kTokens times kRows: all four warps have their share.
+template <int kTileTokens>
+struct alignas(16) Tile {
+  static constexpr int kTokens = kTileTokens;
+  static constexpr int kRows =
+      kThreads / kWarp * kTokensOfWarp * kRowsOfWarp / kTokens;
+  uint16_t tokens[kTokens][kPitch];
+  uint16_t weights[kRows][kPitch];
+};
+
+// At a multiple of 8 bytes.
+__device__ __forceinline__ void StoreFour(const float* numbers, uint16_t* to) {
+  const uint32_t pairs[2] = {PairOfBF16(numbers[0], numbers[1]),
+                             PairOfBF16(numbers[2], numbers[3])};
+  void* const at = to;
+  memcpy(__builtin_assume_aligned(at, 8), pairs, 8);
+}
+
+// Columns [column, column + 32) of the tile's rows, bf16. A thread takes the
+// same 8 of every so-many-th row.
+template <BlockFormat format, int kRows>
+__device__ __forceinline__ void FillWeights(const WeightBlocks& weight,
+                                            int64_t first_row, int column,
+                                            uint16_t (&tile)[kRows][kPitch]) {
   using B = Blocks<format>;
-  for (int i = threadIdx.x; i < kTile * kDepth / 8; i += kThreads) {
-    const int row = i / (kDepth / 8), piece_of_row = i % (kDepth / 8);
-    // The piece that has the piece_of_row-th place in these 32 columns.
-    const int64_t in_block = column % B::kNumbers;
-    const int64_t block =
-        B::kNumbers == 8 ? column / 8 + piece_of_row : column / B::kNumbers;
-    const int piece =
-        B::kNumbers == 8 ? 0 : static_cast<int>(in_block / 8) + piece_of_row;
-    const int64_t start = block * B::kNumbers;
+  constexpr int kPiecesOfRow = kDepth / 8;
+  const int place = threadIdx.x % kPiecesOfRow;
+  const int block =
+      B::kNumbers == 8 ? column / 8 + place : column / B::kNumbers;
+  const int piece = B::kNumbers == 8 ? 0 : column % B::kNumbers / 8 + place;
+  const int start = block * B::kNumbers, at = start - column;
+  const int cols = static_cast<int>(weight.cols);
+#pragma unroll 2
+  for (int row = threadIdx.x / kPiecesOfRow; row < kRows;
+       row += kThreads / kPiecesOfRow) {
     float numbers[8] = {};
-    if (first_row + row < weight.rows && start < weight.cols) {
+    if (first_row + row < weight.rows && start < cols) {
       LoadPiece<format>(weight.data + (first_row + row) * weight.row_stride +
-                            block * B::kBytes,
-                        piece, weight.cols - start, numbers);
+                            int64_t{block} * B::kBytes,
+                        piece, cols - start, numbers);
     }
-    const int64_t at = start - column;
-    for (int j = 0; j < 4; ++j) {
-      tile[row][at + B::First(piece) + j] = ToBF16(numbers[j]);
-      tile[row][at + B::Second(piece) + j] = ToBF16(numbers[4 + j]);
+    StoreFour(numbers, &tile[row][at + B::First(piece)]);
+    StoreFour(numbers + 4, &tile[row][at + B::Second(piece)]);
+  }
+}
+
+// Starts to copy the same columns of the tile's tokens, zeros beyond the last;
+// one group of copies.
+template <int kTokens>
+__device__ __forceinline__ void CopyTokens(const RoundedTokens& from,
+                                           int64_t first_token, int column,
+                                           uint16_t (&tile)[kTokens][kPitch]) {
+  constexpr int kCopiesOfRow = kDepth * 2 / kCopyBytes;
+  const int at = threadIdx.x % kCopiesOfRow * kCopyBytes;
+  for (int i = threadIdx.x / kCopiesOfRow; i < kTokens;
+       i += kThreads / kCopiesOfRow) {
+    const int64_t token = first_token + i;
+    const bool inside = token < from.count;
+    const uint16_t* const row =
+        from.numbers + (inside ? token : 0) * from.stride + column;
+    CopyAsync(reinterpret_cast<const uint8_t*>(row) + at,
+              inside ? kCopyBytes : 0,
+              reinterpret_cast<uint8_t*>(tile[i]) + at);
+  }
+  __pipeline_commit();
+}
+
+// A warp's products of 32 tokens and 64 rows: each 16 tokens, each 8 rows.
+using WarpSums = float[kTokensOfWarp / 16][kRowsOfWarp / 8][4];
+
+template <int kTokens>
+__device__ __forceinline__ void AddProducts(const Tile<kTokens>& tile,
+                                            int token_at, int row_at,
+                                            WarpSums& sums) {
+  const int lane = threadIdx.x % kWarp, in_matrix = lane % 8;
+  const int upper = lane / 8 % 2 * 8, last = lane / 16 * 8;
+#pragma unroll
+  for (int k = 0; k < kDepth; k += 16) {
+    uint32_t left[kTokensOfWarp / 16][4];
+#pragma unroll
+    for (int i = 0; i < kTokensOfWarp / 16; ++i) {
+      LoadMatrices(
+          &tile.tokens[token_at + 16 * i + upper + in_matrix][k + last],
+          left[i]);
     }
-  }
-}
-
-__device__ void LoadTokens(Matrix<const float> input, int64_t first_token,
-                           int64_t column, uint16_t (&tile)[kTile][kPitch]) {
-  for (int i = threadIdx.x; i < kTile * kDepth; i += kThreads) {
-    const int64_t token = first_token + i / kDepth, at = column + i % kDepth;
-    const bool inside = token < input.rows && at < input.cols;
-    tile[i / kDepth][i % kDepth] =
-        inside ? ToBF16(input.data[token * input.stride + at]) : 0;
-  }
-}
-
-__device__ const __nv_bfloat16* Numbers(const uint16_t* bits) {
-  return reinterpret_cast<const __nv_bfloat16*>(bits);
-}
-
-template <BlockFormat format>
-__global__ void __launch_bounds__(kThreads)
-    ManyTokens(Matrix<const float> input, WeightBlocks weight,
-               Matrix<float> output, int token_tiles) {
-  namespace wmma = nvcuda::wmma;
-  __shared__ Shared shared;
-  auto& weights = shared.weights;
-  auto& tokens = shared.tokens;
-  auto& sums = shared.sums;
-  const int64_t first_token =
-      static_cast<int64_t>(blockIdx.x % token_tiles) * kTile;
-  const int64_t first_row =
-      static_cast<int64_t>(blockIdx.x / token_tiles) * kTile;
-  const int warp = threadIdx.x / 32;
-  const int token_at = warp / 2 * 32, row_at = warp % 2 * 32;
-  fragment<wmma::accumulator, 16, 16, 16, float> products[2][2];
-  for (auto& line : products) {
-    for (auto& product : line) wmma::fill_fragment(product, 0.0f);
-  }
-  for (int64_t column = 0; column < weight.cols; column += kDepth) {
-    LoadWeights<format>(weight, first_row, column, weights);
-    LoadTokens(input, first_token, column, tokens);
-    __syncthreads();
-    for (int k = 0; k < kDepth; k += 16) {
-      fragment<wmma::matrix_a, 16, 16, 16, __nv_bfloat16, wmma::row_major> a[2];
-      fragment<wmma::matrix_b, 16, 16, 16, __nv_bfloat16, wmma::col_major> b[2];
-      for (int i = 0; i < 2; ++i) {
-        wmma::load_matrix_sync(a[i], Numbers(&tokens[token_at + 16 * i][k]),
-                               kPitch);
-        wmma::load_matrix_sync(b[i], Numbers(&weights[row_at + 16 * i][k]),
-                               kPitch);
+#pragma unroll
+    for (int row = 0; row < kRowsOfWarp; row += 16) {
+      uint32_t right[4];  // rows [0, 8), then [8, 16): columns [0, 8), [8, 16)
+      LoadMatrices(&tile.weights[row_at + row + last + in_matrix][k + upper],
+                   right);
+#pragma unroll
+      for (int i = 0; i < kTokensOfWarp / 16; ++i) {
+        AddProduct(left[i], right[0], right[1], sums[i][row / 8]);
+        AddProduct(left[i], right[2], right[3], sums[i][row / 8 + 1]);
       }
-      for (int i = 0; i < 2; ++i) {
-        for (int j = 0; j < 2; ++j) {
-          wmma::mma_sync(products[i][j], a[i], b[j], products[i][j]);
+    }
+  }
+}
+
+// token, row: of the warp's first product.
+__device__ __forceinline__ void Store(const WarpSums& sums, int64_t token,
+                                      int64_t row, Matrix<float> output) {
+  const int lane = threadIdx.x % kWarp;
+  token += lane / 4;
+  row += lane % 4 * 2;
+#pragma unroll
+  for (int i = 0; i < kTokensOfWarp / 16; ++i) {
+#pragma unroll
+    for (int j = 0; j < kRowsOfWarp / 8; ++j) {
+#pragma unroll
+      for (int at = 0; at < 4; ++at) {
+        const int64_t to = token + 16 * i + at / 2 * 8;
+        const int64_t column = row + 8 * j + at % 2;
+        if (to < output.rows && column < output.cols) {
+          output.data[to * output.stride + column] = sums[i][j][at];
         }
       }
     }
-    __syncthreads();
   }
-  for (int i = 0; i < 2; ++i) {
-    for (int j = 0; j < 2; ++j) {
-      wmma::store_matrix_sync(&sums[token_at + 16 * i][row_at + 16 * j],
-                              products[i][j], kTile + 4, wmma::mem_row_major);
+}
+
+template <BlockFormat format, int kTokens>
+__global__ void __launch_bounds__(kThreads)
+    ManyTokens(RoundedTokens tokens, WeightBlocks weight, Matrix<float> output,
+               int token_tiles) {
+  using TileOf = Tile<kTokens>;
+  __shared__ TileOf tiles[2];
+  const int64_t first_token = int64_t{blockIdx.x % token_tiles} * kTokens;
+  const int64_t first_row = int64_t{blockIdx.x / token_tiles} * TileOf::kRows;
+  constexpr int kWarpsOfTokens = kTokens / kTokensOfWarp;
+  const int warp = threadIdx.x / kWarp;
+  const int token_at = warp % kWarpsOfTokens * kTokensOfWarp;
+  const int row_at = warp / kWarpsOfTokens * kRowsOfWarp;
+  WarpSums sums = {};
+  const int cols = static_cast<int>(weight.cols);
+  CopyTokens(tokens, first_token, 0, tiles[0].tokens);
+  FillWeights<format>(weight, first_row, 0, tiles[0].weights);
+  for (int column = 0, at = 0; column < cols; column += kDepth, at ^= 1) {
+    __pipeline_wait_prior(0);
+    __syncthreads();  // this tile is there, the other one is done with
+    if (column + kDepth < cols) {
+      TileOf& next = tiles[at ^ 1];
+      CopyTokens(tokens, first_token, column + kDepth, next.tokens);
+      FillWeights<format>(weight, first_row, column + kDepth, next.weights);
     }
+    AddProducts(tiles[at], token_at, row_at, sums);
   }
-  __syncthreads();
-  for (int i = threadIdx.x; i < kTile * kTile; i += kThreads) {
-    const int64_t token = first_token + i / kTile, row = first_row + i % kTile;
-    if (token >= input.rows || row >= weight.rows) continue;
-    output.data[token * output.stride + row] = sums[i / kTile][i % kTile];
-  }
+  Store(sums, first_token + token_at, first_row + row_at, output);
+}
+
+// A thread two numbers; stride: of `to`.
+__global__ void Round(Matrix<const float> from, int64_t stride, uint32_t* to) {
+  const int64_t element = Element();
+  if (element >= from.rows * (stride / 2)) return;
+  const int64_t row = element / (stride / 2), at = element % (stride / 2) * 2;
+  const float* const numbers = from.data + row * from.stride + at;
+  to[element] = PairOfBF16(at < from.cols ? numbers[0] : 0.0f,
+                           at + 1 < from.cols ? numbers[1] : 0.0f);
+}
+
+RoundedTokens Rounded(Queue* queue, Matrix<const float> input) {
+  const int64_t stride = CeilDivide(input.cols, kDepth) * kDepth;
+  auto* const numbers = static_cast<uint32_t*>(
+      queue->Scratch(input.rows * stride * sizeof(uint16_t)));
+  Launch(queue, ElementWise(input.rows * (stride / 2)), Round, input, stride,
+         numbers);
+  return {reinterpret_cast<const uint16_t*>(numbers), input.rows, stride};
+}
+
+template <BlockFormat format, int kTokens>
+void LaunchTiles(Queue* queue, const RoundedTokens& tokens,
+                 const WeightMatrix& weight, Matrix<float> output) {
+  const int64_t token_tiles = CeilDivide(tokens.count, kTokens);
+  const int64_t row_tiles = CeilDivide(weight.rows, Tile<kTokens>::kRows);
+  Launch(queue, {token_tiles * row_tiles, kThreads},
+         ManyTokens<format, kTokens>, tokens, WeightBlocks(weight), output,
+         static_cast<int>(token_tiles));
 }
 
 }  // namespace
 
 void LinearOfManyTokens(Queue* queue, Matrix<const float> input,
                         const WeightMatrix& weight, Matrix<float> output) {
-  const int64_t token_tiles = CeilDivide(input.rows, kTile);
-  const LaunchShape shape = {token_tiles * CeilDivide(weight.rows, kTile),
-                             kThreads};
+  const RoundedTokens tokens = Rounded(queue, input);
   WithBlockFormat(weight.format, [&]<BlockFormat format>() {
-    Launch(queue, shape, ManyTokens<format>, input, WeightBlocks(weight),
-           output, static_cast<int>(token_tiles));
+    if (tokens.count <= 64) {
+      LaunchTiles<format, 64>(queue, tokens, weight, output);
+    } else {
+      LaunchTiles<format, 128>(queue, tokens, weight, output);
+    }
   });
 }
 

@@ -146,6 +146,19 @@ TEST_P(DenseTest, LinearEqualsReferenceInAllShapes) {
   }
 }
 
+// Tokens, rows and columns that end within a tile, and several tiles of each.
+TEST_P(DenseTest, LinearOfAPromptEqualsReferenceInAllFormats) {
+  for (const BlockFormat format : kAll) {
+    const int64_t block = BlockSize(format);
+    const Weight one(format, 70, block == 1 ? 45 : block);
+    for (const int64_t tokens : {17, 64, 65}) {
+      ExpectLinearEqual(one.matrix, tokens);
+    }
+    const Weight several(format, 131, 256 + std::max<int64_t>(block, 32));
+    ExpectLinearEqual(several.matrix, 150);
+  }
+}
+
 TEST_P(DenseTest, LinearTakesAPartOfAMatrix) {
   const Weight weight(BlockFormat::kQ4_1, 40, 1536);
   ExpectLinearEqual(weight.matrix.RowRange(7, 20).ColumnRange(96, 608), 5);
