@@ -131,4 +131,9 @@ void Backend::InsertClusters(Vector<const ClusterTask> tasks) {
   }
 }
 
+void Backend::InsertScored(Vector<const ScoredTask> tasks) {
+  SUBGEN_CHECK(mirror() == nullptr);
+  for (const ScoredTask& task : tasks) InsertScoredOnHost(task);
+}
+
 }  // namespace subgen

@@ -16,6 +16,7 @@
 #include "kernels/memory/view.h"
 #include "kernels/quant/block_format.h"
 #include "kernels/rotary.h"
+#include "kernels/scored_rows.h"
 #include "kernels/softmax_partials.h"
 #include "kernels/top_numbers.h"
 #include "kernels/weighted_rows.h"
@@ -188,9 +189,10 @@ class Backend {
   virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
   virtual void Distances(Vector<const DistanceTask> tasks) = 0;
   // One task for each head. By default on the host, one after another;
-  // clusters only where there is no mirror.
+  // clusters and scored rows only where there is no mirror.
   virtual void InsertCenters(Vector<const CenterTask> tasks);
   virtual void InsertClusters(Vector<const ClusterTask> tasks);
+  virtual void InsertScored(Vector<const ScoredTask> tasks);
 };
 
 // Tells the backend's mirror, if it has one, that host code wrote this memory,

@@ -9,39 +9,38 @@ namespace {
 class HeavyHitterSketch final : public Sketch {
  public:
   explicit HeavyHitterSketch(const SketchPlace& place)
-      : limit_(place.rows),
+      : place_(place),
+        limit_(place.rows),
         store_(place.layout, limit_),
-        scores_(limit_),
-        positions_(limit_) {}
+        scores_(limit_, 1, 64, place.layout.mirror),
+        positions_(limit_, 1, 64, place.layout.mirror) {}
 
-  void Insert(const LeavingTokens& tokens, Matrix<const float>) override {
-    for (int64_t i = 0; i < tokens.count(); ++i) {
-      const int32_t position = static_cast<int32_t>(tokens.positions[i]);
-      int64_t row = store_.size();
-      if (row < limit_) {
-        scores_.Resize(row + 1);
-        positions_.Resize(row + 1);
-      } else {
-        // Of equal scores the older token goes: the new one is the youngest.
-        row = Lowest();
-        if (tokens.scores[i] < scores_[row]) continue;
-      }
-      store_.Set(row, tokens.row(i));
-      scores_[row] = tokens.scores[i];
-      positions_[row] = position;
-    }
+  // All is left to the backend.
+  void Insert(const LeavingTokens&, Matrix<const float>) override {}
+  void AddTasks(const LeavingTokens& tokens, SketchTasks* tasks) override {
+    ScoredTask task = Task();
+    Resize(std::min(store_.size() + tokens.count(), limit_));
+    SetArrays(&task);
+    task.token_keys = tokens.keys;
+    task.token_values = tokens.values;
+    task.token_scores = tokens.scores;
+    task.token_positions = tokens.positions;
+    tasks->scored.push_back(task);
+  }
+  void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override {
+    SketchTasks tasks;
+    AddTasks(tokens, &tasks);
+    backend.InsertScored(tasks.scored);
   }
 
   void SetLimit(int64_t rows) override {
-    while (store_.size() > rows) {
-      const int64_t lowest = Lowest(), last = store_.size() - 1;
-      store_.Remove(lowest);
-      scores_[lowest] = scores_[last];
-      positions_[lowest] = positions_[last];
-      scores_.Resize(last);
-      positions_.Resize(last);
-    }
     limit_ = rows;
+    if (store_.size() > rows) {
+      ScoredTask task = Task();
+      SetArrays(&task);
+      place_.backend->InsertScored({&task, 1});
+      Resize(rows);
+    }
     store_.SetLimit(rows);
     scores_.SetLimit(rows);
     positions_.SetLimit(rows);
@@ -72,17 +71,29 @@ class HeavyHitterSketch final : public Sketch {
   }
 
  private:
-  int64_t Lowest() const {
-    int64_t lowest = 0;
-    for (int64_t i = 1; i < store_.size(); ++i) {
-      if (scores_[i] > scores_[lowest]) continue;
-      if (scores_[i] < scores_[lowest] || positions_[i] < positions_[lowest]) {
-        lowest = i;
-      }
-    }
-    return lowest;
+  // Of what is held now, and no tokens.
+  ScoredTask Task() const {
+    ScoredTask task;
+    task.held = store_.size();
+    task.limit = limit_;
+    const RowLayout& layout = place_.layout;
+    task.token_keys = {layout.format, nullptr, 0, layout.head_dim};
+    task.token_values = task.token_keys;
+    return task;
+  }
+  void SetArrays(ScoredTask* task) {
+    task->keys = store_.keys();
+    task->values = store_.values();
+    task->scores = scores_.span();
+    task->positions = positions_.span();
+  }
+  void Resize(int64_t rows) {
+    store_.Resize(rows);
+    scores_.Resize(rows);
+    positions_.Resize(rows);
   }
 
+  SketchPlace place_;
   int64_t limit_;
   RowStore store_;
   Column<float> scores_;
@@ -94,6 +105,7 @@ class HeavyHitterSketch final : public Sketch {
 MadePolicy MakeHeavyHitter(const PolicySetup& setup) {
   SketchPolicyOptions options = setup.Options("heavy_hitter");
   options.plan.window.scored = true;
+  options.leaves_tokens = true;
   options.make_sketch = [](const SketchPlace& place) {
     return std::make_unique<HeavyHitterSketch>(place);
   };

@@ -2,12 +2,12 @@
 
 namespace subgen {
 
-LeavingBatch::LeavingBatch(RowLayout layout, int64_t capacity)
+LeavingBatch::LeavingBatch(RowLayout layout, int64_t capacity, bool scored)
     : layout_(layout),
       keys_(capacity * layout.row_bytes(), layout.mirror),
-      values_(capacity * layout.row_bytes(), layout.mirror) {
+      values_(capacity * layout.row_bytes(), layout.mirror),
+      scores_(scored ? capacity : 0, layout.mirror) {
   positions_.reserve(capacity);
-  scores_.reserve(capacity);
 }
 
 void LeavingBatch::Add(const WindowToken& token, RowMoves* moves) {
@@ -15,21 +15,18 @@ void LeavingBatch::Add(const WindowToken& token, RowMoves* moves) {
   SUBGEN_CHECK(at < keys_.size());
   moves->Out(layout_.Exact(), token.row, layout_,
              {keys_.data() + at, values_.data() + at});
+  if (scores_.size() > 0) moves->Out(token.score, &scores_[size()]);
   positions_.push_back(token.position);
-  scores_.push_back(token.score);
 }
 
-void LeavingBatch::Clear() {
-  positions_.clear();
-  scores_.clear();
-}
+void LeavingBatch::Clear() { positions_.clear(); }
 
 LeavingTokens LeavingBatch::View(int64_t first) const {
   LeavingTokens view;
   view.positions = positions_;
   view.keys = {layout_.format, keys_.data(), size(), layout_.head_dim};
   view.values = {layout_.format, values_.data(), size(), layout_.head_dim};
-  view.scores = scores_;
+  if (scores_.size() > 0) view.scores = scores_.span().first(size());
   return view.Part(first, size() - first);
 }
 

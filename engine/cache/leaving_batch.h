@@ -12,8 +12,9 @@ namespace subgen {
 
 class LeavingBatch {
  public:
-  // Of at most `capacity` tokens, which have the same place until Clear.
-  LeavingBatch(RowLayout layout, int64_t capacity);
+  // Of at most `capacity` tokens, which have the same place until Clear; with
+  // scores or without.
+  LeavingBatch(RowLayout layout, int64_t capacity, bool scored);
 
   // From a row in layout.Exact().
   void Add(const WindowToken& token, RowMoves* moves);
@@ -29,7 +30,8 @@ class LeavingBatch {
   RowLayout layout_;
   std::vector<int64_t> positions_;
   Buffer<std::byte> keys_, values_;
-  std::vector<float> scores_, points_;
+  Buffer<float> scores_;  // none where tokens have none
+  std::vector<float> points_;
 };
 
 }  // namespace subgen

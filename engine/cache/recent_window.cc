@@ -21,7 +21,8 @@ RecentWindow::RecentWindow(const WindowShape& shape, RowLayout layout)
       quantized_ring_{0, shape.quantized_rows(), sink_rows_},
       store_(layout.Exact(), sink_rows_ + exact_ring_.rows),
       quantized_(layout, quantized_ring_.rows),
-      scores_(shape.scored ? sink_rows_ + exact_ring_.rows : 0),
+      scores_(shape.scored ? sink_rows_ + exact_ring_.rows : 0, 1, 64,
+              layout.mirror),
       begin_(sink_rows_),
       exact_begin_(sink_rows_) {}
 
@@ -57,17 +58,22 @@ void RecentWindow::Push(const WindowToken& token, RowFormat format,
   moves->In({format, layout_.head_dim}, token.row, layout_.Exact(),
             store_.place(row));
   if (!shape_.scored) return;
+  if (!scores_.HasRoom(row + 1)) moves->Run();
   if (row == scores_.size()) scores_.Resize(row + 1);
-  scores_[row] = token.score;
+  moves->In(token.score, scores_.row(row));
+}
+
+WindowToken RecentWindow::Token(int64_t number) const {
+  const int64_t row = Row(number);
+  return {shape_.dealing.Position(number), store_.row(row),
+          shape_.scored ? scores_.row(row) : nullptr};
 }
 
 std::vector<WindowToken> RecentWindow::Tokens() const {
   SUBGEN_CHECK(left() == 0 && exact_begin_ == begin_);
   std::vector<WindowToken> tokens;
   for (int64_t number = 0; number < end_; ++number) {
-    const int64_t row = Row(number);
-    tokens.push_back({shape_.dealing.Position(number), store_.row(row),
-                      shape_.scored ? scores_[row] : 0.0f});
+    tokens.push_back(Token(number));
   }
   return tokens;
 }
@@ -79,9 +85,7 @@ bool RecentWindow::HasLeaving(int64_t next_position) const {
 
 WindowToken RecentWindow::Front() const {
   SUBGEN_CHECK(begin_ == exact_begin_);  // a sketch quantises what leaves
-  const int64_t row = Row(begin_);
-  return {shape_.dealing.Position(begin_), store_.row(row),
-          shape_.scored ? scores_[row] : 0.0f};
+  return Token(begin_);
 }
 
 void RecentWindow::Pop() {

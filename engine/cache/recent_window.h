@@ -51,11 +51,12 @@ struct RowRing {
   std::vector<Segment> Segments(int64_t begin, int64_t end) const;
 };
 
-// A token with the place of its rows. Of a window: valid until that changes.
+// A token with the place of its rows, and of its score where there are scores.
+// Of a window: valid until that changes.
 struct WindowToken {
   int64_t position = 0;
   EncodedRow row;
-  float score = 0.0f;
+  const float* score = nullptr;
 };
 
 class RecentWindow {
@@ -96,6 +97,7 @@ class RecentWindow {
   int64_t Row(int64_t number) const {
     return number < sink_rows_ ? number : exact_ring_.Row(number);
   }
+  WindowToken Token(int64_t number) const;
   // Quantises what is old enough when `end` tokens came.
   void QuantizeBefore(int64_t end, RowMoves* moves);
   int64_t sinks_held() const { return std::min(end_, sink_rows_); }

@@ -10,6 +10,12 @@ RowCopy CopyOf(RowLayout from_layout, const std::byte* from,
           to};
 }
 
+RowCopy CopyOf(const float* from, float* to) {
+  const RowLayout layout = {RowFormat::kF32, 1};
+  return CopyOf(layout, reinterpret_cast<const std::byte*>(from), layout,
+                reinterpret_cast<std::byte*>(to));
+}
+
 }  // namespace
 
 bool RowMoves::Writes(const Copies& all, const std::byte* first,
@@ -48,6 +54,18 @@ void RowMoves::In(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
   if (Writes(in_, to.key, to_layout.row_bytes())) Run();
   Add(CopyOf(from_layout, from.key, to_layout, to.key), &in_);
   Add(CopyOf(from_layout, from.value, to_layout, to.value), &in_);
+}
+
+void RowMoves::Out(const float* from, float* to) {
+  const RowCopy copy = CopyOf(from, to);
+  if (Writes(in_, copy.from.data, sizeof(float))) Run();
+  Add(copy, &out_);
+}
+
+void RowMoves::In(const float* from, float* to) {
+  const RowCopy copy = CopyOf(from, to);
+  if (Writes(in_, copy.to, sizeof(float))) Run();
+  Add(copy, &in_);
 }
 
 void RowMoves::Run() {

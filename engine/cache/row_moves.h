@@ -20,6 +20,9 @@ class RowMoves {
            MutableRow to);
   void In(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
           MutableRow to);
+  // The same of a score.
+  void Out(const float* from, float* to);
+  void In(const float* from, float* to);
   // Does all that was asked for. To be called before a place is freed or read.
   void Run();
 

@@ -9,7 +9,7 @@ LeavingTokens LeavingTokens::Part(int64_t first, int64_t count) const {
   part.positions = positions.subspan(first, count);
   part.keys = {keys.format, keys.row(first), count, keys.dim};
   part.values = {values.format, values.row(first), count, values.dim};
-  part.scores = scores.subspan(first, count);
+  if (!scores.empty()) part.scores = scores.subspan(first, count);
   return part;
 }
 

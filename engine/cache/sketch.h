@@ -15,7 +15,7 @@ namespace subgen {
 struct LeavingTokens {
   Vector<const int64_t> positions;
   Rows keys, values;
-  Vector<const float> scores;
+  Vector<const float> scores;                // where the window is scored
   Matrix<const float> points, value_points;  // the keys and values as floats
 
   int64_t count() const { return keys.count; }
@@ -42,6 +42,7 @@ struct SketchPlace {
 struct SketchTasks {
   std::vector<CenterTask> centers;
   std::vector<ClusterTask> clusters;
+  std::vector<ScoredTask> scored;
 };
 
 class Sketch {

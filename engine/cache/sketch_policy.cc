@@ -29,7 +29,8 @@ SketchPolicy::SketchPolicy(SketchPolicyOptions options, Backend& backend)
   }
   for (int head = 0; options_.make_sketch && head < options_.shape.kv_heads;
        ++head) {
-    leaving_.emplace_back(options_.plan.layout, tokens);
+    leaving_.emplace_back(options_.plan.layout, tokens,
+                          options_.plan.window.scored);
   }
 }
 
@@ -187,7 +188,12 @@ void SketchPolicy::Observe(const LayerStep& step,
                            Vector<const float> log_partition) {
   ShowQueries(step, log_partition);
   if (!options_.plan.window.scored) return;
-  step_scores_.assign(options_.shape.kv_heads * step.owned, 0.0f);
+  const int64_t scores = options_.shape.kv_heads * step.owned;
+  if (step_scores_.size() < scores) {
+    step_scores_ = Buffer<float>(scores, backend_.mirror());
+  }
+  backend_.Clear(step_scores_.matrix(1, scores));
+  has_step_scores_ = true;
   std::vector<AttentionMassTask> tasks;
   for (const Chunk& chunk : step.chunks) {
     Slot& slot = SlotOf(chunk);
@@ -200,9 +206,8 @@ void SketchPolicy::Observe(const LayerStep& step,
       if (chunk.owned_count == 0) continue;
       task.keys = FloatRows(step.Keys(chunk, head));
       task.row_token = step.Tokens(chunk);
-      task.mass = Vector<float>(step_scores_)
-                      .subspan(head * step.owned + chunk.first_owned,
-                               chunk.owned_count);
+      task.mass = step_scores_.span().subspan(
+          head * step.owned + chunk.first_owned, chunk.owned_count);
       tasks.push_back(task);
     }
   }
@@ -222,9 +227,7 @@ void SketchPolicy::AddPastMass(AttentionMassTask task, Head* head,
 }
 
 void SketchPolicy::Append(const LayerStep& step) {
-  SUBGEN_CHECK(!options_.plan.window.scored ||
-                   static_cast<int64_t>(step_scores_.size()) ==
-                       options_.shape.kv_heads * step.owned,
+  SUBGEN_CHECK(!options_.plan.window.scored || has_step_scores_,
                "Append without Observe");
   Settle();
   for (const Chunk& chunk : step.chunks) {
@@ -236,7 +239,7 @@ void SketchPolicy::Append(const LayerStep& step) {
   constexpr int64_t kFewTokens = 8;
   const bool few = step.tokens <= kFewTokens && backend_.mirror() == nullptr;
   if (few || queue_ == &own_queue_) Settle();
-  step_scores_.clear();
+  has_step_scores_ = false;
 }
 
 void SketchPolicy::AppendChunk(const LayerStep& step, const Chunk& chunk,
@@ -253,7 +256,7 @@ void SketchPolicy::AppendChunk(const LayerStep& step, const Chunk& chunk,
       const WindowToken token = {
           positions[i],
           {bytes(step.keys.row(row)), bytes(step.values.row(row))},
-          step_scores_.empty() ? 0.0f : step_scores_[row]};
+          has_step_scores_ ? &step_scores_[row] : nullptr};
       slot->heads[head].window.Push(token, RowFormat::kF32, &moves_);
     }
   }
@@ -270,7 +273,8 @@ void SketchPolicy::Compress(Slot* slot) {
     const RecentWindow whole = std::move(head.window);
     const std::vector<WindowToken> tokens = whole.Tokens();
     head.window = RecentWindow(plan.window, plan.layout);
-    LeavingBatch leaving(plan.layout, head.sketch ? tokens.size() : 0);
+    LeavingBatch leaving(plan.layout, head.sketch ? tokens.size() : 0,
+                         plan.window.scored);
     const auto evict = [&](int64_t next_position) {
       while (head.window.HasLeaving(next_position)) {
         if (head.sketch) leaving.Add(head.window.Front(), &moves_);

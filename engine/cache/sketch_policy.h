@@ -108,7 +108,8 @@ class SketchPolicy final : public CachePolicy {
   size_t round_ = 0;    // of the queue, where the next tokens go
   // Attention that the tokens of this step received in it, laid out as the
   // step's keys; from Observe to Append.
-  std::vector<float> step_scores_;
+  Buffer<float> step_scores_;
+  bool has_step_scores_ = false;
 };
 
 }  // namespace subgen

@@ -15,6 +15,7 @@
 #include "kernels/cuda/pieces.h"
 #include "kernels/cuda/rotary.h"
 #include "kernels/cuda/row_plan.h"
+#include "kernels/cuda/scored_rows.h"
 
 namespace subgen::cuda {
 
@@ -84,6 +85,7 @@ class CudaBackend final : public Backend {
   void Distances(Vector<const DistanceTask> tasks) override;
   void InsertCenters(Vector<const CenterTask> tasks) override;
   void InsertClusters(Vector<const ClusterTask> tasks) override;
+  void InsertScored(Vector<const ScoredTask> tasks) override;
 
  private:
   WeightMatrix OnDevice(const WeightMatrix& weight);
@@ -105,6 +107,7 @@ class CudaBackend final : public Backend {
   AttentionPlan attention_{&staging_};
   CenterPlan centers_;
   PiecesByFormat<ClusterHead> clusters_;
+  std::vector<ScoredHead> scored_;
   PiecesByFormat<RowCopyPiece> copies_;
   PiecesByFormat<DistancePiece> distances_;
   std::vector<DeviceProduct> products_;

@@ -91,4 +91,34 @@ void CudaBackend::InsertClusters(Vector<const ClusterTask> tasks) {
   staging_.Finish();
 }
 
+void CudaBackend::InsertScored(Vector<const ScoredTask> tasks) {
+  scored_.clear();
+  for (const ScoredTask& task : tasks) {
+    Check(task);
+    ScoredHead& head = scored_.emplace_back();
+    head.row_bytes = task.row_bytes();
+    head.held = static_cast<int>(task.held);
+    head.limit = static_cast<int>(task.limit);
+    head.tokens = static_cast<int>(task.tokens());
+    const auto rows = [&](std::byte* data) {
+      return staging_.InOut(Vector<uint8_t>(reinterpret_cast<uint8_t*>(data),
+                                            task.room() * head.row_bytes));
+    };
+    head.keys = rows(task.keys);
+    head.values = rows(task.values);
+    head.scores = staging_.InOut(task.scores);
+    head.positions = staging_.InOut(task.positions);
+    const size_t bytes = task.tokens() * head.row_bytes;
+    head.token_keys = staging_.InBytes(task.token_keys.data, bytes);
+    head.token_values = staging_.InBytes(task.token_values.data, bytes);
+    head.token_scores = staging_.In(task.token_scores);
+    head.token_positions = staging_.In(task.token_positions);
+  }
+  SendPieces(&scored_, &staging_,
+             [this](const ScoredHead* heads, int64_t count) {
+               InsertScoredOfHeads(&queue_, heads, count);
+             });
+  staging_.Finish();
+}
+
 }  // namespace subgen::cuda

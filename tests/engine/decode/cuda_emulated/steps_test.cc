@@ -38,11 +38,15 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   ExpectOneOfEach(each);
   EXPECT_EQ(each.allocations, 0);
   // Of a layer, then embedding, first norm, rows of logits, their norm and
-  // product; centres of all layers at once, distances and choices.
-  const int of_layer = GetParam() == "subgen"    ? 12
-                       : GetParam() == "uniform" ? 13
-                                                 : 11;
-  const int of_step = GetParam() == "subgen" ? 7 : 5;
+  // product; centres of all layers at once, distances and choices, or rows by
+  // their scores.
+  const int of_layer = GetParam() == "subgen"         ? 12
+                       : GetParam() == "uniform"      ? 13
+                       : GetParam() == "heavy_hitter" ? 15
+                                                      : 11;
+  const int of_step = GetParam() == "subgen"         ? 7
+                      : GetParam() == "heavy_hitter" ? 6
+                                                     : 5;
   EXPECT_EQ(each.kernels, ToyModel().layers * of_layer + of_step);
 }
 
@@ -87,8 +91,8 @@ TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, StepsTest,
-                         testing::Values("exact", "window", "subgen",
-                                         "uniform"));
+                         testing::Values("exact", "window", "subgen", "uniform",
+                                         "heavy_hitter"));
 
 // Algorithm 1 draws on the device: a kernel more a step for all layers.
 TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
@@ -113,8 +117,11 @@ TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
 // logits, and the list is as short as that of other rows, with four turns of a
 // layer in few bits.
 TEST(QuantizedStepsTest, AreOneUploadOneGraphAndOneWait) {
-  for (const char* policy : {"exact", "window", "subgen", "uniform"}) {
+  for (const char* policy :
+       {"exact", "window", "subgen", "uniform", "heavy_hitter"}) {
     for (const std::string format : {"q8", "q4", "q3"}) {
+      // The formats differ in what a kernel does, not in which there are.
+      if (format != "q4" && policy != std::string("exact")) continue;
       ToyRun run;
       run.cache = SmallCache(policy, format);
       run.head_dim = 32;

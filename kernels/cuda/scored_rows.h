@@ -1,0 +1,30 @@
+// Rows by their scores (kernels/scored_rows.h) on device memory, one head a
+// block; put on the queue, returns at once.
+#pragma once
+
+#include <cstdint>
+
+namespace subgen::cuda {
+
+class Queue;
+
+// A ScoredTask. Pointers are of the device.
+struct ScoredHead {
+  int64_t row_bytes = 0;  // 0: nothing to do
+  int held = 0;
+  int limit = 0;
+  int tokens = 0;
+  uint8_t* keys = nullptr;
+  uint8_t* values = nullptr;
+  float* scores = nullptr;
+  int32_t* positions = nullptr;
+  const uint8_t* token_keys = nullptr;
+  const uint8_t* token_values = nullptr;
+  const float* token_scores = nullptr;
+  const int64_t* token_positions = nullptr;
+};
+
+// An array on the device.
+void InsertScoredOfHeads(Queue* queue, const ScoredHead* heads, int64_t count);
+
+}  // namespace subgen::cuda
