@@ -248,52 +248,6 @@ __global__ void __launch_bounds__(kThreads, 4)
   }
 }
 
-// A warp a query: the partials over all sets, in their order, into the target.
-__global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
-  const MergeTarget target = targets[blockIdx.x];
-  const int lane = threadIdx.x % kWarp, dim = target.value_dim;
-  const int64_t all = target.all_queries, size = all * (2 + dim);
-  for (int query = threadIdx.x / kWarp; query < target.query_count;
-       query += kWarps) {
-    const int64_t at = target.first_query + query;
-    const float* const maxima = target.partials + at;
-    const float* const partitions = maxima + all;
-    const float* const sums = target.partials + 2 * all + at * dim;
-    const float before =
-        target.from_empty ? SUBGEN_NONE : target.max_logit[query];
-    float max = before;
-    for (int i = lane; i < target.sets; i += kWarp) {
-      max = fmaxf(max, maxima[i * size]);
-    }
-    max = GroupMax(max);
-    // The whole warp: nothing was seen.
-    if (max == SUBGEN_NONE && !target.from_empty) continue;
-    const float scale = before == SUBGEN_NONE ? 0.0f : expf(before - max);
-    float* weighted = target.weighted + query * target.weighted_stride;
-    for (int column = lane; column < dim; column += kWarp) {
-      float sum = scale == 0.0f ? 0.0f : weighted[column] * scale;
-      for (int i = 0; i < target.sets; ++i) {
-        const float of_set = maxima[i * size];
-        if (of_set == SUBGEN_NONE) continue;
-        sum = fmaf(sums[i * size + column], expf(of_set - max), sum);
-      }
-      weighted[column] = sum;
-    }
-    float partition = 0.0f;
-    for (int i = lane; i < target.sets; i += kWarp) {
-      const float of_set = maxima[i * size];
-      if (of_set == SUBGEN_NONE) continue;
-      partition += partitions[i * size] * expf(of_set - max);
-    }
-    partition = GroupSum(partition);
-    __syncwarp();
-    if (lane != 0) continue;
-    const float own = scale == 0.0f ? 0.0f : target.partition[query] * scale;
-    target.partition[query] = own + partition;
-    target.max_logit[query] = max;
-  }
-}
-
 template <RowFormat format>
 __global__ void __launch_bounds__(kThreads) Mass(const MassPiece* pieces) {
   __shared__ float queries[kTileQueries][kMostHeadDim];
@@ -344,10 +298,6 @@ void AttendPieces(Queue* queue, const AttentionPiece* pieces, int64_t count,
                       : queries <= 4 ? Attend<4>
                                      : Attend<kTileQueries>;
   Launch(queue, {count, kThreads}, kernel, pieces);
-}
-
-void MergePieces(Queue* queue, const MergeTarget* targets, int64_t count) {
-  Launch(queue, {count, kThreads}, Merge, targets);
 }
 
 void AccumulateMassPieces(Queue* queue, RowFormat format,
