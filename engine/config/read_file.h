@@ -1,0 +1,17 @@
+// Whole files whose size nobody promised.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace subgen {
+
+// Everything that a regular file, a pipe, a device or /dev/stdin gives until
+// its end. Errors, one line with the path: absent or unreadable, a folder, more
+// than `most_bytes` (no more than one byte beyond them is read).
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
+                                          int64_t most_bytes);
+
+}  // namespace subgen
