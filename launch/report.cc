@@ -1,9 +1,5 @@
 #include "launch/report.h"
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -95,33 +91,6 @@ std::string ToJson(const GenerationReport& report) {
   if (!report.note.empty()) json["note"] = report.note;
   json["weight_bytes"] = report.totals.weight_bytes;
   return json.dump(1) + "\n";
-}
-
-absl::StatusOr<ReportFile> ReportFile::Open(const std::string& path) {
-  ReportFile file(path);
-  if (path.empty()) return file;
-  if (!std::ofstream(file.Temporary())) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cannot write the report ", path, ": ", std::strerror(errno)));
-  }
-  std::error_code ignored;
-  std::filesystem::remove(file.Temporary(), ignored);
-  return file;
-}
-
-absl::Status ReportFile::Write(const std::string& contents) const {
-  if (path_.empty()) return absl::OkStatus();
-  std::ofstream out(Temporary(), std::ios::binary);
-  out << contents;
-  out.close();
-  std::error_code error;
-  if (out) std::filesystem::rename(Temporary(), path_, error);
-  if (out && !error) return absl::OkStatus();
-  const absl::Status failed = absl::UnknownError(absl::StrCat(
-      "cannot write the report ", path_, ": ",
-      error ? error.message() : std::string(std::strerror(errno))));
-  std::filesystem::remove(Temporary(), error);
-  return failed;
 }
 
 }  // namespace subgen

@@ -60,7 +60,7 @@ struct LayerStep {
 struct CacheStats {
   int64_t tokens_seen = 0;  // of the sequence, on all token shards
   int64_t rows = 0;         // kept, over this rank's KV heads
-  int64_t bytes = 0;        // allocated for the slot, everything included
+  ByteUse bytes;            // of the slot, everything included
 };
 
 // What each KV head may hold outside its window, against the mean over all KV

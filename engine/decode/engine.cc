@@ -77,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   parts->backend = *std::move(backend);
 
   TransformerOptions transformer_options;
-  transformer_options.cache = config.cache;
+  transformer_options.cache =
+      WithBudget(config.cache, ContextLimit(config, model.config));
   transformer_options.merge = merge;
   transformer_options.context_tokens = options.context_tokens;
   transformer_options.max_batch = config.prefill_chunk;

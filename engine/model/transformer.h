@@ -47,7 +47,8 @@ struct TransformerOptions {
 // What the cache of this rank holds, over all layers. Sums over ranks are the
 // whole: exact_bytes is counted by the first token shard of a head group.
 struct CacheUse {
-  int64_t bytes = 0;
+  int64_t tokens = 0;  // of the sequence
+  ByteUse bytes;
   int64_t exact_bytes = 0;  // of an exact cache, not quantised
   int64_t rows = 0;
 };

@@ -56,6 +56,7 @@ absl::StatusOr<std::vector<HeadShares>> Transformer::ShareOutBudget() {
 std::vector<double> Transformer::MeasureKeySpreads() {
   CacheShape shape = ShapeOfCache();
   CacheConfig exact;
+  exact.policy = "exact";
   exact.row_format = "f32";
   std::vector<KeySpreadProbe*> probes;
   for (; shape.layer < config_.layers; ++shape.layer) {
