@@ -7,7 +7,7 @@ case "${1:-}" in
   "") ;;
   --help | -h)
     # The comment at the head of the script that sources this file.
-    awk 'NR > 1 { if (!sub(/^# ?/, "")) exit; print }' "$0"
+    awk '/^# shellcheck/ { exit } NR > 1 && sub(/^# ?/, "")' "$0"
     exit 0
     ;;
   *) echo "$(basename "$0"): $1: there are no options but --help" >&2; exit 2 ;;

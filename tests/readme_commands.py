@@ -21,10 +21,11 @@ SMALLER = [
      r"\1 --seconds 0 -r 1 --embedding 256 --feed_forward 300"
      r" --prompt_tokens 20"),
     (r"configs/evaluation/(\w+\.yaml)", r"plans/\1"),
-    (r"--plan small\.yaml", "--plan plans/copy_rows.yaml"),
+    (r"--plan (\w+\.yaml)", r"--plan plans/\1"),
     (r"(subgen_evaluate\b)",
      r"\1 --texts a.txt b.txt --set cache.recent_tokens=8"
      r" --set context_tokens=700 --set threads=1"),
+    (r"(ranks\.token_shards=\d)", r"\1 --set ranks.token_block=1"),
     (r"(subgen_generate\b(?!.*(--dump_config|--version|--max_tokens)))",
      r"\1 --max_tokens 8"),
 ]
@@ -39,7 +40,8 @@ ELSEWHERE = {
     r"^ctest ": "is what runs this test",
     r"configs/gpu\.yaml": "needs GPUs",
     r"backend=cuda": "needs a GPU",
-    r"launch/bench_gpu\.sh": "needs a GPU; refusals: tests/launch/bench_test.py",
+    r"launch/bench_gpu\.sh":
+        "needs a GPU; refusals: tests/launch/bench_test.py",
     r"launch/package\.sh": "takes long: tests/launch/package_test.py",
     r"launch/bench_scaling\.sh": "takes long: tests/launch/bench_test.py",
     r"launch/compare_llama_cpp\.py":
@@ -103,10 +105,8 @@ def small_plan(text):
             skipping = key.group(1) in names
         if not skipping:
             kept.append(line)
-    tasks = re.search(r"^tasks: *(\w+)", text, re.MULTILINE).group(1)
-    others = {"copy", "perplexity", "passkey", "lines", "attention"} - {tasks}
+    task = re.search(r"^tasks: *(\w+)", text, re.MULTILINE).group(1)
+    others = {"copy", "perplexity", "passkey", "lines", "attention"} - {task}
     small = [line for line in SMALL_TASKS.splitlines()
              if line.split(":")[0] not in others]
-    budget_of_bytes = ["budgets: 0.9" if line.startswith("budgets") and
-                       "budget_of: bytes" in text else line for line in small]
-    return "\n".join(kept + budget_of_bytes) + "\n"
+    return "\n".join(kept + small) + "\n"

@@ -12,8 +12,8 @@ EXTENSION = re.compile(r"\.(cc|h|cu|cuh|py|sh|sbatch|yaml|md|cmake|json|png|"
 WORD = re.compile(r"^[\w.\-*/{},]+$")
 # Names of no file of the tree: what a user has or what a program writes.
 NOT_OURS = re.compile(
-    r"^(build/|build-|llama/|pictures/$|\.\./|scaling|small|bin/|mpi/|"
-    r"(model|MODEL|book|answer|report|attention|environment)\.\w+$)")
+    r"^(build/|build-|llama/|bin/|mpi/|(model|MODEL|book|answer|report|"
+    r"attention|environment|scaling|small)\.\w+$)")
 
 
 def documents(source):

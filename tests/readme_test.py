@@ -42,6 +42,17 @@ def read(path):
         return file.read()
 
 
+def plans():
+    """Those of configs/, and the small one that a README shows."""
+    folder = os.path.join("configs", "evaluation")
+    found = {name: read(os.path.join(folder, name))
+             for name in os.listdir(os.path.join(SOURCE, folder))}
+    found["small.yaml"] = re.search(
+        r"^```yaml\n(.*?)^```$", read("launch/evaluation/README.md"),
+        re.MULTILINE | re.DOTALL).group(1)
+    return found
+
+
 def make_playground(folder):
     """A folder that looks like a checkout to who stands in it, with the files
     that documents call model.gguf and book.txt."""
@@ -57,11 +68,10 @@ def make_playground(folder):
     for name, text in (("a.txt", words), ("b.txt", words[::-1])):
         with open(os.path.join(folder, name), "w") as file:
             file.write(text)
-    plans = os.path.join("configs", "evaluation")
     os.mkdir(os.path.join(folder, "plans"))
-    for name in os.listdir(os.path.join(SOURCE, plans)):
+    for name, text in plans().items():
         with open(os.path.join(folder, "plans", name), "w") as file:
-            file.write(small_plan(read(os.path.join(plans, name))))
+            file.write(small_plan(text))
 
 
 def smaller(command):
