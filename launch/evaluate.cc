@@ -9,10 +9,9 @@
 #include "kernels/base/status_macros.h"
 #include "launch/evaluation/evaluation.h"
 #include "launch/evaluation/plots.h"
+#include "launch/flags/flags.h"
 #include "launch/program.h"
-#include "launch/report.h"
-
-extern char** environ;
+#include "launch/report_file.h"
 
 namespace subgen {
 namespace {
@@ -48,24 +47,27 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   ConfigSources sources;
   std::string model, plan;
   std::vector<std::string> texts;
-  CLI::App app(
-      "Measures cache policies against exact attention, at equal memory.");
-  app.add_option("--plan", plan,
-                 "YAML file: tasks, policies, budgets (configs/evaluation)")
-      ->required();
-  app.add_option("--config", sources.yaml_path, "YAML file with settings");
-  app.add_option("--set", sources.settings, "A setting, key=value (repeatable)")
-      ->take_all();
-  app.add_option("--model", model, "GGUF file; short for --set model=...");
-  app.add_option("--texts", texts, "Text files instead of the plan's");
-  app.add_option("--output", line.output,
-                 "Write the rows here too: .md, .csv or .json");
-  app.add_option("--plot", line.plot_folder,
-                 "Folder for PNG pictures, made by gnuplot");
-  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
+  ProgramFlags program = {
+      "subgen_evaluate",
+      "Measures cache policies against exact attention, at equal memory.",
+      SettingFlags(&sources, &model),
+      {"subgen_evaluate --plan copy_rows.yaml --model model.gguf"}};
+  const std::vector<Flag> own = {
+      {.names = "--plan",
+       .target = &plan,
+       .help = "YAML file: tasks, policies, budgets (configs/evaluation)",
+       .value = "FILE",
+       .required = true},
+      {"--texts", &texts, "A text file instead of the plan's (may be repeated)",
+       "FILE"},
+      {"--output", &line.output, "Write the rows here too: .md, .csv or .json",
+       "FILE"},
+      {"--plot", &line.plot_folder, "Folder for PNG pictures, made by gnuplot",
+       "FOLDER"}};
+  program.flags.insert(program.flags.end(), own.begin(), own.end());
+  ASSIGN_OR_RETURN(line.help, ParseFlags(program, argc, argv));
   if (!line.help.empty()) return line;
-  sources.environment = environ;
-  if (!model.empty()) sources.settings.push_back("model=" + YamlQuoted(model));
+  AddModelAndEnvironment(model, &sources);
   ASSIGN_OR_RETURN(line.config, LoadConfig(sources));
   ASSIGN_OR_RETURN(line.options.plan, LoadPlan(plan));
   if (!texts.empty()) line.options.plan.texts = texts;
@@ -91,7 +93,7 @@ void PrintProgress(int64_t done, int64_t total, const std::string& what) {
 
 absl::Status Show(const CommandLine& line, const ReportFile& output,
                   const std::vector<ResultRow>& rows) {
-  std::fputs(FormatRows(rows, TableFormat::kTerminal).c_str(), stdout);
+  RETURN_IF_ERROR(Print(FormatRows(rows, TableFormat::kTerminal)));
   RETURN_IF_ERROR(output.Write(FormatRows(rows, line.format)));
   if (line.plot_folder.empty()) return absl::OkStatus();
   return WritePlots(MakePlots(rows), line.plot_folder);

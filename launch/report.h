@@ -16,10 +16,14 @@ struct GenerationReport {
   RankTotals totals;
   int ranks = 1;
   GridShape grid;
-  std::string policy;
+  CacheConfig cache;  // in force
   std::string backend;
   std::string note;  // a line on how the backend ran, or empty
 };
+
+// A line on the policy in force and what it keeps, and one on a budget that has
+// no effect.
+std::string DescribeCache(const Engine& engine);
 
 // A few lines for standard error: speed, share of communication, cache held.
 std::string Summary(const GenerationReport& report);

@@ -170,22 +170,6 @@ int64_t Share(int64_t whole, const CacheShape& shape, int token_shard) {
 
 }  // namespace
 
-bool TakesBudget(const CacheConfig& config) {
-  return config.policy != "exact" && config.policy != "kivi";
-}
-
-bool HasBudget(const CacheConfig& config) {
-  return config.budget_tokens > 0 || config.budget_bytes > 0 ||
-         config.budget_fraction > 0.0;
-}
-
-CacheConfig WithBudget(CacheConfig config, int64_t context_tokens) {
-  if (TakesBudget(config) && !HasBudget(config)) {
-    config.budget_tokens = std::max<int64_t>(1024, context_tokens / 8);
-  }
-  return config;
-}
-
 bool TurnsRows(const CacheConfig& config) {
   if (config.rotate != "auto") return config.rotate == "true";
   if (config.policy == "kivi") return false;  // groups numbers of a channel

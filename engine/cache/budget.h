@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/status/statusor.h"
+#include "engine/cache/budget_rule.h"
 #include "engine/cache/cache_policy.h"
 #include "engine/cache/recent_window.h"
 
@@ -23,16 +24,6 @@ struct CachePlan {
   // Of the time when `entered` tokens left the window.
   const HeadLimits& LimitsAt(int64_t entered) const;
 };
-
-// Whether the policy keeps to a budget; exact and kivi keep every token.
-bool TakesBudget(const CacheConfig& config);
-// Whether one of the three settings gives a budget.
-bool HasBudget(const CacheConfig& config);
-
-// The settings with a budget: where the policy takes one and none is given, an
-// eighth of the longest legal sequence, and at least 1,024 rows a KV head. It
-// depends on nothing else, so a run never has another than the next.
-CacheConfig WithBudget(CacheConfig config, int64_t context_tokens);
 
 // Checks every setting that policies share. Where the budget holds the whole
 // context the window does too, and every policy is exact. All token shards

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/cache/column.h"
 #include "engine/config/engine_config.h"
 #include "kernels/backend.h"
 

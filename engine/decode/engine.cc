@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
+#include "engine/cache/budget_rule.h"
 #include "engine/decode/model_vocabulary.h"
 #include "kernels/base/status_macros.h"
 

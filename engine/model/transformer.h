@@ -72,6 +72,11 @@ class Transformer {
   void Forget(int slot);
   CacheUse Use(int slot) const;
   int64_t weight_bytes() const { return weights_.bytes; }
+  // The settings in force, the rows of a KV head that they allow, and what all
+  // caches of this rank may take.
+  const CacheConfig& cache() const { return options_.cache; }
+  int64_t budget_rows() const;
+  int64_t most_cache_bytes() const;
   const ModelConfig& config() const { return config_; }
 
  private:
