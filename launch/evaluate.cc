@@ -1,6 +1,4 @@
 // subgen_evaluate: what cache policies lose, and what they save.
-#include <unistd.h>
-
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +8,7 @@
 #include "launch/evaluation/evaluation.h"
 #include "launch/evaluation/plots.h"
 #include "launch/program.h"
+#include "launch/progress.h"
 #include "launch/report.h"
 
 extern char** environ;
@@ -76,19 +75,6 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// A bar on a terminal, rewritten; nothing in a file.
-void PrintProgress(int64_t done, int64_t total, const std::string& what) {
-  if (!isatty(STDERR_FILENO)) return;
-  constexpr int kWidth = 40;
-  const int full = static_cast<int>(kWidth * done / total);
-  const std::string bar =
-      std::string(full, '#') + std::string(kWidth - full, '.');
-  std::fprintf(stderr, "\r[%s] %ld of %ld sequences, %s\x1b[K", bar.c_str(),
-               static_cast<long>(done), static_cast<long>(total), what.c_str());
-  if (done == total) std::fprintf(stderr, "\r\x1b[K");
-  std::fflush(stderr);
-}
-
 absl::Status Show(const CommandLine& line, const ReportFile& output,
                   const std::vector<ResultRow>& rows) {
   std::fputs(FormatRows(rows, TableFormat::kTerminal).c_str(), stdout);
@@ -105,7 +91,12 @@ absl::Status Measure(const CommandLine& line, const RankContext& rank,
   EvaluationOptions options = line.options;
   options.threads = ThreadsOfRank(line.config.threads, rank.ranks_on_host);
   options.device = rank.device;
-  options.on_progress = PrintProgress;
+  ProgressBar bar("reading the texts", "sequences");
+  options.on_progress = [&](int64_t done, int64_t total,
+                            const std::string& what) {
+    bar.Rename(what);
+    bar.Show(done, total);
+  };
   ASSIGN_OR_RETURN(const std::vector<ResultRow> rows,
                    Evaluate(options, *model, world));
   return AgreeOnStatus(
