@@ -1,5 +1,6 @@
 // subgen_evaluate: what cache policies lose, and what they save.
 #include <cstdio>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
@@ -75,12 +76,32 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
+// What the titles of pictures say.
+PlotSubject SubjectOf(const CommandLine& line) {
+  PlotSubject subject;
+  subject.model = std::filesystem::path(line.config.model).stem().string();
+  const EvaluationPlan& plan = line.options.plan;
+  subject.texts = "texts of Debian";
+  if (!plan.texts.empty()) {
+    subject.texts = std::filesystem::path(plan.texts[0]).filename().string();
+    if (plan.texts.size() > 1) {
+      absl::StrAppend(&subject.texts, " and ", plan.texts.size() - 1, " more");
+    }
+  }
+  for (size_t i = 0; i < plan.policies.size(); ++i) {
+    if (line.options.policies[i].cache.policy == "subgen") {
+      subject.subgen.push_back(plan.policies[i].name);
+    }
+  }
+  return subject;
+}
+
 absl::Status Show(const CommandLine& line, const ReportFile& output,
                   const std::vector<ResultRow>& rows) {
   std::fputs(FormatRows(rows, TableFormat::kTerminal).c_str(), stdout);
   RETURN_IF_ERROR(output.Write(FormatRows(rows, line.format)));
   if (line.plot_folder.empty()) return absl::OkStatus();
-  return WritePlots(MakePlots(rows), line.plot_folder);
+  return WritePlots(MakePlots(rows, SubjectOf(line)), line.plot_folder);
 }
 
 absl::Status Measure(const CommandLine& line, const RankContext& rank,
