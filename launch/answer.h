@@ -12,8 +12,8 @@ namespace subgen {
 struct GenerationOptions;
 
 // Answers the tokens in a slot of the engine. Ctrl-C, where it is caught, ends
-// the answer and no more (finish_reason "cancelled"). An error: the scheduler's,
-// or an output that cannot be written.
+// the answer and no more (finish_reason "cancelled"). An error: the
+// scheduler's, or an output that cannot be written.
 absl::StatusOr<GenerationReport> Answer(const GenerationOptions& options,
                                         Engine& engine, int slot,
                                         std::vector<int> prompt);

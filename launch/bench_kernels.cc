@@ -36,8 +36,8 @@ ProgramFlags AllFlags(Flags* flags, KernelBenchOptions* options) {
                            "8192,131072"}};
   const std::vector<Flag> own = {
       {"--rows", &flags->rows, "Rows of a KV head, as 8192,131072", "ROWS,..."},
-      {"--kernels", &flags->kernels,
-       "Of linear, prompt, attention, distances", "KERNEL,..."},
+      {"--kernels", &flags->kernels, "Of linear, prompt, attention, distances",
+       "KERNEL,..."},
       {"--kv_heads", &options->kv_heads, "Of attention", "HEADS", 1, 1024},
       {"--group", &options->group, "Query heads of a KV head", "HEADS", 1, 64},
       {"--prompt_tokens", &options->prompt_tokens, "Of the prompt's kernels",

@@ -32,7 +32,8 @@ void PrintError(const std::string& message) {
 [[noreturn]] void EndByException() {
   std::string message = "an unknown exception";
   try {
-    if (std::current_exception()) std::rethrow_exception(std::current_exception());
+    if (std::current_exception())
+      std::rethrow_exception(std::current_exception());
   } catch (const std::bad_alloc&) {
     message =
         "out of memory: lower the cache's budget, context_tokens, "

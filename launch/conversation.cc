@@ -42,8 +42,9 @@ class Conversation {
     ASSIGN_OR_RETURN(slot_, engine_.scheduler().Open());
     // Under mpirun Ctrl-C ends the job, as everywhere.
     if (!LaunchedByMpi()) CatchInterrupts();
-    Tell("A conversation with the model: type a line; /help lists commands, "
-         "/exit or Ctrl-D ends.");
+    Tell(
+        "A conversation with the model: type a line; /help lists commands, "
+        "/exit or Ctrl-D ends.");
     const auto reader = LineReader::Make("> ", LaunchedByMpi());
     for (;;) {
       const InputLine line = reader->Read();
@@ -155,7 +156,8 @@ class Conversation {
 
   // `begun`: what was said of this answer before.
   absl::Status Answered(std::vector<int> prompt, const std::string& begun) {
-    ASSIGN_OR_RETURN(last_, Answer(options_, engine_, slot_, std::move(prompt)));
+    ASSIGN_OR_RETURN(last_,
+                     Answer(options_, engine_, slot_, std::move(prompt)));
     const GenerationResult& result = last_->result;
     messages_.push_back(
         {ChatMessage::Role::kAssistant, absl::StrCat(begun, result.text)});

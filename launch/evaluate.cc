@@ -1,7 +1,6 @@
 // subgen_evaluate: what cache policies lose, and what they save.
-#include <unistd.h>
-
 #include <cstdio>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
@@ -11,7 +10,14 @@
 #include "launch/evaluation/plots.h"
 #include "launch/flags/flags.h"
 #include "launch/program.h"
+<<<<<<< HEAD
 #include "launch/report_file.h"
+=======
+#include "launch/progress.h"
+#include "launch/report.h"
+
+extern char** environ;
+>>>>>>> pictures
 
 namespace subgen {
 namespace {
@@ -78,17 +84,24 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// A bar on a terminal, rewritten; nothing in a file.
-void PrintProgress(int64_t done, int64_t total, const std::string& what) {
-  if (!isatty(STDERR_FILENO)) return;
-  constexpr int kWidth = 40;
-  const int full = static_cast<int>(kWidth * done / total);
-  const std::string bar =
-      std::string(full, '#') + std::string(kWidth - full, '.');
-  std::fprintf(stderr, "\r[%s] %ld of %ld sequences, %s\x1b[K", bar.c_str(),
-               static_cast<long>(done), static_cast<long>(total), what.c_str());
-  if (done == total) std::fprintf(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+// What the titles of pictures say.
+PlotSubject SubjectOf(const CommandLine& line) {
+  PlotSubject subject;
+  subject.model = std::filesystem::path(line.config.model).stem().string();
+  const EvaluationPlan& plan = line.options.plan;
+  subject.texts = "texts of Debian";
+  if (!plan.texts.empty()) {
+    subject.texts = std::filesystem::path(plan.texts[0]).filename().string();
+    if (plan.texts.size() > 1) {
+      absl::StrAppend(&subject.texts, " and ", plan.texts.size() - 1, " more");
+    }
+  }
+  for (size_t i = 0; i < plan.policies.size(); ++i) {
+    if (line.options.policies[i].cache.policy == "subgen") {
+      subject.subgen.push_back(plan.policies[i].name);
+    }
+  }
+  return subject;
 }
 
 absl::Status Show(const CommandLine& line, const ReportFile& output,
@@ -96,7 +109,7 @@ absl::Status Show(const CommandLine& line, const ReportFile& output,
   RETURN_IF_ERROR(Print(FormatRows(rows, TableFormat::kTerminal)));
   RETURN_IF_ERROR(output.Write(FormatRows(rows, line.format)));
   if (line.plot_folder.empty()) return absl::OkStatus();
-  return WritePlots(MakePlots(rows), line.plot_folder);
+  return WritePlots(MakePlots(rows, SubjectOf(line)), line.plot_folder);
 }
 
 absl::Status Measure(const CommandLine& line, const RankContext& rank,
@@ -107,7 +120,12 @@ absl::Status Measure(const CommandLine& line, const RankContext& rank,
   EvaluationOptions options = line.options;
   options.threads = ThreadsOfRank(line.config.threads, rank.ranks_on_host);
   options.device = rank.device;
-  options.on_progress = PrintProgress;
+  ProgressBar bar("reading the texts", "sequences");
+  options.on_progress = [&](int64_t done, int64_t total,
+                            const std::string& what) {
+    bar.Rename(what);
+    bar.Show(done, total);
+  };
   ASSIGN_OR_RETURN(const std::vector<ResultRow> rows,
                    Evaluate(options, *model, world));
   return AgreeOnStatus(

@@ -79,10 +79,9 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   std::string model;
   int max_tokens = 0;
   bool dump_config = false;
-  ASSIGN_OR_RETURN(line.help,
-                   ParseFlags(Flags(&sources, &model, &max_tokens, &dump_config,
-                                    &line.options),
-                              argc, argv));
+  ASSIGN_OR_RETURN(line.help, ParseFlags(Flags(&sources, &model, &max_tokens,
+                                               &dump_config, &line.options),
+                                         argc, argv));
   if (!line.help.empty()) return line;
   AddModelAndEnvironment(model, &sources);
   if (max_tokens > 0) {

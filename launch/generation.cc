@@ -116,8 +116,8 @@ absl::Status Generate(const GenerationOptions& options, RankContext rank) {
           {context, ThreadsOfRank(options.config.threads, rank.ranks_on_host),
            rank.device},
           std::move(rank.world)));
-  RETURN_IF_ERROR(AgreeOnStatus(
-      engine->world(), CheckMemory(*engine, rank.ranks_on_host)));
+  RETURN_IF_ERROR(
+      AgreeOnStatus(engine->world(), CheckMemory(*engine, rank.ranks_on_host)));
   absl::Status status;
   if (leads) {
     status = generator.Run(*engine);

@@ -58,9 +58,9 @@ absl::Status Inspect(const CommandLine& line, const RankContext&) {
     RETURN_IF_ERROR(Print(DescribeTensors(*file)));
   }
   ASSIGN_OR_RETURN(const Model model, LoadModel(line.config));
-  ASSIGN_OR_RETURN(const GridShape shape,
-                   PlanGrid(line.grid, std::max(1, line.ranks),
-                            model.config.kv_heads));
+  ASSIGN_OR_RETURN(
+      const GridShape shape,
+      PlanGrid(line.grid, std::max(1, line.ranks), model.config.kv_heads));
   return Print(DescribePlan(model, shape));
 }
 

@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "launch/output.h"
 #include "absl/strings/str_join.h"
 #include "kernels/base/status_macros.h"
+#include "launch/output.h"
 
 namespace subgen {
 namespace {

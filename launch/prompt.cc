@@ -12,8 +12,8 @@ absl::StatusOr<std::string> ReadPrompt(const std::string& text,
                                        const std::string& file) {
   std::string prompt = text;
   if (!file.empty()) {
-    auto read = ReadWholeFile(file == "-" ? "/dev/stdin" : file,
-                              kMostPromptBytes);
+    auto read =
+        ReadWholeFile(file == "-" ? "/dev/stdin" : file, kMostPromptBytes);
     if (!read.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("prompt file ", read.status().message()));

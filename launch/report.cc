@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/cache/budget_rule.h"
 
@@ -45,9 +45,9 @@ bool KeptEveryToken(const RankTotals& totals) {
 std::string CacheLine(const GenerationReport& report) {
   constexpr double kMegabyte = 1e6;
   const RankTotals& totals = report.totals;
-  const std::string bytes = absl::StrFormat(
-      "%.2f MB used, %.2f MB reserved", totals.cache_bytes / kMegabyte,
-      totals.reserved_bytes / kMegabyte);
+  const std::string bytes = absl::StrFormat("%.2f MB used, %.2f MB reserved",
+                                            totals.cache_bytes / kMegabyte,
+                                            totals.reserved_bytes / kMegabyte);
   const bool bits = report.cache.policy == "kivi" ||
                     absl::StartsWith(report.cache.row_format, "q");
   const std::string exact = absl::StrFormat(
@@ -60,9 +60,9 @@ std::string CacheLine(const GenerationReport& report) {
         Percent(totals.cache_rows, totals.exact_cache_rows), bytes, exact);
   }
   if (bits) {
-    return absl::StrFormat("cache    %s: all %s tokens held in few bits; %s; %s\n",
-                           report.cache.policy, Grouped(totals.tokens), bytes,
-                           exact);
+    return absl::StrFormat(
+        "cache    %s: all %s tokens held in few bits; %s; %s\n",
+        report.cache.policy, Grouped(totals.tokens), bytes, exact);
   }
   return absl::StrFormat("cache    %s: all %s tokens held exactly; %s\n",
                          report.cache.policy, Grouped(totals.tokens), bytes);
@@ -76,14 +76,15 @@ std::string DescribeCache(const Engine& engine) {
     const std::string rows = Grouped(
         cache.budget_tokens > 0 ? cache.budget_tokens : engine.budget_rows());
     return absl::StrFormat(
-        "cache    %s, %s rows per KV head: exact up to %s tokens\n",
+        "policy   %s, %s rows per KV head: exact up to %s tokens\n",
         cache.policy, rows, rows);
   }
   std::string text =
-      absl::StrFormat("cache    %s: every token is kept\n", cache.policy);
+      absl::StrFormat("policy   %s: every token is kept\n", cache.policy);
   if (HasBudget(cache)) {
     absl::StrAppendFormat(
-        &text, "note     the budget of the settings has no effect: %s has none\n",
+        &text,
+        "note     the budget of the settings has no effect: %s has none\n",
         cache.policy);
   }
   return text;

@@ -59,10 +59,11 @@ absl::StatusOr<ReportFile> ReportFile::Open(const std::string& path) {
   if (file.exists_ && access(file.target_.c_str(), W_OK) != 0) {
     return file.Error(errno);
   }
-  const bool folder_writable = access(FolderOf(file.target_).c_str(), W_OK) == 0;
+  const bool folder_writable =
+      access(FolderOf(file.target_).c_str(), W_OK) == 0;
   if (!file.exists_ && !folder_writable) return file.Error(errno);
-  file.replaces_ = folder_writable && (!file.exists_ || (S_ISREG(is.st_mode) &&
-                                                         is.st_nlink == 1));
+  file.replaces_ = folder_writable &&
+                   (!file.exists_ || (S_ISREG(is.st_mode) && is.st_nlink == 1));
   file.mode_ = file.exists_ ? is.st_mode & 07777 : NewFileMode();
   return file;
 }

@@ -40,7 +40,7 @@ function(subgen_cuda_test name label prefix)
   target_precompile_headers(${name} REUSE_FROM tests_precompiled)
   target_link_libraries(${name} PRIVATE ${ARGN} engine_decode tests_support
                         GTest::gmock_main)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${prefix}
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES TEST_PREFIX ${prefix}
                        PROPERTIES TIMEOUT 600 LABELS ${label})
 endfunction()
 # `kind`: a folder's tests for the one or the other.
@@ -90,7 +90,7 @@ if(nccl_is_on)
     target_compile_definitions(${name} PRIVATE
       SUBGEN_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
     add_dependencies(${name} fake_nccl)
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
                          TEST_PREFIX Emulated. PROPERTIES TIMEOUT 600 LABELS emulated)
   endfunction()
   file(GLOB tests CONFIGURE_DEPENDS comm/nccl/*.cc)

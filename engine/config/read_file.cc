@@ -55,24 +55,21 @@ int64_t ReadSome(int descriptor, char* bytes, int64_t most) {
   }
 }
 
-absl::StatusOr<std::string> ReadToEnd(int descriptor, const std::string& path,
-                                      int64_t most_bytes) {
+// At most so many bytes.
+absl::StatusOr<std::string> ReadFrom(int descriptor, const std::string& path,
+                                     int64_t most_bytes) {
   struct stat about = {};
   if (fstat(descriptor, &about) != 0) return CannotRead(path, errno);
   if (S_ISDIR(about.st_mode)) return CannotRead(path, "it is a folder");
   std::string text;
   int64_t length = 0;
-  for (;;) {
-    const int64_t wanted = std::min(kChunk, most_bytes + 1 - length);
+  while (length < most_bytes) {
+    const int64_t wanted = std::min(kChunk, most_bytes - length);
     text.resize(static_cast<size_t>(length + wanted));
     const int64_t count = ReadSome(descriptor, text.data() + length, wanted);
     if (count < 0) return CannotRead(path, errno);
-    length += count;
-    if (length > most_bytes) {
-      return CannotRead(path, absl::StrCat("it has more than ", most_bytes,
-                                           " bytes, which is the limit"));
-    }
     if (count == 0) break;
+    length += count;
   }
   text.resize(static_cast<size_t>(length));
   return text;
@@ -80,13 +77,21 @@ absl::StatusOr<std::string> ReadToEnd(int descriptor, const std::string& path,
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
+absl::StatusOr<std::string> ReadBeginning(const std::string& path,
                                           int64_t most_bytes) {
   const int descriptor = Open(path);
   if (descriptor < 0) return CannotRead(path, errno);
-  absl::StatusOr<std::string> text = ReadToEnd(descriptor, path, most_bytes);
+  absl::StatusOr<std::string> text = ReadFrom(descriptor, path, most_bytes);
   close(descriptor);
   return text;
+}
+
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
+                                          int64_t most_bytes) {
+  ASSIGN_OR_RETURN(std::string text, ReadBeginning(path, most_bytes + 1));
+  if (static_cast<int64_t>(text.size()) <= most_bytes) return text;
+  return CannotRead(path, absl::StrCat("it has more than ", most_bytes,
+                                       " bytes, which is the limit"));
 }
 
 }  // namespace subgen

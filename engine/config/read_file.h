@@ -14,4 +14,9 @@ namespace subgen {
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           int64_t most_bytes);
 
+// The same of what is read first: no more than `most_bytes`, and no error where
+// there is more.
+absl::StatusOr<std::string> ReadBeginning(const std::string& path,
+                                          int64_t most_bytes);
+
 }  // namespace subgen

@@ -67,9 +67,12 @@ RankTotals GatherTotals(const Transformer& transformer, RankGrid& grid,
                         int slot) {
   const CacheUse use = transformer.Use(slot);
   const ModelConfig& model = transformer.config();
-  const RankTotals mine{use.tokens,       use.bytes.used,
-                        use.bytes.reserved, use.exact_bytes,
-                        use.rows,         0,
+  const RankTotals mine{use.tokens,
+                        use.bytes.used,
+                        use.bytes.reserved,
+                        use.exact_bytes,
+                        use.rows,
+                        0,
                         transformer.weight_bytes()};
   RankTotals sum;
   for (const RankTotals& rank : GatherFromRanks(*grid.world, mine)) {

@@ -12,7 +12,11 @@ std::vector<std::string> InstructionSets() {
   std::vector<std::string> names;
   // The lower a target's bit, the better it is.
   const int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
-  if (usable != 0) names.push_back(hwy::TargetName(usable & -usable));
+  if (usable != 0) {
+    const std::string best = hwy::TargetName(usable & -usable);
+    // Highway numbers what Intel does not.
+    names.push_back(best.substr(0, 4) == "AVX3" ? "AVX-512" : best);
+  }
   for (const IntegerSet* set : IntegerSets()) {
     if (set->present()) names.push_back(set->name);
   }

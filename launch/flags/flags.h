@@ -18,7 +18,7 @@ struct Flag {
   Target target;      // holds the default; a vector may be given several times
   std::string help;   // no full stop
   std::string value = {};  // what stands for the value in texts, as FILE
-  double low = 0.0;   // of numbers; all are legal where low == high
+  double low = 0.0;        // of numbers; all are legal where low == high
   double high = 0.0;
   bool required = false;
 };

@@ -16,8 +16,8 @@ namespace {
 // Text of a man page: a backslash, a hyphen that is a minus, and a full stop or
 // quote that would begin a request are escaped.
 std::string Roff(absl::string_view text) {
-  std::string roff =
-      absl::StrReplaceAll(text, {{"\\", "\\e"}, {"-", "\\-"}, {"\n", "\n.br\n"}});
+  std::string roff = absl::StrReplaceAll(
+      text, {{"\\", "\\e"}, {"-", "\\-"}, {"\n", "\n.br\n"}});
   if (absl::StartsWith(roff, ".") || absl::StartsWith(roff, "'")) {
     roff.insert(0, "\\&");
   }
@@ -46,8 +46,9 @@ std::string Heading(const Flag& flag) {
     bold.push_back(absl::StrCat("\\fB", Roff(name), "\\fR"));
   }
   const std::string value = ValueName(flag);
-  return absl::StrCat(absl::StrJoin(bold, ", "),
-                      value.empty() ? "" : absl::StrCat(" \\fI", value, "\\fR"));
+  return absl::StrCat(
+      absl::StrJoin(bold, ", "),
+      value.empty() ? "" : absl::StrCat(" \\fI", value, "\\fR"));
 }
 
 // A case of the function that completes: what may follow the last word.
@@ -98,11 +99,11 @@ std::string SettingsFunction() {
 }  // namespace
 
 std::string ManPage(const ProgramFlags& program) {
-  std::string page = absl::StrCat(
-      ".TH ", program.name, " 1 \"\" \"SubGen ", Version(), "\"\n.SH NAME\n",
-      program.name, " \\- ",
-      Roff(program.purpose.substr(0, program.purpose.find('\n'))),
-      "\n.SH SYNOPSIS\n.B ", program.name, "\n");
+  std::string page =
+      absl::StrCat(".TH ", program.name, " 1 \"\" \"SubGen ", Version(),
+                   "\"\n.SH NAME\n", program.name, " \\- ",
+                   Roff(program.purpose.substr(0, program.purpose.find('\n'))),
+                   "\n.SH SYNOPSIS\n.B ", program.name, "\n");
   for (const Flag& flag : program.flags) {
     if (flag.required) {
       absl::StrAppend(&page, IsFlag(flag) ? Heading(flag) : ValueName(flag),
@@ -136,30 +137,29 @@ std::string BashCompletion(const ProgramFlags& program) {
     AppendCase(flag, &cases);
     settings |= ValueName(flag) == "KEY=VALUE";
   }
-  return absl::StrCat(
-      "# bash completion of ", program.name, "\n",
-      settings ? SettingsFunction() : "", "_", program.name,
-      "() {\n"
-      "  local word=${COMP_WORDS[COMP_CWORD]} flag\n"
-      "  local before=${COMP_WORDS[COMP_CWORD-1]} "
-      "before2=${COMP_WORDS[COMP_CWORD-2]:-}\n"
-      "  local before3=${COMP_WORDS[COMP_CWORD-3]:-}\n"
-      "  flag=$before\n"
-      "  if [[ $word == '=' ]]; then flag=$before2; fi\n"
-      "  if [[ $before == '=' ]]; then flag=$before3; fi\n"
-      "  case \"$flag\" in\n",
-      cases,
-      "  esac\n"
-      "  if [[ $word == -* ]]; then\n"
-      "    COMPREPLY=($(compgen -W '",
-      words,
-      "' -- \"$word\"))\n"
-      "  else\n"
-      "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
-      "  fi\n"
-      "}\n"
-      "complete -o filenames -F _",
-      program.name, " ", program.name, "\n");
+  return absl::StrCat("# bash completion of ", program.name, "\n",
+                      settings ? SettingsFunction() : "", "_", program.name,
+                      "() {\n"
+                      "  local word=${COMP_WORDS[COMP_CWORD]} flag\n"
+                      "  local before=${COMP_WORDS[COMP_CWORD-1]} "
+                      "before2=${COMP_WORDS[COMP_CWORD-2]:-}\n"
+                      "  local before3=${COMP_WORDS[COMP_CWORD-3]:-}\n"
+                      "  flag=$before\n"
+                      "  if [[ $word == '=' ]]; then flag=$before2; fi\n"
+                      "  if [[ $before == '=' ]]; then flag=$before3; fi\n"
+                      "  case \"$flag\" in\n",
+                      cases,
+                      "  esac\n"
+                      "  if [[ $word == -* ]]; then\n"
+                      "    COMPREPLY=($(compgen -W '",
+                      words,
+                      "' -- \"$word\"))\n"
+                      "  else\n"
+                      "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
+                      "  fi\n"
+                      "}\n"
+                      "complete -o filenames -F _",
+                      program.name, " ", program.name, "\n");
 }
 
 std::string NearestFlag(const ProgramFlags& program, absl::string_view word) {

@@ -99,6 +99,16 @@ TEST(ReadWholeFile, StopsAtTheLimitWhereThereIsNoEnd) {
   EXPECT_EQ(*ReadWholeFile("/dev/null", 0), "");
 }
 
+TEST(ReadBeginning, LeavesTheRest) {
+  EXPECT_EQ(*ReadBeginning("/dev/zero", 100000), std::string(100000, '\0'));
+  const std::string path = TestPath("beginning");
+  std::ofstream(path) << "one two";
+  EXPECT_EQ(*ReadBeginning(path, 3), "one");
+  EXPECT_EQ(*ReadBeginning(path, 9), "one two");
+  EXPECT_EQ(ReadBeginning("/", 9).status().message(),
+            "cannot read '/': it is a folder");
+}
+
 TEST(ReadWholeFile, SaysWhyItCannot) {
   EXPECT_EQ(Error("/nowhere/a", 9),
             "cannot read '/nowhere/a': No such file or directory");
