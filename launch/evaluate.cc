@@ -10,14 +10,8 @@
 #include "launch/evaluation/plots.h"
 #include "launch/flags/flags.h"
 #include "launch/program.h"
-<<<<<<< HEAD
-#include "launch/report_file.h"
-=======
 #include "launch/progress.h"
-#include "launch/report.h"
-
-extern char** environ;
->>>>>>> pictures
+#include "launch/report_file.h"
 
 namespace subgen {
 namespace {
@@ -64,7 +58,7 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
        .help = "YAML file: tasks, policies, budgets (configs/evaluation)",
        .value = "FILE",
        .required = true},
-      {"--texts", &texts, "A text file instead of the plan's (may be repeated)",
+      {"--texts", &texts, "Text files instead of the plan's",
        "FILE"},
       {"--output", &line.output, "Write the rows here too: .md, .csv or .json",
        "FILE"},

@@ -38,9 +38,7 @@ void Add(const Flag& flag, CLI::App* app) {
         if constexpr (std::is_same_v<T, bool>) {
           return app->add_flag(flag.names, *target, flag.help);
         } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
-          return app->add_option(flag.names, *target, flag.help)
-              ->expected(1)
-              ->take_all();
+          return app->add_option(flag.names, *target, flag.help)->take_all();
         } else {
           return app->add_option(flag.names, *target, flag.help);
         }

@@ -61,7 +61,7 @@ TEST(FlagsTest, FillsTargetsOfEveryKind) {
   Line line;
   const auto parsed =
       line.Parse({"--quick", "-c", "7", "--tokens=5000000000", "--share", "1",
-                  "--text", "a b", "--name", "x", "here", "--name", "y",
+                  "--text", "a b", "here", "--name", "x", "--name", "y",
                   "--set", "threads=2", "--set", "max_tokens=4"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(*parsed, "");
