@@ -10,9 +10,8 @@
 #include "launch/bench/comm_bench.h"
 #include "launch/bench/comm_table.h"
 #include "launch/bench/samples.h"
+#include "launch/flags/flags.h"
 #include "launch/program.h"
-
-extern char** environ;
 
 namespace subgen {
 namespace {
@@ -30,30 +29,27 @@ struct Flags {
   std::string model, sizes, format = "text";
 };
 
-void AddFlags(CLI::App* app, Flags* flags, CommandLine* line) {
-  app->add_option("--config", flags->sources.yaml_path,
-                  "YAML file with settings");
-  app->add_option("--set", flags->sources.settings,
-                  "A setting, key=value (repeatable)")
-      ->take_all();
-  app->add_option("--model", flags->model,
-                  "GGUF file whose message sizes are measured");
-  app->add_option("--sizes", flags->sizes,
-                  "Bytes instead of a model's, as 1024,65536");
-  app->add_option("-w,--warmup", line->options.warm_up, "Calls before those")
-      ->check(CLI::Range(0, 1000000));
-  app->add_option("-n,--iters", line->options.calls, "Timed calls")
-      ->check(CLI::Range(1, 1000000));
-  app->add_option("-o,--output", flags->format, "text, csv or json");
+ProgramFlags AllFlags(Flags* flags, CommandLine* line) {
+  ProgramFlags program = {
+      "subgen_bench_comm",
+      "Measures what ranks exchange, at the engine's message sizes.",
+      SettingFlags(&flags->sources, &flags->model),
+      {"mpirun -n 2 subgen_bench_comm --model model.gguf"}};
+  const std::vector<Flag> own = {
+      {"--sizes", &flags->sizes, "Bytes instead of a model's, as 1024,65536",
+       "BYTES,..."},
+      {"-w,--warmup", &line->options.warm_up, "Calls before those that count",
+       "CALLS", 0, 1000000},
+      {"-n,--iters", &line->options.calls, "Timed calls", "CALLS", 1, 1000000},
+      {"-o,--output", &flags->format, "text, csv or json", "FORMAT"}};
+  program.flags.insert(program.flags.end(), own.begin(), own.end());
+  return program;
 }
 
 absl::Status ReadFlags(const Flags& flags, CommandLine* line) {
   constexpr int64_t kMostBytes = int64_t{1} << 30;
   ConfigSources sources = flags.sources;
-  sources.environment = environ;
-  if (!flags.model.empty()) {
-    sources.settings.push_back("model=" + YamlQuoted(flags.model));
-  }
+  AddModelAndEnvironment(flags.model, &sources);
   ASSIGN_OR_RETURN(line->config, LoadConfig(sources));
   ASSIGN_OR_RETURN(line->format, ParseCommFormat(flags.format));
   if (!flags.sizes.empty()) {
@@ -68,9 +64,7 @@ absl::Status ReadFlags(const Flags& flags, CommandLine* line) {
 absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   CommandLine line;
   Flags flags;
-  CLI::App app("Measures what ranks exchange, at the engine's message sizes.");
-  AddFlags(&app, &flags, &line);
-  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
+  ASSIGN_OR_RETURN(line.help, ParseFlags(AllFlags(&flags, &line), argc, argv));
   if (!line.help.empty()) return line;
   RETURN_IF_ERROR(ReadFlags(flags, &line));
   return line;
@@ -122,10 +116,10 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
     for (const int64_t count : counts) {
       const CommRow row = MeasureComm(operation, count, options, world);
       const std::string text = table.Add(row);
-      if (prints) Print(text);
+      if (prints) RETURN_IF_ERROR(Print(text));
     }
   }
-  if (prints) Print(table.End());
+  if (prints) RETURN_IF_ERROR(Print(table.End()));
   if (table.wrong() == 0) return absl::OkStatus();
   return absl::InternalError(
       absl::StrCat(table.wrong(), " numbers that were exchanged are wrong"));

@@ -15,9 +15,8 @@
 #include "launch/bench/decode_table.h"
 #include "launch/bench/machine.h"
 #include "launch/bench/samples.h"
+#include "launch/flags/flags.h"
 #include "launch/program.h"
-
-extern char** environ;
 
 namespace subgen {
 namespace {
@@ -38,33 +37,37 @@ struct Flags {
   std::string fill = "auto", format = "md";
 };
 
-void AddFlags(CLI::App* app, Flags* flags, CommandLine* line) {
-  app->add_option("--config", flags->sources.yaml_path,
-                  "YAML file with settings");
-  app->add_option("--set", flags->sources.settings,
-                  "A setting, key=value (repeatable)")
-      ->take_all();
-  app->add_option("--model", flags->model,
-                  "GGUF file; short for --set model=...");
-  app->add_option("--policies", flags->policies,
-                  "Cache policies, as exact,subgen or exact/q8 (policy/row "
-                  "format); default: that of the settings");
-  app->add_option("-p,--prompt", flags->prompts,
-                  "Tokens of the prompts; 0: none");
-  app->add_option("-n,--gen", flags->generations,
-                  "Tokens to generate; 0: none");
-  app->add_option("-d,--depth", flags->depths,
-                  "Tokens of context before each test");
-  app->add_option("--fill", flags->fill,
-                  "What fills the context: model, synthetic (keys and values "
-                  "out of nothing), or auto (synthetic beyond the context that "
-                  "the model was trained for)");
-  app->add_option("-r,--repetitions", line->options.repetitions)
-      ->check(CLI::Range(1, 10000));
-  app->add_option("-o,--output", flags->format, "md, csv or json");
-  app->add_flag("--in_turns", line->in_turns,
-                "Say 'ready' before each repetition, wait for a line on "
-                "standard input, then say the seconds that it took");
+ProgramFlags AllFlags(Flags* flags, CommandLine* line) {
+  ProgramFlags program = {
+      "subgen_bench_decode",
+      "Measures tokens per second at depths of context.",
+      SettingFlags(&flags->sources, &flags->model),
+      {"subgen_bench_decode --model model.gguf -d 0,4096 --policies "
+       "exact,subgen"}};
+  const std::vector<Flag> own = {
+      {"--policies", &flags->policies,
+       "Cache policies, as exact,subgen or exact/q8 (policy/row format); "
+       "default: that of the settings",
+       "POLICY,..."},
+      {"-p,--prompt", &flags->prompts, "Tokens of the prompts; 0: none",
+       "TOKENS,..."},
+      {"-n,--gen", &flags->generations, "Tokens to generate; 0: none",
+       "TOKENS,..."},
+      {"-d,--depth", &flags->depths, "Tokens of context before each test",
+       "TOKENS,..."},
+      {"--fill", &flags->fill,
+       "What fills the context: model, synthetic (keys and values out of "
+       "nothing), or auto (synthetic beyond the context that the model was "
+       "trained for)",
+       "FILL"},
+      {"-r,--repetitions", &line->options.repetitions,
+       "Of each test, after a warm-up", "COUNT", 1, 10000},
+      {"-o,--output", &flags->format, "md, csv or json", "FORMAT"},
+      {"--in_turns", &line->in_turns,
+       "Say 'ready' before each repetition, wait for a line on standard "
+       "input, then say the seconds that it took"}};
+  program.flags.insert(program.flags.end(), own.begin(), own.end());
+  return program;
 }
 
 // "subgen 1024 bf16": policy, budget, row format.
@@ -117,10 +120,7 @@ absl::Status ReadFlags(const Flags& flags, CommandLine* line) {
   ASSIGN_OR_RETURN(options.fill, ParseContextFill(flags.fill));
   ASSIGN_OR_RETURN(line->format, ParseRowFormatting(flags.format));
   ConfigSources sources = flags.sources;
-  sources.environment = environ;
-  if (!flags.model.empty()) {
-    sources.settings.push_back("model=" + YamlQuoted(flags.model));
-  }
+  AddModelAndEnvironment(flags.model, &sources);
   ASSIGN_OR_RETURN(line->config, LoadConfig(sources));
   std::vector<std::string> policies = {""};
   if (!flags.policies.empty()) {
@@ -135,9 +135,7 @@ absl::Status ReadFlags(const Flags& flags, CommandLine* line) {
 absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   CommandLine line;
   Flags flags;
-  CLI::App app("Measures tokens per second at depths of context.");
-  AddFlags(&app, &flags, &line);
-  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
+  ASSIGN_OR_RETURN(line.help, ParseFlags(AllFlags(&flags, &line), argc, argv));
   if (!line.help.empty()) return line;
   RETURN_IF_ERROR(ReadFlags(flags, &line));
   return line;
@@ -157,7 +155,7 @@ void PrintFill(int64_t done, int64_t total) {
 
 // Lets another program measure between our repetitions.
 void WaitForTurn(const std::string& policy, const std::string& test) {
-  Print(absl::StrCat("ready ", policy, " ", test, "\n"));
+  (void)Print(absl::StrCat("ready ", policy, " ", test, "\n"));
   std::string line;
   std::getline(std::cin, line);
 }
@@ -169,7 +167,7 @@ void AddHooks(bool in_turns, DecodeBenchOptions* options) {
   if (!in_turns) return;
   options->before_repetition = WaitForTurn;
   options->after_repetition = [](double seconds) {
-    Print(absl::StrFormat("seconds %.9f\n", seconds));
+    (void)Print(absl::StrFormat("seconds %.9f\n", seconds));
   };
 }
 
@@ -192,10 +190,10 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   std::string note;
   RETURN_IF_ERROR(
       RunDecodeBench(options, *model, world, [&](const TestResult& row) {
-        Print(table.Add(row));
+        (void)Print(table.Add(row));
         note = row.note;
       }));
-  if (world.rank() == 0) Print(table.End());
+  if (world.rank() == 0) RETURN_IF_ERROR(Print(table.End()));
   if (!note.empty()) std::fprintf(stderr, "note: %s\n", note.c_str());
   return absl::OkStatus();
 }

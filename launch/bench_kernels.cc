@@ -8,9 +8,8 @@
 #include "launch/bench/kernel_bench.h"
 #include "launch/bench/result_rows.h"
 #include "launch/bench/samples.h"
+#include "launch/flags/flags.h"
 #include "launch/program.h"
-
-extern char** environ;
 
 namespace subgen {
 namespace {
@@ -22,42 +21,41 @@ struct CommandLine {
   std::string help;
 };
 
-absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
-  CommandLine line;
+// The arguments as they were typed.
+struct Flags {
   ConfigSources sources;
+  std::string model;  // not used by any kernel
   std::string rows, kernels, format = "md";
-  CLI::App app("Measures kernels beside the bandwidth of a copy.");
-  app.add_option("--config", sources.yaml_path, "YAML file with settings");
-  app.add_option("--set", sources.settings,
-                 "A setting, key=value (repeatable), as backend=cuda")
-      ->take_all();
-  app.add_option("--rows", rows, "Rows of a KV head, as 8192,131072");
-  app.add_option("--kernels", kernels,
-                 "Of linear, prompt, attention, distances");
-  app.add_option("--kv_heads", line.options.kv_heads)
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--group", line.options.group, "Query heads of a KV head")
-      ->check(CLI::Range(1, 64));
-  app.add_option("--prompt_tokens", line.options.prompt_tokens)
-      ->check(CLI::Range(1, 65536));
-  app.add_option("--head_dim", line.options.head_dim)
-      ->check(CLI::Range(8, 256));
-  app.add_option("--embedding", line.options.embedding)
-      ->check(CLI::Range(256, 65536));
-  app.add_option("--feed_forward", line.options.feed_forward)
-      ->check(CLI::Range(256, 262144));
-  app.add_option("-r,--repetitions", line.options.repetitions)
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--seconds", line.options.seconds, "Of a repetition")
-      ->check(CLI::Range(0.0, 60.0));
-  app.add_option("-o,--output", format, "md, csv or json");
-  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
-  if (!line.help.empty()) return line;
-  sources.environment = environ;
-  ASSIGN_OR_RETURN(line.config, LoadConfig(sources));
-  ASSIGN_OR_RETURN(line.format, ParseRowFormatting(format));
-  ASSIGN_OR_RETURN(line.options.row_format,
-                   ParseRowFormat(line.config.cache.row_format));
+};
+
+ProgramFlags AllFlags(Flags* flags, KernelBenchOptions* options) {
+  ProgramFlags program = {"subgen_bench_kernels",
+                          "Measures kernels beside the bandwidth of a copy.",
+                          SettingFlags(&flags->sources, &flags->model),
+                          {"subgen_bench_kernels --set backend=cuda --rows "
+                           "8192,131072"}};
+  const std::vector<Flag> own = {
+      {"--rows", &flags->rows, "Rows of a KV head, as 8192,131072", "ROWS,..."},
+      {"--kernels", &flags->kernels, "Of linear, prompt, attention, distances",
+       "KERNEL,..."},
+      {"--kv_heads", &options->kv_heads, "Of attention", "HEADS", 1, 1024},
+      {"--group", &options->group, "Query heads of a KV head", "HEADS", 1, 64},
+      {"--prompt_tokens", &options->prompt_tokens, "Of the prompt's kernels",
+       "TOKENS", 1, 65536},
+      {"--head_dim", &options->head_dim, "Numbers of a key", "NUMBERS", 8, 256},
+      {"--embedding", &options->embedding, "Columns of the weights", "NUMBERS",
+       256, 65536},
+      {"--feed_forward", &options->feed_forward, "Rows of the weights",
+       "NUMBERS", 256, 262144},
+      {"-r,--repetitions", &options->repetitions, "Of each kernel", "COUNT", 1,
+       1000},
+      {"--seconds", &options->seconds, "Of a repetition", "SECONDS", 0.0, 60.0},
+      {"-o,--output", &flags->format, "md, csv or json", "FORMAT"}};
+  program.flags.insert(program.flags.end(), own.begin(), own.end());
+  return program;
+}
+
+absl::Status CheckRows(const CommandLine& line) {
   if (line.options.embedding % 256 != 0) {
     return absl::InvalidArgumentError("--embedding must be a multiple of 256");
   }
@@ -68,6 +66,23 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
         absl::StrCat("--head_dim ", line.options.head_dim, ": rows of ",
                      line.config.cache.row_format, " are of multiples of 32"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
+  CommandLine line;
+  Flags flags;
+  ASSIGN_OR_RETURN(line.help,
+                   ParseFlags(AllFlags(&flags, &line.options), argc, argv));
+  if (!line.help.empty()) return line;
+  const std::string &rows = flags.rows, &kernels = flags.kernels;
+  ConfigSources sources = flags.sources;
+  AddModelAndEnvironment(flags.model, &sources);
+  ASSIGN_OR_RETURN(line.config, LoadConfig(sources));
+  ASSIGN_OR_RETURN(line.format, ParseRowFormatting(flags.format));
+  ASSIGN_OR_RETURN(line.options.row_format,
+                   ParseRowFormat(line.config.cache.row_format));
+  RETURN_IF_ERROR(CheckRows(line));
   if (!kernels.empty()) {
     ASSIGN_OR_RETURN(line.options.kernels, ParseNames("--kernels", kernels));
   }
@@ -142,9 +157,9 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   const bool prints = rank.world->rank() == 0;
   RunKernelBench(line.options, **backend, [&](const KernelRow& row) {
     const std::string text = table.Add(row);
-    if (prints) Print(text);
+    if (prints) (void)Print(text);
   });
-  if (prints) Print(table.End());
+  if (prints) RETURN_IF_ERROR(Print(table.End()));
   return absl::OkStatus();
 }
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <new>
+#include <system_error>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +17,7 @@
 #include "comm/thread_ranks.h"
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
+#include "launch/output.h"
 
 namespace subgen {
 namespace {
@@ -23,8 +27,34 @@ void PrintError(const std::string& message) {
   std::fprintf(stderr, "subgen: %s\n", message.c_str());
 }
 
+// Of an exception that nobody caught, in whichever thread: what this machine
+// refused.
+[[noreturn]] void EndByException() {
+  std::string message = "an unknown exception";
+  try {
+    if (std::current_exception())
+      std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc&) {
+    message =
+        "out of memory: lower the cache's budget, context_tokens, "
+        "max_sequences or prefill_chunk, or use more ranks";
+  } catch (const std::system_error& error) {
+    message = error.what();
+    if (error.code() == std::errc::resource_unavailable_try_again) {
+      message =
+          "no more threads may be started: lower `threads` or raise the "
+          "limit of processes (ulimit -u)";
+    }
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  Fatal(message);
+}
+
 // A rank that returns has the same status as all others: one of them says it.
-int Report(const absl::Status& status, int rank) {
+// What could not be written is known to the rank that wrote.
+int Report(absl::Status status, int rank) {
+  if (status.ok()) status = OutputStatus();
   if (status.ok()) return 0;
   if (rank == 0) PrintError(std::string(status.message()));
   return 1;
@@ -73,10 +103,12 @@ int RunThreads(const RanksConfig& config, const RankMain& body) {
 
 int RunRanks(const EngineConfig& config, const RankMain& body) {
   const std::string& comm = config.comm;
+  PrepareStandardStreams();
   SetFatalHandler([](const std::string& message) {
     PrintError(message);
     std::_Exit(1);
   });
+  std::set_terminate(EndByException);
   if (comm == "mpi" || comm == "nccl" || (comm == "auto" && LaunchedByMpi())) {
     return RunMpi(config, body);
   }

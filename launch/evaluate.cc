@@ -1,7 +1,6 @@
 // subgen_evaluate: what cache policies lose, and what they save.
-#include <unistd.h>
-
 #include <cstdio>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
@@ -9,10 +8,10 @@
 #include "kernels/base/status_macros.h"
 #include "launch/evaluation/evaluation.h"
 #include "launch/evaluation/plots.h"
+#include "launch/flags/flags.h"
 #include "launch/program.h"
-#include "launch/report.h"
-
-extern char** environ;
+#include "launch/progress.h"
+#include "launch/report_file.h"
 
 namespace subgen {
 namespace {
@@ -48,24 +47,27 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   ConfigSources sources;
   std::string model, plan;
   std::vector<std::string> texts;
-  CLI::App app(
-      "Measures cache policies against exact attention, at equal memory.");
-  app.add_option("--plan", plan,
-                 "YAML file: tasks, policies, budgets (configs/evaluation)")
-      ->required();
-  app.add_option("--config", sources.yaml_path, "YAML file with settings");
-  app.add_option("--set", sources.settings, "A setting, key=value (repeatable)")
-      ->take_all();
-  app.add_option("--model", model, "GGUF file; short for --set model=...");
-  app.add_option("--texts", texts, "Text files instead of the plan's");
-  app.add_option("--output", line.output,
-                 "Write the rows here too: .md, .csv or .json");
-  app.add_option("--plot", line.plot_folder,
-                 "Folder for PNG pictures, made by gnuplot");
-  RETURN_IF_ERROR(ParseFlags(app, argc, argv, &line.help));
+  ProgramFlags program = {
+      "subgen_evaluate",
+      "Measures cache policies against exact attention, at equal memory.",
+      SettingFlags(&sources, &model),
+      {"subgen_evaluate --plan copy_rows.yaml --model model.gguf"}};
+  const std::vector<Flag> own = {
+      {.names = "--plan",
+       .target = &plan,
+       .help = "YAML file: tasks, policies, budgets (configs/evaluation)",
+       .value = "FILE",
+       .required = true},
+      {"--texts", &texts, "Text files instead of the plan's",
+       "FILE"},
+      {"--output", &line.output, "Write the rows here too: .md, .csv or .json",
+       "FILE"},
+      {"--plot", &line.plot_folder, "Folder for PNG pictures, made by gnuplot",
+       "FOLDER"}};
+  program.flags.insert(program.flags.end(), own.begin(), own.end());
+  ASSIGN_OR_RETURN(line.help, ParseFlags(program, argc, argv));
   if (!line.help.empty()) return line;
-  sources.environment = environ;
-  if (!model.empty()) sources.settings.push_back("model=" + YamlQuoted(model));
+  AddModelAndEnvironment(model, &sources);
   ASSIGN_OR_RETURN(line.config, LoadConfig(sources));
   ASSIGN_OR_RETURN(line.options.plan, LoadPlan(plan));
   if (!texts.empty()) line.options.plan.texts = texts;
@@ -76,25 +78,32 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// A bar on a terminal, rewritten; nothing in a file.
-void PrintProgress(int64_t done, int64_t total, const std::string& what) {
-  if (!isatty(STDERR_FILENO)) return;
-  constexpr int kWidth = 40;
-  const int full = static_cast<int>(kWidth * done / total);
-  const std::string bar =
-      std::string(full, '#') + std::string(kWidth - full, '.');
-  std::fprintf(stderr, "\r[%s] %ld of %ld sequences, %s\x1b[K", bar.c_str(),
-               static_cast<long>(done), static_cast<long>(total), what.c_str());
-  if (done == total) std::fprintf(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+// What the titles of pictures say.
+PlotSubject SubjectOf(const CommandLine& line) {
+  PlotSubject subject;
+  subject.model = std::filesystem::path(line.config.model).stem().string();
+  const EvaluationPlan& plan = line.options.plan;
+  subject.texts = "texts of Debian";
+  if (!plan.texts.empty()) {
+    subject.texts = std::filesystem::path(plan.texts[0]).filename().string();
+    if (plan.texts.size() > 1) {
+      absl::StrAppend(&subject.texts, " and ", plan.texts.size() - 1, " more");
+    }
+  }
+  for (size_t i = 0; i < plan.policies.size(); ++i) {
+    if (line.options.policies[i].cache.policy == "subgen") {
+      subject.subgen.push_back(plan.policies[i].name);
+    }
+  }
+  return subject;
 }
 
 absl::Status Show(const CommandLine& line, const ReportFile& output,
                   const std::vector<ResultRow>& rows) {
-  std::fputs(FormatRows(rows, TableFormat::kTerminal).c_str(), stdout);
+  RETURN_IF_ERROR(Print(FormatRows(rows, TableFormat::kTerminal)));
   RETURN_IF_ERROR(output.Write(FormatRows(rows, line.format)));
   if (line.plot_folder.empty()) return absl::OkStatus();
-  return WritePlots(MakePlots(rows), line.plot_folder);
+  return WritePlots(MakePlots(rows, SubjectOf(line)), line.plot_folder);
 }
 
 absl::Status Measure(const CommandLine& line, const RankContext& rank,
@@ -105,7 +114,12 @@ absl::Status Measure(const CommandLine& line, const RankContext& rank,
   EvaluationOptions options = line.options;
   options.threads = ThreadsOfRank(line.config.threads, rank.ranks_on_host);
   options.device = rank.device;
-  options.on_progress = PrintProgress;
+  ProgressBar bar("reading the texts", "sequences");
+  options.on_progress = [&](int64_t done, int64_t total,
+                            const std::string& what) {
+    bar.Rename(what);
+    bar.Show(done, total);
+  };
   ASSIGN_OR_RETURN(const std::vector<ResultRow> rows,
                    Evaluate(options, *model, world));
   return AgreeOnStatus(

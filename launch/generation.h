@@ -13,6 +13,7 @@ struct GenerationOptions {
   EngineConfig config;
   std::string prompt;
   std::string prompt_file;  // "-" is standard input
+  std::string output;       // path of the text, instead of standard output
   std::string report;       // path of a JSON file, may be empty
   int logprobs = 0;
   bool chat = false;

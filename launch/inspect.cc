@@ -1,66 +1,73 @@
 // subgen_inspect: what a model file holds, how it would be sharded, and its
 // tokenizer.
-#include <CLI/CLI.hpp>
-#include <cstdio>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
-#include "kernels/base/status_macros.h"
-#include "launch/bring_up.h"
+#include "launch/flags/flags.h"
 #include "launch/inspection.h"
+#include "launch/program.h"
 
 namespace subgen {
 namespace {
 
 struct CommandLine {
-  std::string model;
-  int ranks = 1;
+  EngineConfig config;
+  int ranks = 0;
   GridOptions grid;
+  bool tensors = false;
   bool tokenize = false;
+  std::string help;  // to be printed, if any
 };
 
-absl::Status Inspect(const CommandLine& line) {
-  EngineConfig config;
-  config.model = line.model;
+absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
+  CommandLine line;
+  line.config.comm = "none";
+  ASSIGN_OR_RETURN(
+      line.help,
+      ParseFlags(
+          {"subgen_inspect",
+           "Shows a GGUF model: metadata, tensors, shard plan.",
+           {{.names = "model",
+             .target = &line.config.model,
+             .help = "GGUF file",
+             .value = "MODEL",
+             .required = true},
+            {"--ranks", &line.ranks,
+             "Show the shard plan of so many ranks instead of the tensors",
+             "RANKS", 1, 65536},
+            {"--head_shards", &line.grid.head_shards, "Of the plan; 0: chosen",
+             "SHARDS"},
+            {"--token_shards", &line.grid.token_shards,
+             "Of the plan; 0: chosen", "SHARDS"},
+            {"--tensors", &line.tensors, "Show the tensors beside a plan too"},
+            {"--tokenize", &line.tokenize,
+             "Read JSON strings, one a line, from standard input and print a "
+             "JSON list of token ids for each"}},
+           {"subgen_inspect model.gguf --ranks 4"}},
+          argc, argv));
+  return line;
+}
+
+absl::Status Inspect(const CommandLine& line, const RankContext&) {
   if (line.tokenize) {
-    ASSIGN_OR_RETURN(const Model model, LoadModel(config));
-    return TokenizeLines(*model.tokenizer, std::cin, std::cout);
+    ASSIGN_OR_RETURN(const Model model, LoadModel(line.config));
+    return TokenizeLines(*model.tokenizer, std::cin);
   }
-  ASSIGN_OR_RETURN(const auto file, GgufFile::Open(line.model));
-  std::cout << DescribeMetadata(*file) << DescribeTensors(*file);
-  ASSIGN_OR_RETURN(const Model model, LoadModel(config));
-  ASSIGN_OR_RETURN(const GridShape shape,
-                   PlanGrid(line.grid, line.ranks, model.config.kv_heads));
-  std::cout << DescribePlan(model, shape);
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto file, GgufFile::Open(line.config.model));
+  RETURN_IF_ERROR(Print(DescribeMetadata(*file)));
+  if (line.ranks == 0 || line.tensors) {
+    RETURN_IF_ERROR(Print(DescribeTensors(*file)));
+  }
+  ASSIGN_OR_RETURN(const Model model, LoadModel(line.config));
+  ASSIGN_OR_RETURN(
+      const GridShape shape,
+      PlanGrid(line.grid, std::max(1, line.ranks), model.config.kv_heads));
+  return Print(DescribePlan(model, shape));
 }
 
 }  // namespace
 }  // namespace subgen
 
 int main(int argc, char** argv) {
-  subgen::CommandLine line;
-  CLI::App app("Shows a GGUF model: metadata, tensors, shard plan.");
-  app.add_option("model", line.model, "GGUF file")->required();
-  app.add_option("--ranks", line.ranks, "Ranks to plan for")
-      ->check(CLI::Range(1, 65536));
-  app.add_option("--head_shards", line.grid.head_shards, "0: chosen");
-  app.add_option("--token_shards", line.grid.token_shards, "0: chosen");
-  app.add_flag("--tokenize", line.tokenize,
-               "Read JSON strings, one a line, from standard input and print "
-               "a JSON list of token ids for each");
-  absl::Status parsed;
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    parsed = absl::InvalidArgumentError(error.what());
-  }
-  subgen::EngineConfig config;
-  config.comm = "none";
-  return subgen::RunRanks(config, [&](subgen::RankContext) {
-    return parsed.ok() ? subgen::Inspect(line) : parsed;
-  });
+  return subgen::RunProgram<subgen::CommandLine>(subgen::Parse(argc, argv),
+                                                 subgen::Inspect);
 }

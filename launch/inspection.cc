@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "kernels/base/status_macros.h"
+#include "launch/output.h"
 
 namespace subgen {
 namespace {
@@ -105,8 +106,7 @@ std::string DescribePlan(const Model& model, const GridShape& shape) {
   return text;
 }
 
-absl::Status TokenizeLines(const Tokenizer& tokenizer, std::istream& in,
-                           std::ostream& out) {
+absl::Status TokenizeLines(const Tokenizer& tokenizer, std::istream& in) {
   std::string line;
   for (int number = 1; std::getline(in, line); ++number) {
     const auto text = nlohmann::json::parse(line, nullptr, false);
@@ -119,7 +119,7 @@ absl::Status TokenizeLines(const Tokenizer& tokenizer, std::istream& in,
       return absl::InvalidArgumentError(absl::StrCat(
           "line ", number, " of standard input: ", ids.status().message()));
     }
-    out << nlohmann::json(*ids).dump() << "\n";
+    RETURN_IF_ERROR(Print(absl::StrCat(nlohmann::json(*ids).dump(), "\n")));
   }
   return absl::OkStatus();
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <istream>
-#include <ostream>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,9 +18,8 @@ std::string DescribeTensors(const GgufFile& file);
 // One line a rank: its heads, features, vocabulary and bytes.
 std::string DescribePlan(const Model& model, const GridShape& shape);
 
-// Reads JSON strings, one a line, and writes one JSON list of ids a line. An
+// Reads JSON strings, one a line, and prints one JSON list of ids a line. An
 // error names the line.
-absl::Status TokenizeLines(const Tokenizer& tokenizer, std::istream& in,
-                           std::ostream& out);
+absl::Status TokenizeLines(const Tokenizer& tokenizer, std::istream& in);
 
 }  // namespace subgen

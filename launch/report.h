@@ -16,30 +16,19 @@ struct GenerationReport {
   RankTotals totals;
   int ranks = 1;
   GridShape grid;
-  std::string policy;
+  CacheConfig cache;  // in force
   std::string backend;
   std::string note;  // a line on how the backend ran, or empty
 };
+
+// A line on the policy in force and what it keeps, and one on a budget that has
+// no effect.
+std::string DescribeCache(const Engine& engine);
 
 // A few lines for standard error: speed, share of communication, cache held.
 std::string Summary(const GenerationReport& report);
 
 // The same as a JSON object, with tokens, text and top_logits.
 std::string ToJson(const GenerationReport& report);
-
-// A file that holds one report, the last, whole or not at all. Open fails early
-// where the path cannot be written.
-class ReportFile {
- public:
-  // An empty path writes nothing.
-  static absl::StatusOr<ReportFile> Open(const std::string& path);
-  absl::Status Write(const std::string& contents) const;
-
- private:
-  explicit ReportFile(std::string path) : path_(std::move(path)) {}
-  std::string Temporary() const { return path_ + ".part"; }
-
-  std::string path_;
-};
 
 }  // namespace subgen

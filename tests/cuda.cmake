@@ -9,6 +9,7 @@ if(NOT SUBGEN_SANITIZE)
   add_library(cuda_emulation OBJECT ${emulation}/runtime.cc
                                     ${emulation}/streams.cc
                                     ${emulation}/fibers.cc)
+  target_precompile_headers(cuda_emulation REUSE_FROM precompiled)
   target_include_directories(cuda_emulation BEFORE PUBLIC ${emulation})
   target_link_libraries(cuda_emulation PUBLIC kernels_base Boost::context)
 
@@ -24,6 +25,7 @@ if(NOT SUBGEN_SANITIZE)
   endforeach()
   # Objects, so that they come before any library's kernels_cuda.
   add_library(kernels_cuda_emulated OBJECT ${sources})
+  target_precompile_headers(kernels_cuda_emulated REUSE_FROM precompiled)
   target_link_libraries(kernels_cuda_emulated PUBLIC cuda_emulation kernels)
   # Quoted headers there are found before those of the project, as
   # kernels/cuda/tensor_cores.h. The pragma is "unroll", nvcc's.
@@ -35,9 +37,10 @@ endif()
 # kernels as the backends of hosts are tested, and the engine.
 function(subgen_cuda_test name label prefix)
   add_executable(${name} ${tests})
+  target_precompile_headers(${name} REUSE_FROM tests_precompiled)
   target_link_libraries(${name} PRIVATE ${ARGN} engine_decode tests_support
                         GTest::gmock_main)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${prefix}
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES TEST_PREFIX ${prefix}
                        PROPERTIES TIMEOUT 600 LABELS ${label})
 endfunction()
 # `kind`: a folder's tests for the one or the other.
@@ -52,6 +55,7 @@ endfunction()
 if(cuda_is_on OR TARGET kernels_cuda_emulated)
   file(GLOB sources CONFIGURE_DEPENDS engine/decode/cuda/*.cc)
   add_library(engine_decode_cuda OBJECT ${sources})
+  target_precompile_headers(engine_decode_cuda REUSE_FROM tests_precompiled)
   target_link_libraries(engine_decode_cuda PUBLIC engine_decode tests_support)
 endif()
 
@@ -78,6 +82,7 @@ if(nccl_is_on)
   function(subgen_nccl_test name)
     add_executable(${name} ${tests} ${sources})
     set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
+    target_precompile_headers(${name} REUSE_FROM tests_precompiled)
     target_include_directories(${name} SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
     target_link_libraries(${name} PRIVATE
       kernels_cuda_emulated cuda_emulation ${ARGN} tests_support
@@ -85,7 +90,7 @@ if(nccl_is_on)
     target_compile_definitions(${name} PRIVATE
       SUBGEN_FAKE_NCCL="$<TARGET_FILE:fake_nccl>")
     add_dependencies(${name} fake_nccl)
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
                          TEST_PREFIX Emulated. PROPERTIES TIMEOUT 600 LABELS emulated)
   endfunction()
   file(GLOB tests CONFIGURE_DEPENDS comm/nccl/*.cc)

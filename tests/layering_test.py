@@ -26,7 +26,7 @@ LEVELS = [
     ["engine/cache"],
     ["engine/model", "engine/text"],
     ["engine/decode"],
-    ["launch/evaluation", "launch/bench"],
+    ["launch/evaluation", "launch/bench", "launch/flags"],
     ["launch"],
     ["tests"],
 ]

@@ -210,15 +210,41 @@ int64_t FixedCost(const CacheConfig& config, const CacheShape& shape) {
   return 0;
 }
 
+// Rows for what is always exact, and one more: `window` fills up with recent
+// tokens what the sinks leave.
+static int64_t LeastRows(const CacheConfig& config) {
+  return config.sink_tokens +
+         (config.policy == "window" ? 0 : config.recent_tokens) + 1;
+}
+
+// The fewest from `rows` on that leave each token shard a row of its sketch; at
+// most the context.
+static int64_t RowsForAllShards(const CacheConfig& config,
+                                const CacheShape& shape, int64_t rows) {
+  rows = std::max(rows, LeastRows(config));
+  const auto lacks = [&](int shard) {
+    return config.policy != "window" &&
+           SketchRows(config, shape, rows, shard) < 1;
+  };
+  for (int shard = 0; shard < shape.token_shards; ++shard) {
+    while (rows < shape.context_tokens && lacks(shard)) {
+      rows += shape.token_shards;
+    }
+  }
+  return std::min(rows, shape.context_tokens);
+}
+
 absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
                                    const CacheShape& shape) {
   RETURN_IF_ERROR(CheckShared(config, shape));
   const int64_t context = shape.context_tokens;
   int64_t rows = context;
-  if (config.policy == "exact" || config.policy == "kivi") return rows;
+  if (!TakesBudget(config)) return rows;
   if (config.budget_tokens > 0) rows = config.budget_tokens;
   if (config.budget_fraction > 0.0) {
     rows = static_cast<int64_t>(std::floor(config.budget_fraction * context));
+    // What is always exact does not shrink with a short context.
+    rows = RowsForAllShards(config, shape, rows);
   }
   if (config.budget_bytes > 0) {
     rows = RowsIn(
@@ -227,10 +253,8 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
         LayoutOf(config, shape));
   }
   if (rows >= context) return context;
-  // The recent tokens of `window` are what the sinks leave of the budget.
   const bool fills = config.policy == "window";
-  const int64_t least =
-      config.sink_tokens + (fills ? 0 : config.recent_tokens) + 1;
+  const int64_t least = LeastRows(config);
   if (rows >= least) return rows;
   return absl::InvalidArgumentError(absl::StrCat(
       BudgetName(config, rows),

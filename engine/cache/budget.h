@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/status/statusor.h"
+#include "engine/cache/budget_rule.h"
 #include "engine/cache/cache_policy.h"
 #include "engine/cache/recent_window.h"
 

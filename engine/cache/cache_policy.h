@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/cache/column.h"
 #include "engine/config/engine_config.h"
 #include "kernels/backend.h"
 
@@ -60,7 +61,7 @@ struct LayerStep {
 struct CacheStats {
   int64_t tokens_seen = 0;  // of the sequence, on all token shards
   int64_t rows = 0;         // kept, over this rank's KV heads
-  int64_t bytes = 0;        // allocated for the slot, everything included
+  ByteUse bytes;            // of the slot, everything included
 };
 
 // What each KV head may hold outside its window, against the mean over all KV

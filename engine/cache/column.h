@@ -14,6 +14,20 @@
 
 namespace subgen {
 
+// Bytes that hold something, and those that were allocated for it.
+struct ByteUse {
+  int64_t used = 0;
+  int64_t reserved = 0;
+
+  static ByteUse All(int64_t bytes) { return {bytes, bytes}; }
+  ByteUse& operator+=(const ByteUse& other) {
+    used += other.used;
+    reserved += other.reserved;
+    return *this;
+  }
+  friend ByteUse operator+(ByteUse a, const ByteUse& b) { return a += b; }
+};
+
 template <class T>
 class Column {
  public:
@@ -23,7 +37,9 @@ class Column {
       : limit_(limit), width_(width), step_(step), mirror_(mirror) {}
 
   int64_t size() const { return size_; }  // rows
-  int64_t bytes() const { return data_.bytes(); }
+  ByteUse bytes() const {
+    return {size_ * width_ * static_cast<int64_t>(sizeof(T)), data_.bytes()};
+  }
   T* row(int64_t i) { return data_.data() + i * width_; }
   const T* row(int64_t i) const { return data_.data() + i * width_; }
   T& operator[](int64_t i) { return data_[i * width_]; }

@@ -51,7 +51,7 @@ class HeavyHitterSketch final : public Sketch {
   }
   Vector<float> Scores() override { return scores_.span(); }
   int64_t rows() const override { return store_.size(); }
-  int64_t bytes() const override {
+  ByteUse bytes() const override {
     return store_.bytes() + scores_.bytes() + positions_.bytes();
   }
 

@@ -29,7 +29,7 @@ KCenterSketch::Links::Links(int64_t limit, Mirror* mirror)
       squared(limit, 1, 64, mirror),
       second_squared(limit, 1, 64, mirror) {}
 
-int64_t KCenterSketch::Links::bytes() const {
+ByteUse KCenterSketch::Links::bytes() const {
   return rows.bytes() + squared.bytes() + second_rows.bytes() +
          second_squared.bytes();
 }

@@ -28,7 +28,7 @@ class KCenterSketch final : public Sketch {
 
   void AddRows(std::vector<WeightedRows>* out) const override;
   int64_t rows() const override { return store_.size(); }
-  int64_t bytes() const override {
+  ByteUse bytes() const override {
     return store_.bytes() + counts_.bytes() + bias_.bytes() + links_.bytes() +
            alignments_.bytes() + totals_.bytes();
   }
@@ -60,7 +60,7 @@ class KCenterSketch final : public Sketch {
 
     Links(int64_t limit, Mirror* mirror);
     int64_t size() const { return rows.size(); }
-    int64_t bytes() const;
+    ByteUse bytes() const;
     void Resize(int64_t size);
     void SetLimit(int64_t limit);
     NeighborArrays span();

@@ -70,7 +70,7 @@ class KeyDiffSketch final : public Sketch {
     out->push_back(store_.View());
   }
   int64_t rows() const override { return store_.size(); }
-  int64_t bytes() const override {
+  ByteUse bytes() const override {
     return store_.bytes() + norms_.bytes() + alignments_.bytes() + sum_.bytes();
   }
   void Save(ByteWriter* out) const override;

@@ -42,7 +42,7 @@ class KiviSketch final : public Sketch {
     }
   }
   int64_t rows() const override { return packed_rows() + waiting_.size(); }
-  int64_t bytes() const override { return waiting_.bytes() + blocks_.bytes(); }
+  ByteUse bytes() const override { return waiting_.bytes() + blocks_.bytes(); }
 
   void Save(ByteWriter* out) const override {
     waiting_.Save(out);

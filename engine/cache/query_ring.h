@@ -22,7 +22,7 @@ class QueryRing {
   void AccumulateMass(const Rows& keys, Vector<float> mass,
                       Backend& backend) const;
 
-  int64_t bytes() const { return queries_.bytes() + log_partition_.bytes(); }
+  ByteUse bytes() const { return queries_.bytes() + log_partition_.bytes(); }
   void Save(ByteWriter* out) const;
   absl::Status Load(ByteReader* in);
 

@@ -85,7 +85,7 @@ class RecentWindow {
   // Tokens that left so far.
   int64_t left() const { return begin_ - sink_rows_; }
   int64_t rows() const;
-  int64_t bytes() const {
+  ByteUse bytes() const {
     return store_.bytes() + quantized_.bytes() + scores_.bytes();
   }
 

@@ -40,7 +40,7 @@ class RowStore {
            Holds holds = Holds::kKeysAndValues);
 
   int64_t size() const { return keys_.size(); }
-  int64_t bytes() const { return keys_.bytes() + values_.bytes(); }
+  ByteUse bytes() const { return keys_.bytes() + values_.bytes(); }
 
   void Resize(int64_t rows);
   // As Column.

@@ -92,7 +92,7 @@ class Sketch {
   // Of sketches that learn from attention: one for each row.
   virtual Vector<float> Scores() { return {}; }
   virtual int64_t rows() const = 0;
-  virtual int64_t bytes() const = 0;
+  virtual ByteUse bytes() const = 0;
 
   virtual void Save(ByteWriter* out) const = 0;
   // `entered`: tokens that left the window so far.

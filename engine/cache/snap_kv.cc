@@ -74,7 +74,7 @@ class SnapKvSketch final : public Sketch {
     out->push_back(store_.View());
   }
   int64_t rows() const override { return store_.size(); }
-  int64_t bytes() const override { return store_.bytes() + queries_.bytes(); }
+  ByteUse bytes() const override { return store_.bytes() + queries_.bytes(); }
 
   void Save(ByteWriter* out) const override {
     store_.Save(out);

@@ -46,7 +46,7 @@ class StreamingSketch final : public Sketch {
   int64_t rows() const override {
     return ShownClusters() * options_.samples + slots_.size();
   }
-  int64_t bytes() const override {
+  ByteUse bytes() const override {
     return representatives_.bytes() + samples_.bytes() + slots_.bytes() +
            counts_.bytes() + sample_bias_.bytes() + log_norms_.bytes() +
            slot_bias_.bytes() + no_partition_.bytes() + totals_.bytes();

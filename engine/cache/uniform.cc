@@ -61,7 +61,7 @@ class UniformSketch final : public Sketch {
     out->push_back(store_.View());
   }
   int64_t rows() const override { return store_.size(); }
-  int64_t bytes() const override { return store_.bytes(); }
+  ByteUse bytes() const override { return store_.bytes(); }
 
   void Save(ByteWriter* out) const override { store_.Save(out); }
   absl::Status Load(ByteReader* in, int64_t entered) override {

@@ -141,6 +141,14 @@ absl::StatusOr<EngineConfig> LoadConfig(const ConfigSources& sources) {
   return loader.Finish();
 }
 
+// "; one of a, b", "; an integer from 0 to 9"; nothing of any text.
+static std::string LegalValues(const Field& field) {
+  std::string legal = DescribeLegal(field);
+  absl::string_view rest = legal;
+  absl::ConsumePrefix(&rest, "must be ");
+  return rest == "a string" ? "" : absl::StrCat("; ", rest);
+}
+
 std::string DumpConfig(const EngineConfig& config) {
   std::string yaml;
   std::vector<std::string> open;  // sections of the last line
@@ -157,7 +165,8 @@ std::string DumpConfig(const EngineConfig& config) {
       absl::StrAppend(&yaml, std::string(2 * i, ' '), parts[i], ":\n");
     }
     absl::StrAppend(&yaml, std::string(2 * parts.size(), ' '), name, ": ",
-                    FormatField(field, config), "  # ", field.help, "\n");
+                    FormatField(field, config), "  # ", field.help,
+                    LegalValues(field), "\n");
     open = std::move(parts);
   }
   return yaml;

@@ -42,12 +42,12 @@ struct KiviConfig {
 };
 
 struct CacheConfig {
-  std::string policy = "exact";
+  std::string policy = "subgen";
   std::string row_format = "bf16";
   std::string rotate = "auto";  // rows by a Hadamard matrix: true, false
   std::string when = "stream";  // or once: compress after the prompt
   // The budget of a KV head over all its token shards, one of the three at
-  // most; all 0: the whole context.
+  // most; all 0: the one of WithBudget (engine/cache/budget.h).
   int64_t budget_tokens = 0;     // rows
   int64_t budget_bytes = 0;      // bytes
   double budget_fraction = 0.0;  // of the context, in (0, 1]

@@ -3,41 +3,20 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/config/read_file.h"
 #include "engine/config/yaml_events.h"
-#include "kernels/base/quoted.h"
+#include "engine/config/yaml_quotes.h"
 #include "kernels/base/status_macros.h"
 #include "kernels/base/utf8.h"
 
 namespace subgen {
 namespace {
 
-constexpr size_t kMostBytes = 1 << 20;
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMostBytes + 1, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad() || !file.eof()) {  // a whole read stops before the end
-    if (file.gcount() == static_cast<std::streamsize>(text.size())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": larger than a settings file may be, ",
-                       kMostBytes, " bytes"));
-    }
-    return absl::NotFoundError(
-        absl::StrCat("cannot read the settings file ", Quoted(path), ": ",
-                     errno != 0 ? std::strerror(errno) : "not a file"));
-  }
-  text.resize(static_cast<size_t>(file.gcount()));
-  return text;
-}
+constexpr int64_t kMostBytes = 1 << 20;
 
 // Bytes that the parser would take for something else: those that are not
 // UTF-8 become U+FFFD there, and a control character can end the file.
@@ -84,9 +63,31 @@ absl::StatusOr<std::vector<Setting>> Parse(const std::string& text,
 
 }  // namespace
 
-absl::StatusOr<std::vector<Setting>> ReadYamlFile(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+absl::Status CheckYamlText(const std::string& text, const std::string& path) {
+  if (text.size() > kMostBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": longer than ", kMostBytes, " bytes"));
+  }
   RETURN_IF_ERROR(CheckBytes(text, path));
+  const auto mistake = FindQuoteMistake(text);
+  if (!mistake.has_value()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ":", mistake->line, ":", mistake->column, ": ", mistake->message));
+}
+
+absl::StatusOr<std::string> ReadYamlText(const std::string& kind,
+                                         const std::string& path) {
+  auto text = ReadWholeFile(path, kMostBytes);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(),
+                        absl::StrCat(kind, ": ", text.status().message()));
+  }
+  RETURN_IF_ERROR(CheckYamlText(*text, path));
+  return text;
+}
+
+absl::StatusOr<std::vector<Setting>> ReadYamlFile(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, ReadYamlText("settings file", path));
   return Parse(text, YamlEvents(path, ""));
 }
 
@@ -96,6 +97,11 @@ absl::StatusOr<Setting> ReadYamlValue(const std::string& key,
   if (text.size() > kMostBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         place, ": longer than a value may be, ", kMostBytes, " bytes"));
+  }
+  if (const auto mistake = FindQuoteMistake(text); mistake.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(place, ": ", key, ", at byte ", mistake->column, ": ",
+                     mistake->message));
   }
   ASSIGN_OR_RETURN(std::vector<Setting> settings,
                    Parse(text, YamlEvents(place, key)));

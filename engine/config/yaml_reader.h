@@ -10,6 +10,16 @@
 
 namespace subgen {
 
+// The text of a YAML file, bounded, in UTF-8, without control characters and
+// without a quote that is never closed. `kind` begins the error of a file that
+// cannot be read, as "settings file"; other errors begin with
+// "path:line:column: ".
+absl::StatusOr<std::string> ReadYamlText(const std::string& kind,
+                                         const std::string& path);
+
+// The same checks of a text that is here; `path` is for the errors.
+absl::Status CheckYamlText(const std::string& text, const std::string& path);
+
 // In file order; every key is a legal one and stands there once. Errors begin
 // with "path:line:column: ".
 absl::StatusOr<std::vector<Setting>> ReadYamlFile(const std::string& path);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
+#include "engine/cache/budget_rule.h"
 #include "engine/decode/model_vocabulary.h"
 #include "kernels/base/status_macros.h"
 
@@ -77,7 +78,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   parts->backend = *std::move(backend);
 
   TransformerOptions transformer_options;
-  transformer_options.cache = config.cache;
+  transformer_options.cache =
+      WithBudget(config.cache, ContextLimit(config, model.config));
   transformer_options.merge = merge;
   transformer_options.context_tokens = options.context_tokens;
   transformer_options.max_batch = config.prefill_chunk;

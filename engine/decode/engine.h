@@ -52,6 +52,13 @@ class Engine {
   Backend& backend() { return *parts_->backend; }
   // A line for the user on how the backend runs, or empty.
   std::string note() const { return parts_->backend->note(); }
+  // The settings of the cache in force, budget included; its rows of a KV head;
+  // what all caches of this rank may take.
+  const CacheConfig& cache() const { return parts_->transformer->cache(); }
+  int64_t budget_rows() const { return parts_->transformer->budget_rows(); }
+  int64_t most_cache_bytes() const {
+    return parts_->transformer->most_cache_bytes();
+  }
   // On rank 0.
   Leader& leader() { return leader_; }
   Scheduler& scheduler() { return scheduler_; }

@@ -66,15 +66,24 @@ double CommunicationSeconds(const RankGrid& grid) {
 RankTotals GatherTotals(const Transformer& transformer, RankGrid& grid,
                         int slot) {
   const CacheUse use = transformer.Use(slot);
-  const RankTotals mine{use.bytes, use.exact_bytes, use.rows,
+  const ModelConfig& model = transformer.config();
+  const RankTotals mine{use.tokens,
+                        use.bytes.used,
+                        use.bytes.reserved,
+                        use.exact_bytes,
+                        use.rows,
+                        0,
                         transformer.weight_bytes()};
   RankTotals sum;
   for (const RankTotals& rank : GatherFromRanks(*grid.world, mine)) {
+    sum.tokens = rank.tokens;
     sum.cache_bytes += rank.cache_bytes;
+    sum.reserved_bytes += rank.reserved_bytes;
     sum.exact_cache_bytes += rank.exact_cache_bytes;
     sum.cache_rows += rank.cache_rows;
     sum.weight_bytes += rank.weight_bytes;
   }
+  sum.exact_cache_rows = sum.tokens * model.layers * model.kv_heads;
   return sum;
 }
 

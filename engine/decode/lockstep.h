@@ -13,9 +13,12 @@ namespace subgen {
 
 // What the ranks hold, over all of them.
 struct RankTotals {
-  int64_t cache_bytes = 0;
-  int64_t exact_cache_bytes = 0;
+  int64_t tokens = 0;             // of the sequence
+  int64_t cache_bytes = 0;        // that hold something
+  int64_t reserved_bytes = 0;     // allocated for them
+  int64_t exact_cache_bytes = 0;  // that an exact cache would hold
   int64_t cache_rows = 0;
+  int64_t exact_cache_rows = 0;  // one a token, layer and KV head
   int64_t weight_bytes = 0;
 };
 

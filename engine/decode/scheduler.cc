@@ -113,6 +113,11 @@ absl::Status Scheduler::Submit(int slot, GenerationRequest request) {
   return absl::OkStatus();
 }
 
+void Scheduler::Cancel(int slot) {
+  Sequence& sequence = *sequences_.at(slot);
+  if (sequence.busy) Finish(sequence, "cancelled");
+}
+
 BatchRun Scheduler::NextRun(Sequence& sequence, int64_t room) const {
   const int64_t left =
       static_cast<int64_t>(sequence.tokens.size()) - sequence.cached;

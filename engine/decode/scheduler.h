@@ -39,7 +39,8 @@ struct GenerationTimes {
 struct GenerationResult {
   std::vector<int> tokens;    // the end-of-turn token included
   std::string text;           // without stop strings and control tokens
-  std::string finish_reason;  // end_of_turn, stop, length, context
+  std::string finish_reason;  // end_of_turn, stop, length, context,
+                              // cancelled
   std::vector<std::vector<TokenLogit>> top_logits;  // [tokens]
   std::vector<double> prompt_nll;  // [prompt - 1] of each token but the first
   GenerationTimes times;
@@ -65,6 +66,8 @@ class Scheduler {
   // the rest is read. Refused: an empty prompt, a token that is not of the
   // vocabulary, a prompt that leaves no room, a slot that is still busy.
   absl::Status Submit(int slot, GenerationRequest request);
+  // Ends the request of a slot, where one runs, with what there is.
+  void Cancel(int slot);
   // One step of everything that runs; does nothing when all is done.
   absl::Status Step();
   bool Busy(int slot) const;

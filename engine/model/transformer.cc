@@ -287,6 +287,7 @@ CacheUse Transformer::Use(int slot) const {
     const CacheStats stats = policy->Stats(slot);
     use.bytes += stats.bytes;
     use.rows += stats.rows;
+    use.tokens = stats.tokens_seen;
     if (grid_.token_shard() != 0) continue;  // counted once a head group
     use.exact_bytes += stats.tokens_seen * plan_.kv_heads.count * 2 *
                        layout.Exact().row_bytes();

@@ -47,7 +47,8 @@ struct TransformerOptions {
 // What the cache of this rank holds, over all layers. Sums over ranks are the
 // whole: exact_bytes is counted by the first token shard of a head group.
 struct CacheUse {
-  int64_t bytes = 0;
+  int64_t tokens = 0;  // of the sequence
+  ByteUse bytes;
   int64_t exact_bytes = 0;  // of an exact cache, not quantised
   int64_t rows = 0;
 };
@@ -71,6 +72,11 @@ class Transformer {
   void Forget(int slot);
   CacheUse Use(int slot) const;
   int64_t weight_bytes() const { return weights_.bytes; }
+  // The settings in force, the rows of a KV head that they allow, and what all
+  // caches of this rank may take.
+  const CacheConfig& cache() const { return options_.cache; }
+  int64_t budget_rows() const;
+  int64_t most_cache_bytes() const;
   const ModelConfig& config() const { return config_; }
 
  private:

@@ -2,6 +2,7 @@
 // its heads.
 #include <algorithm>
 
+#include "engine/cache/budget_rule.h"
 #include "engine/model/head_shares.h"
 #include "engine/model/transformer.h"
 #include "kernels/base/status_macros.h"
@@ -22,6 +23,14 @@ CacheShape Transformer::ShapeOfCache() const {
   shape.step_tokens = options_.max_batch;
   shape.rotary = config_.rotary;
   return shape;
+}
+
+int64_t Transformer::budget_rows() const {
+  return BudgetRows(options_.cache, ShapeOfCache()).value_or(0);
+}
+
+int64_t Transformer::most_cache_bytes() const {
+  return config_.layers * MostCacheBytes(options_.cache, ShapeOfCache());
 }
 
 absl::Status Transformer::MakePolicies() {
@@ -56,6 +65,7 @@ absl::StatusOr<std::vector<HeadShares>> Transformer::ShareOutBudget() {
 std::vector<double> Transformer::MeasureKeySpreads() {
   CacheShape shape = ShapeOfCache();
   CacheConfig exact;
+  exact.policy = "exact";
   exact.row_format = "f32";
   std::vector<KeySpreadProbe*> probes;
   for (; shape.layer < config_.layers; ++shape.layer) {

@@ -50,6 +50,7 @@ function(subgen_cuda_library folder)
     add_library(${target} STATIC ${folder}/unavailable.cc)
   endif()
   target_link_libraries(${target} PUBLIC ${ARGN})
+  target_precompile_headers(${target} REUSE_FROM precompiled)
 endfunction()
 
 # The same of a folder that needs nccl.h too; the library itself is opened when

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
 #include "kernels/base/status_macros.h"
 #include "launch/evaluation/bench.h"
@@ -90,14 +91,53 @@ std::vector<std::vector<size_t>> Groups(const EvaluationOptions& options,
   return groups;
 }
 
+// "copy: window at 25 % (stream)", for people.
+std::string Describe(const Task& task, const SetupGroup& group) {
+  if (group.size() > 1) {
+    return absl::StrCat(task.name, ": ", group.size(),
+                        " policies and budgets together");
+  }
+  const Setup& setup = group[0];
+  if (setup.mode == "exact") return absl::StrCat(task.name, ": ", setup.name);
+  return absl::StrCat(task.name, ": ", setup.name, " at ",
+                      100.0 * setup.budget_fraction, " % (", setup.mode, ")");
+}
+
+// Says how far the evaluation is.
+class ProgressTeller {
+ public:
+  ProgressTeller(const EvaluationOptions& options, int64_t total)
+      : tell_(options.on_progress), total_(total) {}
+
+  void Begin(std::string what) {
+    what_ = std::move(what);
+    Tell();
+  }
+  void AddOne() {
+    ++done_;
+    Tell();
+  }
+
+ private:
+  void Tell() const {
+    if (tell_) tell_(done_, total_, what_);
+  }
+
+  const decltype(EvaluationOptions::on_progress)& tell_;
+  const int64_t total_;
+  int64_t done_ = 0;
+  std::string what_;
+};
+
 // The rows of a task, in the order of the setups.
 absl::StatusOr<ResultRows> MeasureTask(
     const Task& task, const Bench& bench, const std::vector<Setup>& setups,
-    const std::vector<std::vector<size_t>>& groups) {
+    const std::vector<std::vector<size_t>>& groups, ProgressTeller& progress) {
   std::vector<ResultRows> of_setup(setups.size());
   for (const std::vector<size_t>& indices : groups) {
     SetupGroup group;
     for (const size_t i : indices) group.push_back(setups[i]);
+    progress.Begin(Describe(task, group));
     ASSIGN_OR_RETURN(std::vector<ResultRows> measured,
                      task.measure(bench, group));
     for (size_t i = 0; i < indices.size(); ++i) {
@@ -115,12 +155,10 @@ absl::StatusOr<std::vector<ResultRow>> Lead(const EvaluationOptions& options,
                                             const Model& model,
                                             EngineSeries& series) {
   const EvaluationPlan& plan = options.plan;
-  ASSIGN_OR_RETURN(const std::vector<Text> texts,
-                   LoadTexts(plan.texts, *model.tokenizer));
-  std::vector<const Task*> tasks;
-  int64_t total = 0, done = 0;
   const std::vector<Setup> setups = Setups(options);
   const auto groups = Groups(options, setups);
+  std::vector<const Task*> tasks;
+  int64_t total = 0;
   for (const Task& task : kTasks) {
     if (std::count(plan.tasks.begin(), plan.tasks.end(), task.name) == 0) {
       continue;
@@ -129,21 +167,16 @@ absl::StatusOr<std::vector<ResultRow>> Lead(const EvaluationOptions& options,
     total += task.sequences(plan) *
              static_cast<int64_t>(setups.size() * plan.seeds.size());
   }
-  const Bench bench = {plan,
-                       model,
-                       options.policies[0],
-                       texts,
-                       series,
-                       [&](const std::string& what) {
-                         ++done;
-                         if (options.on_progress) {
-                           options.on_progress(done, total, what);
-                         }
-                       }};
+  ProgressTeller progress(options, total);
+  progress.Begin("reading the texts");
+  ASSIGN_OR_RETURN(const std::vector<Text> texts,
+                   LoadTexts(plan.texts, *model.tokenizer));
+  const Bench bench = {plan,  model,  options.policies[0],
+                       texts, series, [&] { progress.AddOne(); }};
   std::vector<ResultRow> rows;
   for (const Task* task : tasks) {
     ASSIGN_OR_RETURN(const ResultRows more,
-                     MeasureTask(*task, bench, setups, groups));
+                     MeasureTask(*task, bench, setups, groups, progress));
     rows.insert(rows.end(), more.begin(), more.end());
   }
   return rows;

@@ -18,7 +18,8 @@ struct EvaluationOptions {
   std::vector<EngineConfig> policies;  // one for each of the plan's
   int threads = 1;                     // of this rank
   int device = 0;                      // of this rank, for cuda
-  // On rank 0, after each sequence: of `total`, `done` are measured.
+  // On rank 0: of `total` sequences, `done` are measured, and `what` is being
+  // done. Called before the first one, after each, and where `what` changes.
   std::function<void(int64_t done, int64_t total, const std::string& what)>
       on_progress;
 };

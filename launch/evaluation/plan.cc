@@ -1,12 +1,9 @@
 #include "launch/evaluation/plan.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "engine/config/yaml_reader.h"
 #include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
 #include "launch/evaluation/plan_reader.h"
@@ -16,7 +13,6 @@ namespace {
 
 constexpr NumberRange kItems = {1, 1e6};
 constexpr NumberRange kTokens = {1, 1e7};
-constexpr size_t kMostBytes = 1 << 20;
 
 void ReadTasks(PlanReader& reader, EvaluationPlan& plan) {
   reader.ReadMap("copy", [&](PlanReader& copy) {
@@ -80,10 +76,7 @@ void ReadPolicies(PlanReader& reader, EvaluationPlan& plan) {
 
 absl::StatusOr<EvaluationPlan> ParsePlan(const std::string& yaml,
                                          const std::string& place) {
-  if (yaml.size() > kMostBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        place, ": larger than a plan may be, ", kMostBytes, " bytes"));
-  }
+  RETURN_IF_ERROR(CheckYamlText(yaml, place));
   EvaluationPlan plan;
   try {
     PlanReader reader(YAML::Load(yaml), place);
@@ -106,13 +99,10 @@ absl::StatusOr<EvaluationPlan> ParsePlan(const std::string& yaml,
 }
 
 absl::StatusOr<EvaluationPlan> LoadPlan(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  const std::string yaml(std::istreambuf_iterator<char>(file), {});
-  if (!file || yaml.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("cannot read the plan ", Quoted(path), ": ",
-                     errno != 0 ? std::strerror(errno) : "it is empty"));
+  ASSIGN_OR_RETURN(const std::string yaml, ReadYamlText("plan", path));
+  if (yaml.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "plan: ", Quoted(path), " is empty; configs/evaluation has examples"));
   }
   return ParsePlan(yaml, path);
 }

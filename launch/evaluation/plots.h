@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "launch/evaluation/plot_script.h"
 #include "launch/evaluation/result_table.h"
 
 namespace subgen {
@@ -14,7 +15,8 @@ struct Plot {
   std::string name;    // of its file, without folder and ending
   std::string script;  // gnuplot's, complete but for where the picture goes
 };
-std::vector<Plot> MakePlots(const std::vector<ResultRow>& rows);
+std::vector<Plot> MakePlots(const std::vector<ResultRow>& rows,
+                            const PlotSubject& subject);
 
 // Writes each plot's script and picture into the folder, which is made where it
 // is absent. Errors: a folder that cannot be written, no gnuplot.

@@ -78,7 +78,7 @@ absl::StatusOr<std::vector<Scores>> ScoreTexts(const Bench& bench,
         for (int slot = 0; slot < slots; ++slot) {
           all[slot].texts.push_back(scores[slot]);
           all[slot].bytes_per_head += bench.BytesPerHead(engine, slot);
-          bench.on_run(group[slot].name);
+          bench.on_run();
         }
         bench.Forget(engine, group);
       }

@@ -2,10 +2,10 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "engine/config/read_file.h"
 #include "kernels/base/check.h"
 #include "kernels/base/quoted.h"
 #include "kernels/base/random.h"
@@ -15,7 +15,7 @@
 namespace subgen {
 namespace {
 
-constexpr size_t kMostBytes = 1 << 20;
+constexpr int64_t kMostBytes = 1 << 20;
 
 constexpr absl::string_view kLicences[] = {
     "/usr/share/common-licenses/GPL-3",
@@ -40,19 +40,12 @@ absl::StatusOr<Text> ToText(std::string name, std::string bytes,
 
 absl::StatusOr<Text> ReadText(const std::string& path,
                               const Tokenizer& tokenizer) {
-  std::error_code error;
-  std::string bytes(kMostBytes, '\0');
-  std::ifstream file;
-  if (std::filesystem::is_regular_file(path, error)) {
-    file.open(path, std::ios::binary);
+  auto bytes = ReadBeginning(path, kMostBytes);
+  if (!bytes.ok()) {
+    return absl::Status(bytes.status().code(),
+                        absl::StrCat("text: ", bytes.status().message()));
   }
-  if (!file.is_open()) {
-    return absl::NotFoundError(
-        absl::StrCat("text ", Quoted(path), " cannot be read"));
-  }
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(file.gcount());
-  return ToText(path, std::move(bytes), tokenizer);
+  return ToText(path, *std::move(bytes), tokenizer);
 }
 
 // Empty where the program is absent.

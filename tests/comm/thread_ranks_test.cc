@@ -49,7 +49,8 @@ TEST_P(ThreadRanks, SumsInRankOrder) {
   EXPECT_TRUE(status.ok()) << status;
 }
 
-INSTANTIATE_TEST_SUITE_P(Counts, ThreadRanks, ::testing::Range(1, 9));
+INSTANTIATE_TEST_SUITE_P(Counts, ThreadRanks, ::testing::Range(1, 9),
+                         testing::PrintToStringParamName());
 
 // Waits in `ranks` for ever, were the group not broken.
 absl::Status Wait(Communicator& ranks) {

@@ -119,7 +119,12 @@ INSTANTIATE_TEST_SUITE_P(Shapes, BF16DistancesTest,
                          testing::Values(Case{1, 1, 32}, Case{1, 40, 64},
                                          Case{3, 17, 96}, Case{7, 50, 128},
                                          Case{8, 16, 32}, Case{19, 45, 64},
-                                         Case{33, 70, 256}));
+                                         Case{33, 70, 256}),
+                         [](const auto& info) {
+                           return absl::StrCat(info.param.points, "x",
+                                               info.param.rows, "x",
+                                               info.param.dim);
+                         });
 
 }  // namespace
 }  // namespace subgen::cpu

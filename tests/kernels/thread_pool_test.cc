@@ -96,7 +96,8 @@ TEST(ThreadPoolDeathTest, RefusesNoThreads) {
   EXPECT_DEATH(ThreadPool(0), "check failed");
 }
 
-INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, testing::Values(1, 2, 3, 8));
+INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, testing::Values(1, 2, 3, 8),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace subgen::cpu

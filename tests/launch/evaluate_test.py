@@ -197,6 +197,10 @@ policies: [%s]
         self.assert_refused([EVALUATE, "--model", self.model], "--plan")
         self.assert_refused([EVALUATE, "--plan", "/nowhere.yaml"],
                             "/nowhere.yaml")
+        self.assert_refused([EVALUATE, "--plan", "/"], "plan", "folder")
+        self.assert_refused([EVALUATE, "--plan", "/dev/null"], "empty")
+        self.assert_refused(self.command("--texts", "/"), "text", "folder")
+        self.assert_refused(self.command("--config", "/"), "folder")
         self.assert_refused(self.command(plan=PLAN + "tusks: copy\n"),
                             "plan.yaml", "tusks")
         self.assert_refused(

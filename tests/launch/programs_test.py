@@ -96,8 +96,8 @@ class ProgramsTest(unittest.TestCase):
             self.assertEqual(len(best), 3)
             self.assertEqual(best[0][0], token)
         error = result.stderr.decode()
-        for word in ("prefill", "decode", "tokens/s", "communication",
-                     "exact would hold"):
+        for word in ("policy   subgen, 1,024 rows per KV head", "prefill",
+                     "decode", "tokens/s", "communication", "held exactly"):
             self.assertIn(word, error)
 
     def test_two_processes_say_what_one_says(self):
@@ -148,10 +148,135 @@ class ProgramsTest(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(result.stdout.decode(), first["text"] + "\n")
 
-    def test_chat_reads_lines_until_the_end(self):
-        result = run(self.generate("--chat"), input=b"hello\n\nagain\n")
+    def test_standard_input_is_the_prompt_where_none_is_given(self):
+        first, _ = self.report(self.generate("--prompt", "from a pipe"))
+        result = run(self.generate(), input=b"from a pipe")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(result.stderr.decode().count("decode "), 2)
+        self.assertEqual(result.stdout.decode(), first["text"] + "\n")
+        result = run(self.generate("--prompt_file", "/dev/stdin"),
+                     input=b"\xef\xbb\xbffrom a pipe")
+        self.assertEqual(result.stdout.decode(), first["text"] + "\n")
+        pipe = self.path("pipe")
+        os.mkfifo(pipe)
+        with subprocess.Popen(["sh", "-c", f"printf 'from a pipe' > '{pipe}'"]):
+            result = run(self.generate("--prompt_file", pipe))
+        self.assertEqual(result.stdout.decode(), first["text"] + "\n")
+        self.assert_refused(mpirun(self.generate()), "--prompt_file",
+                            stdin=subprocess.DEVNULL)
+
+    def test_output_by_rank_0_itself(self):
+        first, result = self.report(self.generate("--prompt", "abc"))
+        for command in (self.generate, lambda *a: mpirun(self.generate(*a))):
+            path = self.write("text.txt", "what stood here before " * 9)
+            done = run(command("--prompt", "abc", "--output", path))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout, b"")
+            with open(path, "rb") as file:
+                self.assertEqual(file.read(), result.stdout)
+            self.assert_refused(
+                command("--prompt", "abc", "--output", "/dev/full"),
+                "/dev/full", "No space left")
+        self.assert_refused_everywhere(
+            self.generate("--prompt", "a", "--output", "/nowhere/text"),
+            "/nowhere/text")
+
+    def test_default_policy_and_budgets_that_have_no_effect(self):
+        def said(*settings):
+            command = self.generate("--prompt", "a")
+            for setting in settings:
+                command += ["--set", setting]
+            result = run(command)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return result.stderr.decode()
+        self.assertIn("policy   subgen, 1,024 rows per KV head: exact up to "
+                      "1,024 tokens\n", said())
+        self.assertIn("16,384 rows", said("context_tokens=131072"))
+        self.assertIn("policy   uniform, 70 rows",
+                      said("cache.policy=uniform", "cache.budget_tokens=70"))
+        text = said("cache.policy=exact", "cache.budget_tokens=100")
+        self.assertIn("no effect", text)
+        self.assertNotIn("no effect", said("cache.policy=exact"))
+
+    def test_prompts_beyond_the_trained_context_are_warned_of(self):
+        long = self.generate("--raw", "--prompt", "a " * 300, "--set",
+                             "context_tokens=2000")
+        result = run(long)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stderr.decode(), r"warning: .* \d{3} .* 512")
+        self.assertNotIn(b"warning", run(self.generate("--prompt", "a")).stderr)
+
+    def test_version_help_and_pages(self):
+        for program in sorted(os.listdir(BUILD)):
+            if not program.startswith("subgen_"):
+                continue
+            path = os.path.join(BUILD, program)
+            version = run([path, "--version"])
+            self.assertEqual(version.returncode, 0)
+            self.assertRegex(version.stdout.decode(),
+                             r"^" + program + r" \d+\.\d+\.\d+ \(\S+\)\n"
+                             r"backends cpu, .*\ninstruction sets ")
+            self.assertIn(b"--help", run([path, "--help"]).stdout)
+            self.assertTrue(run([path, "--man"]).stdout.startswith(b".TH "))
+
+    # --- outputs that cannot be written --------------------------------------
+
+    def test_full_and_closed_outputs_are_errors(self):
+        commands = [
+            self.generate("--prompt", "a"), [GENERATE, "--dump_config"],
+            [GENERATE, "--help"], [INSPECT, self.model],
+            [INSPECT, self.model, "--tokenize"]]
+        for command in commands:
+            with open("/dev/full", "w") as full:
+                result = subprocess.run(
+                    command, stdout=full, stderr=subprocess.PIPE, timeout=60,
+                    env=ENVIRONMENT, input=b'"a"\n')
+            self.assertEqual(result.returncode, 1, command)
+            self.assertIn(b"No space left", result.stderr, command)
+            closed = subprocess.run(
+                ["sh", "-c", 'exec "$@" >&-', "sh", *command], input=b'"a"\n',
+                stderr=subprocess.PIPE, timeout=60, env=ENVIRONMENT)
+            self.assertEqual(closed.returncode, 1, command)
+            self.assertIn(b"standard output", closed.stderr, command)
+
+    def test_a_reader_that_leaves_ends_the_answer(self):
+        with subprocess.Popen(self.generate("--prompt", "a", "--max_tokens",
+                                            "400"), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=ENVIRONMENT) as child:
+            child.stdout.close()
+            error = child.stderr.read()
+            self.assertEqual(child.wait(timeout=60), 1)
+        self.assertIn(b"Broken pipe", error)
+
+    def test_a_closed_standard_output_is_no_file_of_ours(self):
+        path = self.write("report.json", "")
+        run(["sh", "-c", 'exec "$@" >&-', "sh",
+             *self.generate("--prompt", "a", "--report", path)])
+        with open(path) as file:  # no text of the answer in it
+            self.assertIn(file.read()[:1], ("", "{"))
+
+    def test_limits_of_the_machine_are_one_line(self):
+        limited = ["sh", "-c", 'ulimit -v 200000; exec "$@"', "sh"]
+        if "asan" not in BUILD:  # which reserves terabytes
+            self.assert_refused(
+                limited + self.generate("--prompt", "a", "--set",
+                                        "context_tokens=100000000", "--set",
+                                        "cache.policy=exact"), "memory")
+        if os.geteuid() == 0:
+            nobody = ["setpriv", "--reuid=65534", "--regid=65534",
+                      "--clear-groups"]
+            os.chmod(self.folder.name, 0o755)
+            os.chmod(self.model, 0o644)
+        else:
+            nobody = []
+        if nobody and not os.access("/usr/bin/setpriv", os.X_OK):
+            self.skipTest("no setpriv to become a user with limits")
+        result = run([*nobody, "sh", "-c", 'ulimit -u 3; exec "$@"', "sh",
+                      *self.generate("--prompt", "a", "--set", "threads=64")])
+        if b"Permission denied" in result.stderr:
+            self.skipTest("the build folder is closed to other users")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertNotIn(b"terminate called", result.stderr)
+        self.assertIn(b"threads", result.stderr)
 
     def test_settings_in_order_of_precedence(self):
         config = self.write("settings.yaml", "max_tokens: 3\nthreads: 3\n"
@@ -171,9 +296,13 @@ class ProgramsTest(unittest.TestCase):
         result = run([INSPECT, self.model, "--ranks", "2"])
         self.assertEqual(result.returncode, 0, result.stderr)
         text = result.stdout.decode()
-        for word in ("general.architecture", "blk.1.ffn_down.weight",
-                     "2 head shards x 1 token shards", "rank 1:"):
+        for word in ("general.architecture", "2 head shards x 1 token shards",
+                     "rank 1:"):
             self.assertIn(word, text)
+        self.assertNotIn("blk.1.ffn_down.weight", text)
+        for more in ([], ["--ranks", "2", "--tensors"]):
+            text = run([INSPECT, self.model, *more]).stdout.decode()
+            self.assertIn("blk.1.ffn_down.weight", text)
         result = run([INSPECT, self.model, "--tokenize"],
                      input=b'"ab"\n"b<|im_end|>"\n""\n')
         self.assertEqual(result.stdout, b"[258]\n[98,257]\n[]\n")
@@ -191,8 +320,11 @@ class ProgramsTest(unittest.TestCase):
         path = self.write("latin1.txt", b"caf\xe9 au lait")
         self.assert_refused_everywhere(
             self.generate("--prompt_file", path), "UTF-8", "3")
-        self.assert_refused(self.generate(), "prompt")
+        self.assert_refused(self.generate(), "prompt", "empty",
+                            stdin=subprocess.DEVNULL)
         self.assert_refused(self.generate("--prompt", "a", "--chat"))
+        # Not a byte is read beyond the cap.
+        self.assert_refused(self.generate("--prompt_file", "/dev/zero"))
 
     def test_arguments(self):
         self.assert_refused_everywhere(self.generate("--promt", "a"),

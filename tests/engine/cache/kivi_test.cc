@@ -183,7 +183,7 @@ TEST(Kivi, BytesAreThoseOfWindowWaitingRowsAndBlocks) {
       const CacheStats stats = driver.policy().Stats(0);
       EXPECT_EQ(stats.rows, 2 * kTokens);
       const int64_t row = 2 * 2 * kDim, window = 2 + 128 + 32;
-      EXPECT_EQ(stats.bytes,
+      EXPECT_EQ(stats.bytes.reserved,
                 2 * (window * row + 50 * KiviBlock(kDim, bits).bytes()));
     }
   }

@@ -138,7 +138,7 @@ TEST(Policies, ForgetEmptiesASlotAndLeavesTheOther) {
     driver.set_next(0, 0);
     EXPECT_EQ(driver.policy().Stats(0).tokens_seen, 0);
     EXPECT_EQ(driver.policy().Stats(0).rows, 0);
-    EXPECT_EQ(driver.policy().Stats(0).bytes, 0);
+    EXPECT_EQ(driver.policy().Stats(0).bytes.reserved, 0);
     EXPECT_TRUE(driver.Seen(0, 0).empty());
     EXPECT_EQ(driver.Seen(1, 0), other);
     CacheDriver fresh(config, shape, TaggedStream(9, kDim));

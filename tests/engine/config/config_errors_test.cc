@@ -124,7 +124,11 @@ TEST(ConfigErrors, OfSettings) {
             "--set: unknown key 'thread'; did you mean threads?");
   EXPECT_EQ(SetError("threads="),
             "--set: threads must be an integer from 0 to 4096, not ''");
-  EXPECT_THAT(SetError("stop=[a, \"b"), StartsWith("--set: not YAML: "));
+  EXPECT_EQ(SetError("stop=[a, \"b"),
+            "--set: stop, at byte 5: the quote that begins here is never "
+            "closed");
+  EXPECT_THAT(SetError("stop=[a, [b}"), StartsWith("--set: "));
+  EXPECT_THAT(SetError("stop=@a"), StartsWith("--set: not YAML: "));
   EXPECT_THAT(SetError("stop=a"), StartsWith("--set: stop must be a list"));
   EXPECT_THAT(SetError("stop=[a]\n---\n[b]"),
               HasSubstr("a second YAML document"));
@@ -138,13 +142,15 @@ TEST(ConfigErrors, OfFiles) {
     return std::string(LoadConfig({.yaml_path = path}).status().message());
   };
   EXPECT_EQ(error("/nowhere/a.yaml"),
-            "cannot read the settings file '/nowhere/a.yaml': No such file or "
+            "settings file: cannot read '/nowhere/a.yaml': No such file or "
             "directory");
-  EXPECT_THAT(error("/"), StartsWith("cannot read the settings file '/'"));
+  EXPECT_EQ(error("/"), "settings file: cannot read '/': it is a folder");
   EXPECT_EQ(error("/dev/zero"),
-            "/dev/zero: larger than a settings file may be, 1048576 bytes");
+            "settings file: cannot read '/dev/zero': it has more than 1048576 "
+            "bytes, which is the limit");
   EXPECT_EQ(YamlError(std::string(10 << 20, '#')),
-            "F: larger than a settings file may be, 1048576 bytes");
+            "settings file: cannot read 'F': it has more than 1048576 bytes, "
+            "which is the limit");
 }
 
 std::string Repeat(const std::string& piece, int times) {

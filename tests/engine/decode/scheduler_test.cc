@@ -67,6 +67,38 @@ GenerationResult GenerateOnRanks(const EngineConfig& config, int ranks,
   return result;
 }
 
+TEST(SchedulerTest, ACancelledAnswerGoesOnAsIfItHadNotBeen) {
+  const EngineConfig config = ToyConfig();
+  const GenerationResult whole =
+      GenerateOnRanks(config, 2, Request(Prompt(40), 12));
+  ASSERT_EQ(whole.tokens.size(), 12u);
+  const absl::Status status =
+      OnRanks(config, 2, [&](Engine& engine) -> absl::Status {
+        Scheduler& scheduler = engine.scheduler();
+        ASSIGN_OR_RETURN(const int slot, scheduler.Open());
+        std::vector<int> tokens = Prompt(40);
+        // In the prompt, then after some tokens.
+        for (const int steps : {1, 7}) {
+          RETURN_IF_ERROR(scheduler.Submit(slot, Request(tokens, 100)));
+          for (int i = 0; i < steps; ++i) RETURN_IF_ERROR(scheduler.Step());
+          scheduler.Cancel(slot);
+          EXPECT_FALSE(scheduler.Busy(slot));
+          const GenerationResult& cut = scheduler.Result(slot);
+          EXPECT_EQ(cut.finish_reason, "cancelled");
+          tokens.insert(tokens.end(), cut.tokens.begin(), cut.tokens.end());
+        }
+        EXPECT_GT(tokens.size(), 40u);
+        const int rest = 40 + 12 - static_cast<int>(tokens.size());
+        ASSIGN_OR_RETURN(const GenerationResult last,
+                         scheduler.Generate(slot, Request(tokens, rest)));
+        tokens.insert(tokens.end(), last.tokens.begin(), last.tokens.end());
+        EXPECT_EQ(std::vector<int>(tokens.begin() + 40, tokens.end()),
+                  whole.tokens);
+        return absl::OkStatus();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST(SchedulerTest, SameSeedSameTextForAnyNumberOfRanks) {
   const EngineConfig config = ToyConfig();
   GenerationRequest request = Request(Prompt(40), 30);

@@ -126,7 +126,8 @@ TEST_P(GgufVersions, GiveBackTensors) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, GgufVersions, testing::Values(2u, 3u));
+INSTANTIATE_TEST_SUITE_P(Versions, GgufVersions, testing::Values(2u, 3u),
+                         testing::PrintToStringParamName());
 
 TEST(GgufFileTest, GettersNameTheFileTheKeyAndTheType) {
   const auto file = OpenOrFail(EveryType());

@@ -2,14 +2,20 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
 
 #include "engine/config/config_file.h"
+#include "tests/support/model_file.h"
 
 namespace subgen {
 namespace {
 
+using std::string_literals::operator""s;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -99,8 +105,47 @@ TEST(PlanTest, PoliciesNeedNamesAndDiffer) {
   EXPECT_THAT(error("policies: [{name: a, cache.seed: [1]}]\n"),
               HasSubstr("cache.seed"));
   EXPECT_THAT(error("policies: [[a]]\n"), HasSubstr("policies[0]"));
-  EXPECT_THAT(LoadPlan("/nowhere.yaml").status().message(),
-              HasSubstr("/nowhere.yaml"));
+}
+
+std::string LoadError(const std::string& path) {
+  return std::string(LoadPlan(path).status().message());
+}
+
+TEST(PlanTest, FilesThatAreNoPlansAreNamed) {
+  EXPECT_EQ(LoadError("/"), "plan: cannot read '/': it is a folder");
+  EXPECT_EQ(LoadError("/nowhere.yaml"),
+            "plan: cannot read '/nowhere.yaml': No such file or directory");
+  EXPECT_THAT(LoadError("/dev/zero"), HasSubstr("more than 1048576 bytes"));
+  EXPECT_EQ(LoadError("/dev/null"),
+            "plan: '/dev/null' is empty; configs/evaluation has examples");
+  const std::string path = TestPath("plan.yaml");
+  std::ofstream(path) << " \n\n";
+  EXPECT_THAT(LoadError(path), HasSubstr("is empty"));
+  std::ofstream(path) << "tasks: copy\n\xff\n";
+  EXPECT_EQ(LoadError(path), path +
+                                 ":2:1: the byte 0xff is not UTF-8, which "
+                                 "YAML does not allow");
+  std::ofstream(path) << "tasks: copy\0\n"s << kPolicies;
+  EXPECT_THAT(LoadError(path), HasSubstr("control character"));
+}
+
+TEST(PlanTest, PipesAreRead) {
+  const std::string path = TestPath("plan.fifo");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(path) << kPolicies; });
+  const auto plan = LoadPlan(path);
+  writer.join();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->policies.size(), 1u);
+}
+
+TEST(PlanTest, AQuoteThatIsNeverClosedIsNamedWhereItBegan) {
+  EXPECT_EQ(ErrorOf("budgets: \"0.5\nchunk: 4\n"),
+            "p.yaml:2:10: the quote that begins here is not closed before line "
+            "3, 'chunk: 4'");
+  EXPECT_EQ(ErrorOf("texts: [a, 'b]\n"),
+            "p.yaml:2:12: the quote that begins here is never closed");
+  EXPECT_EQ(ErrorOf("texts: [\"a\n  b\", 'c']  # 5\" and it's\n"), "");
 }
 
 // Deep nesting, and aliases that would grow to 10^9 nodes.

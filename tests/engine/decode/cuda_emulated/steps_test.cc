@@ -92,7 +92,10 @@ TEST_P(StepsTest, GraphsGiveTheBitsOfPlainLaunches) {
 
 INSTANTIATE_TEST_SUITE_P(Policies, StepsTest,
                          testing::Values("exact", "window", "subgen", "uniform",
-                                         "heavy_hitter"));
+                                         "heavy_hitter"),
+                         [](const auto& info) {
+                           return std::string(info.param);
+                         });
 
 // Algorithm 1 draws on the device: a kernel more a step for all layers.
 TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {

@@ -110,7 +110,10 @@ TEST_P(NcclStepsTest, WithoutGraphsTheBitsAreTheSame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Merges, NcclStepsTest,
-                         testing::Values("all_gather", "all_reduce"));
+                         testing::Values("all_gather", "all_reduce"),
+                         [](const auto& info) {
+                           return std::string(info.param);
+                         });
 
 }  // namespace
 }  // namespace subgen

@@ -97,7 +97,10 @@ TEST_P(DecodeStepsTest, PartsAreOfOneMore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, DecodeStepsTest,
-                         testing::Values("window", "subgen"));
+                         testing::Values("window", "subgen"),
+                         [](const auto& info) {
+                           return std::string(info.param);
+                         });
 
 }  // namespace
 }  // namespace subgen

@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Sourced by the scripts of this folder: a temporary folder that goes when the
+# script ends, pinned packages of PyPI in it, and one way to state a behaviour.
+set -euo pipefail
+
+case "${1:-}" in
+  "") ;;
+  --help | -h)
+    # The comment at the head of the script that sources this file.
+    awk '/^# shellcheck/ { exit } NR > 1 && sub(/^# ?/, "")' "$0"
+    exit 0
+    ;;
+  *) echo "$(basename "$0"): $1: there are no options but --help" >&2; exit 2 ;;
+esac
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+changed=0
+
+# install NAME REQUIREMENT...: a virtual environment $work/NAME with these.
+install() {
+  local name=$1
+  shift
+  python3 -m venv "$work/$name"
+  "$work/$name/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+  printf 'Installed: %s\n' "$*"
+}
+
+# expect WHAT SEEN WANTED: prints both; another behaviour than WANTED, which is
+# what was found, makes the script end with 1.
+expect() {
+  printf '%s: %s\n' "$1" "$2"
+  if [[ $2 != "$3" ]]; then
+    printf '  CHANGED: the finding was: %s\n' "$3"
+    changed=1
+  fi
+}
+
+# end: the last line, and the exit code.
+end() {
+  if ((changed)); then
+    echo "The behaviour has changed."
+  else
+    echo "As found."
+  fi
+  exit "$changed"
+}
+
+# Open MPI as root, in containers, with more ranks than cores, on one host.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader
+export OMPI_MCA_btl_vader_single_copy_mechanism=none

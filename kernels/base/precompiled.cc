@@ -1,0 +1,1 @@
+// Empty: the headers that are compiled once need a source to belong to.

@@ -1,0 +1,22 @@
+// A picture as a gnuplot script: error or accuracy against memory, a line a
+// policy, exact attention across the frame.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launch/evaluation/plot_axes.h"
+
+namespace subgen {
+
+// What the rows are about, for titles, and which policies are set apart.
+struct PlotSubject {
+  std::string model;                // its name
+  std::string texts;                // "GPL-3, MPL-2.0", or empty
+  std::vector<std::string> subgen;  // names of the policies that are SubGen's
+};
+
+// Complete but for where the picture goes ("set output").
+std::string PlotScript(const PlotRows& rows, const PlotSubject& subject);
+
+}  // namespace subgen

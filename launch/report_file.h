@@ -1,0 +1,31 @@
+// A file that holds one report, the last, whole or not at all.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace subgen {
+
+// A regular file is replaced by a whole new one of the same mode, under the
+// name that a link points to; pipes, devices and files of several names are
+// written through. What lies beside it is left alone.
+class ReportFile {
+ public:
+  // Fails early where the path cannot be written. An empty path writes nothing.
+  static absl::StatusOr<ReportFile> Open(const std::string& path);
+  absl::Status Write(const std::string& contents) const;
+
+ private:
+  absl::Status Replace(const std::string& contents) const;
+  absl::Status WriteThrough(const std::string& contents) const;
+  absl::Status Error(int error) const;
+
+  std::string path_;    // as it was given
+  std::string target_;  // behind links
+  bool replaces_ = false;
+  unsigned mode_ = 0666;  // of a file that is replaced
+  bool exists_ = false;
+};
+
+}  // namespace subgen

@@ -1,0 +1,84 @@
+"""The files that documents name in backticks and links."""
+import glob
+import os
+import re
+import subprocess
+
+FOLDERS = ("comm", "configs", "engine", "findings", "kernels", "launch",
+           "tests")
+NAMES = re.compile(r"(README|MEASURED|CONTRIBUTING|SECURITY|CHANGELOG)\.md$")
+EXTENSION = re.compile(r"\.(cc|h|cu|cuh|py|sh|sbatch|yaml|md|cmake|json|png|"
+                       r"txt|csv|gguf)$")
+WORD = re.compile(r"^[\w.\-*/{},]+$")
+# Names of no file of the tree: what a user has or what a program writes.
+NOT_OURS = re.compile(
+    r"^(build/|build-|llama/|bin/|mpi/|(model|MODEL|book|answer|report|"
+    r"attention|environment|scaling|small)\.\w+$)")
+
+
+def documents(source):
+    """Paths of the documents, from the source folder: tracked ones where git
+    knows, else those of the known folders."""
+    listed = subprocess.run(["git", "-C", source, "ls-files"],
+                            capture_output=True, text=True)
+    if listed.returncode == 0 and "README.md" in listed.stdout.split():
+        paths = listed.stdout.splitlines()
+    else:
+        paths = os.listdir(source)
+        for folder in FOLDERS:
+            for where, _, names in os.walk(os.path.join(source, folder)):
+                paths += [os.path.relpath(os.path.join(where, name), source)
+                          for name in names]
+    return sorted(path for path in paths
+                  if NAMES.match(os.path.basename(path)))
+
+
+def named_files(text):
+    """Words that look like files of the tree, in order."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    for code, link in re.findall(r"`([^`\n]+)`|\]\(([^)\s]+)\)", text):
+        for word in (code or link).split():
+            if word.startswith(("http", "~", "/", "$", "-")):
+                continue
+            word = word.rstrip(",;:").removeprefix("./")
+            if not WORD.match(word) or NOT_OURS.match(word):
+                continue
+            first = word.split("/")[0]
+            if EXTENSION.search(word) or ("/" in word and first in FOLDERS):
+                yield word
+
+
+def exists(folder, word):
+    """As it is written, or without the extension that folders' tables leave
+    out: engine/model/head_shares."""
+    for choice in expanded(word):
+        path = os.path.join(folder, choice)
+        if not (glob.glob(path) or glob.glob(path + ".*")):
+            return False
+    return True
+
+
+def expanded(word):
+    """a{b,c} is ab and ac."""
+    braces = re.match(r"(.*)\{(.*)\}(.*)$", word)
+    if not braces:
+        return [word]
+    before, choices, after = braces.groups()
+    return [before + choice + after for choice in choices.split(",")]
+
+
+def base_names(source):
+    """Of all files of the known folders."""
+    return {name for folder in FOLDERS
+            for _, _, names in os.walk(os.path.join(source, folder))
+            for name in names}
+
+
+def missing_files(source, document, text):
+    """Files that the document names and that are neither in the source folder
+    nor beside the document; a bare name may be that of any file."""
+    places = [source, os.path.join(source, os.path.dirname(document))]
+    bare = base_names(source)
+    return [word for word in named_files(text)
+            if word not in bare and
+            not any(exists(place, word) for place in places)]
