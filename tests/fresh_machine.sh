@@ -60,26 +60,31 @@ check_host() {
     skip "this host has no package source of Debian 12 ($release)"
 }
 
-# Runs this script again in namespaces of its own: mounts and processes that it
-# makes are gone when it ends, however it ends.
-run_inside() {
-  local status=0 child
-  local folder=$cache/root.$$
-  mkdir -p "$folder"
-  unshare --mount --propagation private --pid --fork --kill-child \
-    "${BASH_SOURCE[0]}" --inside "$folder" "$cache" &
-  child=$!
-  # shellcheck disable=SC2064  # the process and the folder as they are now
-  trap "kill -KILL $child 2> /dev/null; exit 130" INT TERM HUP
-  wait "$child" || status=$?
+# Ends the processes of `child` and takes `folder` away, in which nothing is
+# mounted for this process: those mounts were the child's and are gone with it.
+clean_up() {
+  kill -KILL "$child" 2> /dev/null || true
+  wait "$child" 2> /dev/null || true
   if grep -qF " $folder" /proc/self/mounts; then
-    die "$folder is still mounted on; it is left as it is"
+    echo "$script_name: $folder is still mounted on and left as it is" >&2
   elif [[ -n $keep ]]; then
     echo "the root is left in $folder"
   else
-    rm -rf --one-file-system "$folder"
+    rm -rf --one-file-system "$folder" "$folder.work"
   fi
-  return "$status"
+}
+
+# Runs this script again in namespaces of its own: mounts and processes that it
+# makes are gone when it ends, however it ends.
+run_inside() {
+  folder=$cache/root.$$
+  mkdir -p "$folder" "$folder.work"
+  unshare --mount --propagation private --pid --fork --kill-child \
+    "${BASH_SOURCE[0]}" --inside "$folder" "$cache" &
+  child=$!
+  trap clean_up EXIT
+  trap 'exit 130' INT TERM HUP
+  wait "$child"
 }
 
 # step NAME COMMAND...: a line with the time; what a command writes is shown
@@ -191,8 +196,6 @@ if [[ ${1:-} == --inside ]]; then
   root=$2
   cache=$3
   work=$root.work
-  mkdir -p "$work"
-  trap 'rm -rf "$work"' EXIT
   test_fresh_machine
 else
   cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/subgen/fresh_machine
