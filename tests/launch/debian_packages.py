@@ -23,11 +23,16 @@ class Packages:
         self._dependencies, self._providers = _read_dependencies()
 
     def owners(self, path):
-        """Packages that brought a file, by its name or by the one that it had
-        before /lib and /usr/lib were merged."""
-        path = os.path.realpath(path)
-        merged = path[len("/usr"):] if path.startswith("/usr/") else path
-        return self._owners.get(path, set()) | self._owners.get(merged, set())
+        """Packages that brought a file, or what a link that nobody brought
+        leads to; by its name or by the one that it had before /lib and
+        /usr/lib were merged."""
+        for name in (os.path.normpath(path), os.path.realpath(path)):
+            short = name[len("/usr"):] if name.startswith("/usr/") else name
+            found = self._owners.get(name, set()) | self._owners.get(short,
+                                                                     set())
+            if found:
+                return found
+        return set()
 
     def with_dependencies(self, names):
         """The packages named and all that they need, of each choice the first
