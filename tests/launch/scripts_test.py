@@ -96,6 +96,31 @@ class FreeCoresTest(unittest.TestCase):
         self.assertLessEqual(free, 1)
 
 
+class BuildTest(ScriptsTest):
+    def configured(self, *arguments, **more):
+        self.run_right("launch/build.sh", *arguments, **more)
+        return [note.split() for note in self.checkout.notes
+                if "--preset" in note][-1]
+
+    def test_tests_are_on_for_who_builds_tests(self):
+        for arguments, targets, wanted in (
+                ([], "", ["ON"]), ([], "subgen_generate", []),
+                ([], "subgen_generate engine_config_test", ["ON"]),
+                (["-DSUBGEN_TESTS=OFF"], "", ["OFF"])):
+            asked = self.configured(*arguments, TARGETS=targets)
+            self.assertEqual([argument for argument in asked
+                              if "SUBGEN_TESTS" in argument],
+                             ["-DSUBGEN_TESTS=" + word for word in wanted])
+
+    def test_configure_builds_nothing(self):
+        self.configured("--configure")
+        self.assertNotIn("--build", " ".join(self.checkout.notes))
+
+    def test_unknown_presets_are_refused(self):
+        self.assert_one_line(self.checkout.run("launch/build.sh", PRESET="gpu"),
+                             "PRESET=gpu", "asan")
+
+
 class LockTest(ScriptsTest):
     def test_two_at_once_wait_for_each_other(self):
         first = self.checkout.start("launch/build.sh", BUILD_SECONDS="2")
