@@ -78,6 +78,10 @@ then
   arguments+=(--fresh)
   rm -f "$build/.ninja_deps" "$build/.ninja_log"
 fi
+if command -v nvcc > /dev/null &&
+  grep -q '^CMAKE_CUDA_COMPILER:.*NOTFOUND' "$cache" 2> /dev/null; then
+  arguments+=(-UCMAKE_CUDA_COMPILER) # it was installed after the folder was made
+fi
 if command -v ccache > /dev/null; then use_ccache; fi
 
 cd "$root"
