@@ -6,6 +6,7 @@ usage: evaluate_test.py BUILD_FOLDER [unittest arguments]
 import csv
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -183,6 +184,27 @@ policies: [%s]
             "{name: q4, cache.policy: subgen, cache.row_format: q4}")
         print("copy, stream, q4:", stream)
         self.assertLess(stream["q4"], 1.5 * rows["exact"])
+
+    def test_progress_on_a_terminal(self):
+        plan = PLAN.replace("tasks: [", "tasks: [copy] # ")
+        leader, follower = pty.openpty()
+        with subprocess.Popen(self.command(plan=plan), stderr=follower,
+                              stdout=subprocess.DEVNULL,
+                              env=ENVIRONMENT) as process:
+            os.close(follower)
+            text = b""
+            try:
+                while True:
+                    text += os.read(leader, 4096)
+            except OSError:  # the program has ended
+                pass
+            self.assertEqual(process.wait(TIME_LIMIT), 0)
+        os.close(leader)
+        lines = text.decode().split("\r")
+        self.assertTrue(lines[1].startswith("reading the texts ["), lines)
+        self.assertIn("0 of 18 sequences", lines[1])
+        self.assertTrue(any(line.startswith("copy: ") for line in lines))
+        self.assertEqual(lines[-1], "\x1b[K")  # nothing of it is left
 
     def test_plots(self):
         plan = PLAN.replace("tasks: [", "tasks: [copy] # ")
