@@ -77,7 +77,7 @@ set xrange [10:2000000]
 set yrange [0:400]
 set xtics ('16' 16, '256' 256, '4,096' 4096, '65,536' 65536, '1,048,576' 1048576)
 set key top right Left reverse samplen 3
-set label 'the model was trained for 8,192' at 8192, 385 right offset -1,0
+set label 'the model was trained for 8,192' at 8192, 20 left offset 1,0
 set arrow from 8192, graph 0 to 8192, graph 1 nohead dashtype 3 \
   linecolor '#8A8A8A'
 data = 'launch/pictures/depth.csv'
@@ -87,7 +87,7 @@ exact(d) = d < 16 || d > 7900 ? NaN : \
 set samples 500
 plot exact(x) with lines linecolor 'black' linewidth 2 dashtype 2 notitle, \
      data using 2:(of('exact', \$3)) with points linecolor 'black' \
-       pointtype 5 pointsize 1.4 title 'exact', \
+       pointtype 5 pointsize 1.4 title 'exact (dashed: in between, computed)', \
      data using 2:(of('subgen', \$3)):4 with yerrorbars linestyle 1 \
        linewidth 2 notitle, \
      data using 2:(of('subgen', \$3)) with linespoints linestyle 1 \
