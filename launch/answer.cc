@@ -11,7 +11,6 @@ namespace subgen {
 absl::StatusOr<GenerationReport> Answer(const GenerationOptions& options,
                                         Engine& engine, int slot,
                                         std::vector<int> prompt) {
-  ProgressBar progress("reading the prompt", "tokens");
   GenerationReport report;
   report.prompt_tokens = prompt;
   GenerationRequest request;
@@ -21,6 +20,7 @@ absl::StatusOr<GenerationReport> Answer(const GenerationOptions& options,
   request.stop = options.config.stop;
   request.logprobs = options.logprobs;
   request.on_text = [](absl::string_view text) { (void)Print(text); };
+  ProgressBar progress("reading the prompt", "tokens");
   request.on_prefill = [&progress](int64_t done, int64_t total) {
     progress.Show(done, total);
   };

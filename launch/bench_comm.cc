@@ -80,14 +80,19 @@ std::string Transport(const EngineConfig& config, int ranks) {
   return mpi ? "mpi" : ranks > 1 ? "threads" : "none";
 }
 
-// Floats of each message of a step: a decoded token's, then a prompt chunk's.
-std::vector<int64_t> Counts(CommOperation operation, const EngineConfig& config,
-                            const ModelConfig& model, int ranks) {
-  std::vector<int64_t> counts;
-  for (const int64_t tokens : {int64_t{1}, config.prefill_chunk}) {
-    counts.push_back(MessageFloats(operation, tokens, model, ranks));
+// What is measured: the engine's messages, or each operation at each size.
+std::vector<EngineMessage> Messages(const CommandLine& line,
+                                    const ModelConfig& model, int ranks) {
+  if (line.sizes.empty()) {
+    return EngineMessages(model, line.config.prefill_chunk, ranks);
   }
-  return counts;
+  std::vector<EngineMessage> messages;
+  for (const CommOperation operation : kCommOperations) {
+    for (const int64_t bytes : line.sizes) {
+      messages.push_back({operation, bytes / 4, ""});
+    }
+  }
+  return messages;
 }
 
 absl::Status Measure(const CommandLine& line, RankContext rank) {
@@ -107,19 +112,15 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   }
   CommTable table(Transport(line.config, world.size()), line.format);
   const bool prints = world.rank() == 0;
-  for (const CommOperation operation : kCommOperations) {
-    std::vector<int64_t> counts;
-    for (const int64_t bytes : line.sizes) counts.push_back(bytes / 4);
-    if (counts.empty()) {
-      counts = Counts(operation, line.config, model.config, world.size());
-    }
-    for (const int64_t count : counts) {
-      const CommRow row = MeasureComm(operation, count, options, world);
-      const std::string text = table.Add(row);
-      if (prints) RETURN_IF_ERROR(Print(text));
-    }
+  for (const EngineMessage& message :
+       Messages(line, model.config, world.size())) {
+    CommRow row =
+        MeasureComm(message.operation, message.floats, options, world);
+    row.step = message.step;
+    const std::string text = table.Add(row);
+    if (prints) (void)Print(text);  // told at the end
   }
-  if (prints) RETURN_IF_ERROR(Print(table.End()));
+  if (prints) (void)Print(table.End());
   if (table.wrong() == 0) return absl::OkStatus();
   return absl::InternalError(
       absl::StrCat(table.wrong(), " numbers that were exchanged are wrong"));

@@ -1,9 +1,11 @@
 // subgen_bench_decode: tokens per second at depths of context.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -17,6 +19,7 @@
 #include "launch/bench/samples.h"
 #include "launch/flags/flags.h"
 #include "launch/program.h"
+#include "launch/progress.h"
 
 namespace subgen {
 namespace {
@@ -141,16 +144,11 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// A line on a terminal, rewritten; nothing in a file.
-void PrintFill(int64_t done, int64_t total) {
-  if (!isatty(STDERR_FILENO)) return;
-  if (done == total) {
-    std::fprintf(stderr, "\r\x1b[K");
-  } else {
-    std::fprintf(stderr, "\rcontext: %ld of %ld layers",
-                 static_cast<long>(done), static_cast<long>(total));
-  }
-  std::fflush(stderr);
+// Of the terminal that the table goes to; 0: it goes elsewhere.
+int OutputColumns() {
+  winsize size = {};
+  if (isatty(STDOUT_FILENO) != 1) return 0;
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 // Lets another program measure between our repetitions.
@@ -161,7 +159,9 @@ void WaitForTurn(const std::string& policy, const std::string& test) {
 }
 
 void AddHooks(bool in_turns, DecodeBenchOptions* options) {
-  options->on_fill = PrintFill;
+  options->on_fill =
+      [bar = std::make_shared<ProgressBar>("filling the context", "layers")](
+          int64_t done, int64_t total) { bar->Show(done, total); };
   options->before_repetition = [](const std::string&, const std::string&) {};
   options->after_repetition = [](double) {};
   if (!in_turns) return;
@@ -186,14 +186,14 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   setting.threads = options.threads;
   setting.read_bandwidth =
       ReadBandwidth(world, options.threads, BandwidthBytes(rank.ranks_on_host));
-  DecodeTable table(setting, line.format);
+  DecodeTable table(setting, line.format, OutputColumns());
   std::string note;
   RETURN_IF_ERROR(
       RunDecodeBench(options, *model, world, [&](const TestResult& row) {
         (void)Print(table.Add(row));
         note = row.note;
       }));
-  if (world.rank() == 0) RETURN_IF_ERROR(Print(table.End()));
+  if (world.rank() == 0) (void)Print(table.End());
   if (!note.empty()) std::fprintf(stderr, "note: %s\n", note.c_str());
   return absl::OkStatus();
 }

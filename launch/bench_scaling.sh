@@ -75,13 +75,13 @@ measure() {
 print("%.4f" % (1e3 / float(next(csv.DictReader(sys.stdin))["median_ts"])))'
 }
 
-echo "scaling,ranks,threads,depth,milliseconds,speedup,efficiency" \
+echo "scaling,ranks,threads,depth,milliseconds,speedup,efficiency,tokens_per_second" \
   > "$output/scaling.csv"
+base_ranks=${ranks%%,*}
 for scaling in strong weak; do
   printf '\n%s scaling, %s thread(s) a rank\n\n' "$scaling" "$threads"
-  echo "| ranks | depth | T (ms) | S | E |"
-  echo "|---:|---:|---:|---:|---:|"
-  base_ranks=${ranks%%,*}
+  echo "| ranks | depth | T (ms) | tokens/s | S | E |"
+  echo "|---:|---:|---:|---:|---:|---:|"
   base=
   for n in ${ranks//,/ }; do
     at=$depth
@@ -91,12 +91,12 @@ for scaling in strong weak; do
     awk -v kind="$scaling" -v n="$n" -v n0="$base_ranks" -v t="$ms" \
       -v t0="$base" -v at="$at" -v threads="$threads" \
       -v csv="$output/scaling.csv" 'BEGIN {
-        s = kind == "strong" ? t0 / t : 0
-        e = kind == "strong" ? s * n0 / n : t0 / t
-        shown = kind == "strong" ? sprintf("%.2f", s) : "-"
-        printf "| %d | %d | %.2f | %s | %.0f %% |\n", n, at, t, shown, 100 * e
-        printf "%s,%d,%d,%d,%s,%s,%.4f\n", kind, n, threads, at, t,
-          kind == "strong" ? sprintf("%.4f", s) : "", e >> csv
+        s = t0 / t
+        e = kind == "strong" ? s * n0 / n : s
+        printf "| %d | %d | %.2f | %.1f | %s | %.0f %% |\n", n, at, t,
+          1000 / t, kind == "strong" ? sprintf("%.2f", s) : "-", 100 * e
+        printf "%s,%d,%d,%d,%s,%s,%.4f,%.3f\n", kind, n, threads, at, t,
+          kind == "strong" ? sprintf("%.4f", s) : "", e, 1000 / t >> csv
       }'
   done
 done
@@ -105,18 +105,57 @@ if ! command -v gnuplot > /dev/null; then
   printf '\nno picture: gnuplot is not installed\n'
   exit 0
 fi
+
+# quoted TEXT: in gnuplot's single quotes, in which nothing is run.
+quoted() { printf "'%s'" "${1//\'/\'\'}"; }
+machine=$(sed -n '/^model name/{s/^[^:]*: //p;q}' /proc/cpuinfo)
+name=${model##*/}
+# rate KIND: tokens per second at the base; largest COLUMN: of all rows.
+rate() {
+  awk -F, -v kind="$1" '$1 == kind { print $8; exit }' "$output/scaling.csv"
+}
+largest() {
+  awk -F, -v at="$1" 'NR > 1 && $at > most { most = $at } END { print most }' \
+    "$output/scaling.csv"
+}
 gnuplot << GNUPLOT
-set terminal pngcairo size 640,480
-set output "$output/scaling.png"
-set datafile separator ","
-set xlabel "ranks"
-set ylabel "efficiency"
-set yrange [0:*]
-set key bottom left
-plot "$output/scaling.csv" using (strcol(1) eq "strong" ? \$2 : NaN):7 \
-       with linespoints title "strong", \
-     "" using (strcol(1) eq "weak" ? \$2 : NaN):7 \
-       with linespoints title "weak", \
-     1 with lines dashtype 2 title "ideal"
+set terminal pngcairo noenhanced size 1000,520 font 'sans,11'
+set output $(quoted "$output/scaling.png")
+set datafile separator ','
+set style line 1 linecolor '#D55E00' linewidth 3 pointtype 7 pointsize 1.4
+set style line 2 linecolor '#0072B2' linewidth 3 pointtype 5 pointsize 1.3
+set style line 3 linecolor 'black' linewidth 2 dashtype 2
+set style line 4 linecolor '#0072B2' linewidth 2 dashtype 2
+set multiplot layout 1,2 title $(quoted "Decoding over ranks: ${name%.gguf}, \
+depth $depth") . "\n" . $(quoted "${machine:-$(uname -m)}, $(nproc) cores, \
+$threads thread(s) a rank, $(date +%Y-%m-%d)")
+data = $(quoted "$output/scaling.csv")
+of(scaling, column) = strcol(1) eq scaling ? column : NaN
+set xlabel 'MPI ranks'
+set xtics ($ranks)
+first = $base_ranks.
+last = $(largest 2).
+strong = $(rate strong)
+weak = $(rate weak)
+greater(a, b) = a > b ? a : b
+set xrange [first - 0.3:last + 0.3]
+set samples 2
+set grid linetype 1 linewidth 0.7 linecolor '#DDDDDD'
+set border linecolor '#444444'
+set key outside bottom center horizontal Left reverse samplen 3
+set ylabel 'tokens per second (higher is better)'
+set yrange [0:1.1 * greater($(largest 8), strong * last / first)]
+plot strong * x / first with lines linestyle 3 title 'ideal, strong', \\
+     weak with lines linestyle 4 title 'ideal, weak', \\
+     data using 2:(of('strong', \$8)) with linespoints linestyle 1 \\
+       title 'strong: same context', \\
+     data using 2:(of('weak', \$8)) with linespoints linestyle 2 \\
+       title 'weak: context grows'
+set ylabel 'speed-up over $base_ranks rank(s)'
+set yrange [0:1.1 * greater($(largest 6), last / first)]
+plot x / first with lines linestyle 3 title 'ideal', \\
+     data using 2:(of('strong', \$6)) with linespoints linestyle 1 \\
+       title 'strong: same context'
+unset multiplot
 GNUPLOT
 printf '\n%s and %s\n' "$output/scaling.csv" "$output/scaling.png"

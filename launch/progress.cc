@@ -99,18 +99,24 @@ void ProgressBar::Clear() {
   visible_ = false;
 }
 
+void ProgressBar::Rename(std::string what) {
+  renamed_ |= what != what_;
+  what_ = std::move(what);
+}
+
 void ProgressBar::Show(int64_t done, int64_t total) {
   const Clock::time_point now = Clock::now();
-  if (done < done_) start_ = now;
+  if (done < done_ || done == 0) start_ = now;
   done_ = done;
   if (done >= total) return Clear();
   const Clock::duration since = now - shown_;
-  const bool first = terminal_ && !visible_;
+  const bool first = terminal_ && (!visible_ || renamed_);
   if (!first &&
       since < (terminal_ ? kBetweenTerminalLines : kBetweenPlainLines)) {
     return;
   }
   shown_ = now;
+  renamed_ = false;
   const Progress progress = {done, total,
                              duration<double>(now - start_).count()};
   const std::string line =

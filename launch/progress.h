@@ -29,10 +29,11 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ~ProgressBar();
 
-  // Of `total`, `done` are done; both may start again at 0.
+  // Of `total`, `done` are done. The pace is counted from the last time that
+  // nothing was done, at first from when the bar was made.
   void Show(int64_t done, int64_t total);
   // What is being done from the next Show on.
-  void Rename(std::string what) { what_ = std::move(what); }
+  void Rename(std::string what);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -45,6 +46,7 @@ class ProgressBar {
   Clock::time_point shown_;  // the last line
   int64_t done_ = 0;
   bool visible_ = false;
+  bool renamed_ = false;
 };
 
 }  // namespace subgen

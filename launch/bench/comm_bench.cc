@@ -242,8 +242,9 @@ double Time(Subject& subject, const CommBenchOptions& options,
 std::string CommOperationName(CommOperation operation) {
   switch (operation) {
     case CommOperation::kAllReduceSum:
-    case CommOperation::kAllReduceMax:
       return "all_reduce";
+    case CommOperation::kAllReduceMax:
+      return "all_reduce_max";
     case CommOperation::kAllGather:
       return "all_gather";
     case CommOperation::kMergeByAllReduce:

@@ -24,7 +24,8 @@ inline constexpr CommOperation kCommOperations[] = {
     CommOperation::kAllGather, CommOperation::kMergeByAllReduce,
     CommOperation::kMergeByAllGather};
 
-// "all_reduce", ... and the operation on numbers: "sum", "max", "merge", "-".
+// "all_reduce", "all_reduce_max", ..., each another name, and the operation on
+// numbers: "sum", "max", "merge", "none".
 std::string CommOperationName(CommOperation operation);
 std::string ReductionName(CommOperation operation);
 
@@ -43,6 +44,7 @@ struct CommRow {
   double microseconds = 0.0;  // of a call, the slowest rank's mean
   int64_t wrong = 0;          // floats, over all ranks
   int ranks = 1;
+  std::string step;  // of the engine, that has such a message; may be empty
 
   int64_t bytes() const { return 4 * count; }
   // GB/s. Bus bandwidth as in nccl-tests (all-reduce 2 (n-1) / n, all-gather

@@ -13,11 +13,27 @@ namespace {
 std::string TextHeader(const std::string& transport, int ranks) {
   return absl::StrFormat(
       "# %d ranks over %s\n"
-      "# %-16s %12s %12s %8s %8s %6s %12s %10s %10s %8s\n"
+      "# %-16s %12s %12s %8s %8s %6s %12s %10s %10s %8s  %s\n"
       "# %-16s %12s %12s %8s %8s %6s %12s %10s %10s %8s\n",
       ranks, transport, "", "size", "count", "type", "redop", "root", "time",
-      "algbw", "busbw", "#wrong", "", "(B)", "(elements)", "", "", "", "(us)",
-      "(GB/s)", "(GB/s)", "");
+      "algbw", "busbw", "#wrong", "step", "", "(B)", "(elements)", "", "", "",
+      "(us)", "(GB/s)", "(GB/s)", "");
+}
+
+// What the engine sends by an operation (transformer.cc, partial_merge.cc).
+std::string Purpose(CommOperation operation) {
+  switch (operation) {
+    case CommOperation::kAllReduceSum:
+      return "attention output or feed-forward";
+    case CommOperation::kAllReduceMax:
+      return "largest logits of merge_all_reduce";
+    case CommOperation::kAllGather:
+      return "logits";
+    case CommOperation::kMergeByAllReduce:
+    case CommOperation::kMergeByAllGather:
+      return "attention of token shards";
+  }
+  return "";
 }
 
 }  // namespace
@@ -48,6 +64,24 @@ int64_t MessageFloats(CommOperation operation, int64_t tokens,
   return 0;
 }
 
+std::vector<EngineMessage> EngineMessages(const ModelConfig& model,
+                                          int64_t chunk, int ranks) {
+  std::vector<EngineMessage> messages;
+  for (const CommOperation operation : kCommOperations) {
+    const std::string purpose = Purpose(operation);
+    const auto add = [&](int64_t tokens, const std::string& when) {
+      messages.push_back({operation,
+                          MessageFloats(operation, tokens, model, ranks),
+                          absl::StrCat(purpose, ", ", when)});
+    };
+    add(1, "decode");
+    // Of a prompt only the last token's logits are wanted.
+    if (operation == CommOperation::kAllGather) continue;
+    add(chunk, absl::StrCat("prompt by ", chunk));
+  }
+  return messages;
+}
+
 std::string CommTable::Add(const CommRow& row) {
   const bool first = rows_++ == 0;
   wrong_ += row.wrong;
@@ -57,9 +91,10 @@ std::string CommTable::Add(const CommRow& row) {
   if (format_ == CommFormat::kText) {
     return (first ? TextHeader(transport_, row.ranks) : "") +
            absl::StrFormat(
-               "  %-16s %12d %12d %8s %8s %6d %12.2f %10.3f %10.3f %8d\n", name,
-               row.bytes(), row.count, "float", reduction, -1, row.microseconds,
-               row.algorithm_bandwidth(), row.bus_bandwidth(), row.wrong);
+               "  %-16s %12d %12d %8s %8s %6d %12.2f %10.3f %10.3f %8d  %s\n",
+               name, row.bytes(), row.count, "float", reduction, -1,
+               row.microseconds, row.algorithm_bandwidth(), row.bus_bandwidth(),
+               row.wrong, row.step.empty() ? "-" : row.step);
   }
   nlohmann::ordered_json object;
   object["communicator"] = transport_;
@@ -74,6 +109,7 @@ std::string CommTable::Add(const CommRow& row) {
   object["algbw"] = row.algorithm_bandwidth();
   object["busbw"] = row.bus_bandwidth();
   object["wrong"] = row.wrong;
+  object["step"] = row.step;
   if (format_ == CommFormat::kCsv) {
     return (first ? CsvHeader(object) : "") + CsvRow(object);
   }

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/model/model_config.h"
@@ -22,6 +23,17 @@ absl::StatusOr<CommFormat> ParseCommFormat(const std::string& name);
 // the context.
 int64_t MessageFloats(CommOperation operation, int64_t tokens,
                       const ModelConfig& model, int ranks);
+
+// A message of a step of the engine, and of which: "logits", "attention output
+// or feed-forward, decode". No two of a list have the same operation and step.
+struct EngineMessage {
+  CommOperation operation = CommOperation::kAllReduceSum;
+  int64_t floats = 0;
+  std::string step;
+};
+// Those of a decoded token and of a prompt's chunk of `chunk` tokens.
+std::vector<EngineMessage> EngineMessages(const ModelConfig& model,
+                                          int64_t chunk, int ranks);
 
 class CommTable {
  public:

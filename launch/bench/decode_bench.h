@@ -37,9 +37,9 @@ struct DecodeBenchOptions {
   int threads = 1;  // of this rank
   int device = 0;   // of this rank, for cuda
 
-  // On rank 0; none may be empty. A layer more of a synthetic context is full;
-  // around each repetition that is measured, which starts when the first
-  // returns.
+  // On rank 0; none may be empty. So many layers of a synthetic context are
+  // full, none at first; around each repetition that is measured, which starts
+  // when the first returns.
   std::function<void(int64_t done, int64_t total)> on_fill;
   std::function<void(const std::string& policy, const std::string& test)>
       before_repetition;

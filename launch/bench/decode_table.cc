@@ -1,5 +1,6 @@
 #include "launch/bench/decode_table.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -43,6 +44,39 @@ std::string Percent(double share) {
   return absl::StrFormat("%.0f %%", 100.0 * share);
 }
 
+// Columns that text takes on a terminal, if each character takes one.
+int Columns(absl::string_view utf8) {
+  return static_cast<int>(std::count_if(
+      utf8.begin(), utf8.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+// Names to the left, figures to the right.
+std::string CompactRow(const std::vector<std::string>& cells) {
+  constexpr int kWidths[] = {26, 16, 15, 10, 8};
+  std::string line;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const std::string space(std::max(0, kWidths[i] - Columns(cells[i])), ' ');
+    absl::StrAppend(&line, i > 0 ? " " : "", i < 2 ? cells[i] : space,
+                    i < 2 ? space : cells[i]);
+  }
+  return line + "\n";
+}
+
+std::string Rate(const TestResult& row) {
+  const std::vector<double> rates = Rates(row);
+  return absl::StrFormat("%.2f ± %.2f", Mean(rates), StandardDeviation(rates));
+}
+
+std::vector<std::string> CompactCells(const TestResult& row) {
+  return {row.Test(), row.policy, Rate(row),
+          absl::StrFormat("%.2f", 1e3 * row.longest_step_seconds),
+          absl::StrFormat("%.2f", row.cache_bytes / 1e6)};
+}
+
+std::string ModelSize(const BenchSetting& setting) {
+  return absl::StrFormat("%.2f MiB", setting.model_bytes / 1048576.0);
+}
+
 }  // namespace
 
 void DescribeModel(const Model& model, BenchSetting* setting) {
@@ -84,15 +118,14 @@ TimeSplit SplitTime(const TestResult& row) {
 }
 
 std::vector<std::string> DecodeTable::Cells(const TestResult& row) const {
-  const std::vector<double> rates = Rates(row);
   std::vector<std::string> cells = {
       setting_.model,
-      absl::StrFormat("%.2f MiB", setting_.model_bytes / 1048576.0),
+      ModelSize(setting_),
       setting_.backend,
       absl::StrCat(setting_.ranks),
       row.policy,
       row.Test(),
-      absl::StrFormat("%.2f ± %.2f", Mean(rates), StandardDeviation(rates)),
+      Rate(row),
       absl::StrFormat("%.2f ms", 1e3 * row.longest_step_seconds)};
   if (row.generates) {
     cells.push_back(absl::StrFormat(
@@ -151,14 +184,29 @@ nlohmann::ordered_json DecodeTable::Object(const TestResult& row) const {
   return object;
 }
 
+std::string DecodeTable::AddMarkdown(const TestResult& row, bool first) {
+  const std::string line = MarkdownRow(Cells(row));
+  const std::string header = MarkdownRow(Header());
+  if (first) {
+    compact_ =
+        columns_ > 0 && std::max(Columns(line), Columns(header)) > columns_ + 1;
+  }
+  if (!compact_) {
+    return absl::StrCat(
+        first ? header + MarkdownRule(Header().size(), kNames) : "", line);
+  }
+  return absl::StrCat(
+      first ? absl::StrCat(setting_.model, ", ", ModelSize(setting_),
+                           ", backend ", setting_.backend, "\n\n",
+                           CompactRow({"test", "policy", "tokens/s",
+                                       "longest ms", "cache MB"}))
+            : "",
+      CompactRow(CompactCells(row)));
+}
+
 std::string DecodeTable::Add(const TestResult& row) {
   const bool first = rows_++ == 0;
-  if (format_ == RowFormatting::kMarkdown) {
-    return absl::StrCat(
-        first ? MarkdownRow(Header()) + MarkdownRule(Header().size(), kNames)
-              : "",
-        MarkdownRow(Cells(row)));
-  }
+  if (format_ == RowFormatting::kMarkdown) return AddMarkdown(row, first);
   nlohmann::ordered_json object = Object(row);
   if (format_ == RowFormatting::kCsv) {
     return absl::StrCat(first ? CsvHeader(object) : "", CsvRow(object));
@@ -176,8 +224,9 @@ std::string DecodeTable::End() const {
   if (format_ == RowFormatting::kCsv) return "";
   return absl::StrFormat(
       "\nranks: %d, threads of each: %d, read bandwidth of all at once: "
-      "%.2f GB/s\n",
-      setting_.ranks, setting_.threads, setting_.read_bandwidth / 1e9);
+      "%.2f GB/s\n%s",
+      setting_.ranks, setting_.threads, setting_.read_bandwidth / 1e9,
+      compact_ ? "every column: -o json, -o csv, or into a file\n" : "");
 }
 
 }  // namespace subgen

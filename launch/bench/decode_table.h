@@ -23,11 +23,13 @@ struct BenchSetting {
 void DescribeModel(const Model& model, BenchSetting* setting);
 
 // What goes before the first row, the row itself, what goes behind the last.
-// json is a list of objects; times in them are seconds, memory is bytes.
+// json is a list of objects; times in them are seconds, memory is bytes. A
+// Markdown table that is wider than `columns` is a table of a few figures, at
+// most 79 columns where names are not long; 0: there is room for everything.
 class DecodeTable {
  public:
-  DecodeTable(BenchSetting setting, RowFormatting format)
-      : setting_(std::move(setting)), format_(format) {}
+  DecodeTable(BenchSetting setting, RowFormatting format, int columns = 0)
+      : setting_(std::move(setting)), format_(format), columns_(columns) {}
 
   std::string Add(const TestResult& row);
   std::string End() const;
@@ -35,9 +37,12 @@ class DecodeTable {
  private:
   nlohmann::ordered_json Object(const TestResult& row) const;
   std::vector<std::string> Cells(const TestResult& row) const;
+  std::string AddMarkdown(const TestResult& row, bool first);
 
   const BenchSetting setting_;
   const RowFormatting format_;
+  const int columns_;
+  bool compact_ = false;
   int64_t rows_ = 0;
   nlohmann::ordered_json all_ = nlohmann::ordered_json::array();
 };

@@ -174,6 +174,7 @@ void FilledCache::FillSynthetically(
     const std::function<void(int64_t done, int64_t total)>& on_layer) {
   const SyntheticRows rows(seed);
   SyntheticStream stream(rows, chunk);
+  on_layer(0, policies_.size());
   for (size_t layer = 0; layer < policies_.size(); ++layer) {
     stream.Run(policies_[layer]->shape(), depth_, policies_[layer]);
     on_layer(layer + 1, policies_.size());

@@ -25,7 +25,8 @@ class FilledCache {
 
   // Makes the policies of the engine, which this outlives.
   PolicyFactory Factory();
-  // Brings every layer to `depth` without the model (synthetic_rows.h).
+  // Brings every layer to `depth` without the model (synthetic_rows.h); says
+  // before the first and after each how many are there.
   void FillSynthetically(
       int64_t chunk, uint64_t seed,
       const std::function<void(int64_t done, int64_t total)>& on_layer);

@@ -40,7 +40,7 @@ absl::StatusOr<Measured> MeasureTexts(const Bench& bench, const Setup& setup) {
         return absl::OkStatus();
       }));
       measured.texts.push_back(bench.series.errors());
-      bench.on_run();
+      bench.on_run(1);
     }
   }
   measured.bytes_per_head /= static_cast<double>(measured.texts.size());

@@ -40,7 +40,7 @@ struct Bench {
   const EngineConfig& config;  // of what does not vary with the policy
   const std::vector<Text>& texts;
   EngineSeries& series;
-  std::function<void()> on_run;  // one more sequence is measured
+  std::function<void(size_t)> on_run;  // so many more sequences are measured
 
   // Makes the engine of a group, with setup i in slot i, and uses it.
   absl::Status With(const SetupGroup& group, const RunShape& shape,

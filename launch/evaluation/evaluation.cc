@@ -113,8 +113,8 @@ class ProgressTeller {
     what_ = std::move(what);
     Tell();
   }
-  void AddOne() {
-    ++done_;
+  void Add(size_t sequences) {
+    done_ += static_cast<int64_t>(sequences);
     Tell();
   }
 
@@ -171,8 +171,9 @@ absl::StatusOr<std::vector<ResultRow>> Lead(const EvaluationOptions& options,
   progress.Begin("reading the texts");
   ASSIGN_OR_RETURN(const std::vector<Text> texts,
                    LoadTexts(plan.texts, *model.tokenizer));
-  const Bench bench = {plan,  model,  options.policies[0],
-                       texts, series, [&] { progress.AddOne(); }};
+  const Bench bench = {
+      plan,  model,  options.policies[0],
+      texts, series, [&](size_t count) { progress.Add(count); }};
   std::vector<ResultRow> rows;
   for (const Task* task : tasks) {
     ASSIGN_OR_RETURN(const ResultRows more,

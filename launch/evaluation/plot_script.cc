@@ -51,8 +51,8 @@ std::string ExactLines(const PlotRows& rows) {
                     " linecolor 'black'\nset label ",
                     GnuplotQuoted(absl::StrFormat("%s: %.3g", row.policy,
                                                   row.estimate.value)),
-                    " at graph ", i % 2 == 0 ? "0.99" : "0.5", ", first ", at,
-                    " right offset 0,0.6 front\n");
+                    " at graph ", i % 2 == 0 ? "0.01" : "0.4", ", first ", at,
+                    " left offset 0,0.6 front\n");
   }
   return text;
 }
@@ -130,7 +130,8 @@ std::string PlotScript(const PlotRows& rows, const PlotSubject& subject) {
       "set title ",
       Title(rows, subject), "\n", AxesScript(rows, scale),
       "set key outside right center Left reverse invert samplen 3\n"
-      "set grid linecolor '#DDDDDD'\nset border linecolor '#444444'\n",
+      "set grid linetype 1 linewidth 0.7 linecolor '#DDDDDD'\nset border "
+      "linecolor '#444444'\n",
       ExactLines(rows));
   std::vector<std::string> plots;
   const double middle = (static_cast<double>(rows.curves.size()) - 1.0) / 2.0;

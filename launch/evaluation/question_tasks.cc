@@ -59,8 +59,8 @@ Answered Ask(const Bench& bench, const SetupGroup& group, Engine& engine,
       Answer(engine.leader(), *bench.model.tokenizer, question, slots);
   for (int slot = 0; slot < slots; ++slot) {
     answered.bytes_per_head.push_back(bench.BytesPerHead(engine, slot));
-    bench.on_run();
   }
+  bench.on_run(group.size());
   bench.Forget(engine, group);
   return answered;
 }

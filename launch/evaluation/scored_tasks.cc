@@ -78,8 +78,8 @@ absl::StatusOr<std::vector<Scores>> ScoreTexts(const Bench& bench,
         for (int slot = 0; slot < slots; ++slot) {
           all[slot].texts.push_back(scores[slot]);
           all[slot].bytes_per_head += bench.BytesPerHead(engine, slot);
-          bench.on_run();
         }
+        bench.on_run(group.size());
         bench.Forget(engine, group);
       }
       return absl::OkStatus();

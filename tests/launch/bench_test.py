@@ -13,6 +13,8 @@ import sys
 import tempfile
 import unittest
 
+from terminal import on_terminal
+
 BUILD = os.path.abspath(sys.argv.pop(1))
 LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
                       "launch")
@@ -52,7 +54,6 @@ def llama_get_memory(ctx):
 def llama_memory_seq_rm(memory, sequence, first, end):
     return True
 """
-
 
 # What compare_torch.py uses of the Python package; each call takes a
 # millisecond.
@@ -160,6 +161,13 @@ class BenchTest(unittest.TestCase):
                 self.assertEqual(row["communication_seconds_per_token"] > 0,
                                  ranks > 1)
 
+    def test_decode_fits_the_terminal(self):
+        _, text = on_terminal(self.decode(), "stdout", 90, env=ENVIRONMENT)
+        lines = text.splitlines()
+        self.assertLessEqual(max(map(len, lines)), 89)
+        self.assertEqual(lines[2].split()[:3], ["test", "policy", "tokens/s"])
+        self.assertEqual(text.count("±"), 8)
+
     def test_decode_formats(self):
         table = self.output(self.decode()).splitlines()
         self.assertTrue(table[0].startswith(
@@ -216,7 +224,10 @@ class BenchTest(unittest.TestCase):
             for sizes in (["--model", self.model], ["--sizes", "4,4096"]):
                 rows = json.loads(self.output(command + sizes + [
                     "-n", "3", "-w", "1", "-o", "json"]))
-                self.assertEqual(len(rows), 10)
+                engine = sizes[0] == "--model"
+                key = "step" if engine else "size"  # tells rows apart
+                self.assertEqual(len({(row["operation"], row[key]) for row in
+                                      rows}), 9 if engine else 10)
                 for row in rows:
                     self.assertEqual(row["communicator"], transport)
                     self.assertEqual(row["ranks"], ranks)
@@ -372,6 +383,8 @@ class BenchTest(unittest.TestCase):
                 self.assertAlmostEqual(float(row["speedup"]), share, delta=1e-3)
                 share /= int(row["ranks"])
             self.assertAlmostEqual(float(row["efficiency"]), share, delta=1e-3)
+            self.assertAlmostEqual(float(row["tokens_per_second"]) *
+                                   float(row["milliseconds"]), 1e3, delta=1)
         if shutil.which("gnuplot"):
             with open(os.path.join(folder, "scaling.png"), "rb") as file:
                 self.assertEqual(file.read(4), b"\x89PNG")

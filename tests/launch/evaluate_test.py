@@ -13,7 +13,11 @@ import sys
 import tempfile
 import unittest
 
+from terminal import on_terminal
+
 BUILD = os.path.abspath(sys.argv.pop(1))
+LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
+                      "launch")
 EVALUATE = os.path.join(BUILD, "subgen_evaluate")
 TIME_LIMIT = 180.0
 
@@ -184,6 +188,17 @@ policies: [%s]
         print("copy, stream, q4:", stream)
         self.assertLess(stream["q4"], 1.5 * rows["exact"])
 
+    def test_progress_on_a_terminal(self):
+        plan = PLAN.replace("tasks: [", "tasks: [copy] # ")
+        code, text = on_terminal(self.command(plan=plan), "stderr",
+                                 env=ENVIRONMENT)
+        self.assertEqual(code, 0)
+        lines = text.split("\r")
+        self.assertTrue(lines[1].startswith("reading the texts ["), lines)
+        self.assertIn("0 of 18 sequences", lines[1])
+        self.assertTrue(any(line.startswith("copy: ") for line in lines))
+        self.assertEqual(lines[-1], "\x1b[K")  # nothing of it is left
+
     def test_plots(self):
         plan = PLAN.replace("tasks: [", "tasks: [copy] # ")
         folder = self.path("plots")
@@ -192,6 +207,29 @@ policies: [%s]
         with open(os.path.join(folder, "copy_perplexity_once.png"),
                   "rb") as file:
             self.assertEqual(file.read(4), b"\x89PNG")
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_pictures_of_the_readmes(self):
+        script = os.path.join(LAUNCH, "pictures", "make_pictures.sh")
+        folder = self.path("it's a folder")
+        result = run([script, folder])
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        for name in ("copy_loss.png", "depth.png"):
+            with open(os.path.join(folder, name), "rb") as file:
+                picture = file.read()
+            self.assertEqual(picture[:4], b"\x89PNG")
+            self.assertLess(len(picture), 60000)
+        cache = os.path.join(LAUNCH, "..", "engine", "cache")
+        with open(os.path.join(cache, "README.md")) as file:
+            readme = file.read()
+        with open(os.path.join(cache, "pictures", "copy_loss.csv")) as file:
+            for row in list(csv.reader(file))[1:]:
+                for figure in row[1:]:
+                    self.assertIn(figure, readme)
+        self.assertIn(b"gnuplot", run([script, "--help"]).stdout)
+        result = run([script, "--what"])
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"make_pictures: --what", result.stderr)
 
     def test_mistakes(self):
         self.assert_refused([EVALUATE, "--model", self.model], "--plan")

@@ -6,8 +6,10 @@
 #include <pty.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
+#include <thread>
 
 namespace subgen {
 namespace {
@@ -101,6 +103,37 @@ TEST(ProgressBar, RewritesOneLineOfATerminalAndClearsIt) {
   EXPECT_EQ(text,
             "\rreading [..............................]   0 %  0 of 8 "
             "tokens\x1b[K\r\x1b[K");
+}
+
+// However soon: the next step may take long.
+TEST(ProgressBar, ShowsANewNameAtOnce) {
+  const std::string text = OnTerminal([] {
+    ProgressBar bar("reading", "tokens");
+    bar.Show(0, 8);
+    bar.Rename("writing");
+    bar.Show(0, 8);
+    bar.Show(0, 8);
+  });
+  EXPECT_EQ(text,
+            "\rreading [..............................]   0 %  0 of 8 "
+            "tokens\x1b[K"
+            "\rwriting [..............................]   0 %  0 of 8 "
+            "tokens\x1b[K\r\x1b[K");
+}
+
+// Not from the end of what was done before: that pace would be 3,000 a second.
+TEST(ProgressBar, CountsThePaceFromWhenNothingWasDone) {
+  const std::string text = OnTerminal([] {
+    ProgressBar bar("a", "b");
+    bar.Show(7, 8);
+    bar.Show(8, 8);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    bar.Show(0, 1000);
+    bar.Rename("c");
+    bar.Show(900, 1000);  // at once, so hundreds of thousands a second
+  });
+  EXPECT_THAT(text,
+              testing::ContainsRegex("[0-9],?[0-9][0-9][0-9],[0-9]+ b/s"));
 }
 
 TEST(ProgressBar, ClearsItsLineWhenWorkIsGivenUp) {

@@ -177,6 +177,23 @@ TEST(Fields, EveryKeyWorksInYamlEnvironmentAndSettings) {
   }
 }
 
+// What a person may write stands beside each setting.
+TEST(Fields, TheDumpSaysWhatIsLegal) {
+  const std::string dump = DumpConfig(EngineConfig());
+  for (const Field& field : Fields()) {
+    for (const absl::string_view name : field.legal.names) {
+      if (name.empty()) continue;
+      EXPECT_NE(dump.find(absl::StrCat(" ", name)), std::string::npos) << name;
+    }
+  }
+  EXPECT_NE(dump.find("threads: 0  # a rank; 0: cores of the host over its "
+                      "ranks; an integer from 0 to 4096\n"),
+            std::string::npos)
+      << dump;
+  EXPECT_NE(dump.find("one of auto, none, threads, mpi, nccl\n"),
+            std::string::npos);
+}
+
 TEST(Fields, DefaultsAreLegalAndNamesDiffer) {
   std::set<std::string> names;
   for (const Field& field : Fields()) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "comm/thread_ranks.h"
 #include "launch/bench/comm_table.h"
 
@@ -109,6 +111,30 @@ TEST(MessageFloats, ByHand) {
   EXPECT_EQ(floats(CommOperation::kMergeByAllReduce, 6), 2 * 3 * 66);
 }
 
+TEST(EngineMessages, EachHasANameOfItsOwn) {
+  ModelConfig model;
+  model.embedding = 576;
+  model.query_heads = 9;
+  model.kv_heads = 3;
+  model.head_dim = 64;
+  model.vocabulary = 49152;
+  std::set<std::string> names;
+  const std::vector<EngineMessage> messages = EngineMessages(model, 128, 2);
+  for (const EngineMessage& message : messages) {
+    EXPECT_TRUE(
+        names.insert(CommOperationName(message.operation) + message.step)
+            .second)
+        << message.step;
+    EXPECT_FALSE(message.step.empty());
+  }
+  EXPECT_EQ(messages.size(), 9u);  // the logits of one token only
+  EXPECT_EQ(messages[0].floats, 576);
+  EXPECT_EQ(messages[0].step, "attention output or feed-forward, decode");
+  EXPECT_EQ(messages[1].floats, 128 * 576);
+  EXPECT_EQ(messages[1].step,
+            "attention output or feed-forward, prompt by 128");
+}
+
 TEST(CommTable, HasTheColumnsOfNcclTests) {
   CommRow row;
   row.count = 256;
@@ -127,9 +153,12 @@ TEST(CommTable, HasTheColumnsOfNcclTests) {
   text.Add(row);
   EXPECT_EQ(text.wrong(), 3);
   EXPECT_THAT(text.End(), HasSubstr("3 FAILED"));
+  row.step = "logits, decode";
+  EXPECT_THAT(text.Add(row), testing::EndsWith(" 3  logits, decode\n"));
   CommTable csv("mpi", CommFormat::kCsv);
   EXPECT_THAT(csv.Add(row),
               HasSubstr("\nmpi,2,all_reduce,1024,256,float,sum,-1,8.0,"));
+  EXPECT_THAT(csv.Add(row), testing::EndsWith(",3,\"logits, decode\"\n"));
 }
 
 }  // namespace

@@ -76,6 +76,47 @@ TEST(DecodeTable, Markdown) {
   EXPECT_THAT(table.End(), HasSubstr("4.00 GB/s"));
 }
 
+int Columns(const std::string& line) {
+  int columns = 0;
+  for (const char c : line) columns += (c & 0xc0) != 0x80;
+  return columns;
+}
+
+TEST(DecodeTable, IsCompactWhereItWouldWrap) {
+  TestResult row = Generation();
+  row.cache_bytes = 12345678;
+  row.depth = 1048576;
+  DecodeTable table(Setting(), RowFormatting::kMarkdown, 90);
+  const std::string first = table.Add(row);
+  EXPECT_EQ(first,
+            "toy | Q8_0, 1.50 MiB, backend cpu\n\n"
+            "test                       policy                  tokens/s "
+            "longest ms cache MB\n"
+            "tg10 @ d1048576 synthetic  subgen 1024 bf16   56.67 ± 40.41 "
+            "     51.50    12.35\n");
+  for (const std::string& line :
+       {first.substr(first.find("test")), table.Add(row)}) {
+    EXPECT_LE(Columns(line.substr(0, line.find('\n'))), 79);
+  }
+  EXPECT_THAT(table.End(), HasSubstr("every column: -o json"));
+}
+
+TEST(DecodeTable, IsWholeWhereThereIsRoom) {
+  DecodeTable unbounded(Setting(), RowFormatting::kMarkdown);
+  const std::string whole = unbounded.Add(Generation());
+  int widest = 0;
+  for (size_t at = 0; at < whole.size(); at = whole.find('\n', at) + 1) {
+    widest =
+        std::max(widest, Columns(whole.substr(at, whole.find('\n', at) - at)));
+  }
+  DecodeTable fits(Setting(), RowFormatting::kMarkdown, widest);
+  EXPECT_EQ(fits.Add(Generation()), whole);
+  DecodeTable narrow(Setting(), RowFormatting::kMarkdown, widest - 1);
+  EXPECT_THAT(narrow.Add(Generation()), testing::Not(HasSubstr("| policy |")));
+  DecodeTable csv(Setting(), RowFormatting::kCsv, 10);
+  EXPECT_THAT(csv.Add(Generation()), HasSubstr("bandwidth_share"));
+}
+
 TEST(DecodeTable, PromptsHaveNoBytes) {
   TestResult row = Generation();
   row.generates = false;
