@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154  # variables are those of fresh_machine.sh
 # Sourced by tests/fresh_machine.sh: a minimal Debian root with this host's
 # package sources, in `root`, over packages kept in `cache`. Runs in a mount
 # namespace of its own.
