@@ -55,7 +55,8 @@ jobs() {
 use_ccache() {
   arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   # Precompiled headers are cached only if times of files do not count.
-  export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros,include_file_mtime,include_file_ctime}
+  local ignored=pch_defines,time_macros,include_file_mtime,include_file_ctime
+  export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-$ignored}
   # A copy of the checkout finds what the first has compiled.
   export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root}
 }

@@ -121,7 +121,9 @@ export HWLOC_PLUGINS_PATH=\$subgen/lib # none there: not the node's either
 # The package's parameters stand in for those of /etc; the user's come first,
 # as they do without a package.
 if [[ -z \${OMPI_MCA_mca_base_param_files:-} ]]; then
-  export OMPI_MCA_mca_base_param_files=\${HOME:-}/.openmpi/mca-params.conf,\$subgen/mpi/etc/openmpi-mca-params.conf
+  OMPI_MCA_mca_base_param_files=\${HOME:-}/.openmpi/mca-params.conf
+  OMPI_MCA_mca_base_param_files+=,\$subgen/mpi/etc/openmpi-mca-params.conf
+  export OMPI_MCA_mca_base_param_files
 fi
 export PATH=\$subgen/bin:\$PATH
 ENVIRONMENT
