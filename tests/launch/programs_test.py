@@ -239,8 +239,8 @@ class ProgramsTest(unittest.TestCase):
             self.assertIn(b"standard output", closed.stderr, command)
 
     def test_a_reader_that_leaves_ends_the_answer(self):
-        with subprocess.Popen(self.generate("--prompt", "a", "--max_tokens",
-                                            "400"), stdout=subprocess.PIPE,
+        with subprocess.Popen([GENERATE, "--model", self.model, "--prompt",
+                               "a", "--max_tokens", "400"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, env=ENVIRONMENT) as child:
             child.stdout.close()
             error = child.stderr.read()
@@ -270,7 +270,7 @@ class ProgramsTest(unittest.TestCase):
             nobody = []
         if nobody and not os.access("/usr/bin/setpriv", os.X_OK):
             self.skipTest("no setpriv to become a user with limits")
-        result = run([*nobody, "sh", "-c", 'ulimit -u 3; exec "$@"', "sh",
+        result = run([*nobody, "bash", "-c", 'ulimit -u 3; exec "$@"', "bash",
                       *self.generate("--prompt", "a", "--set", "threads=64")])
         if b"Permission denied" in result.stderr:
             self.skipTest("the build folder is closed to other users")
