@@ -2,20 +2,30 @@
 # One report of what this host's GPUs do: kernels beside the bandwidth of a
 # copy, decode against depth with the time that goes into updating the sketch,
 # collectives over NCCL, attention beside PyTorch where that is installed.
-#   launch/bench_gpu.sh [MODEL] > report.md      default: SmolLM2, fetched
-# Environment: BUILD (default build/), PYTHON (default python3).
+#
+# Usage: launch/bench_gpu.sh [MODEL]
+#   MODEL   a GGUF file; default: SmolLM2-135M-Instruct, which is fetched
+#
+# Environment:
+#   BUILD    the build folder, default build/
+#   PYTHON   the interpreter that has PyTorch, default python3
+#
+# Example: launch/bench_gpu.sh > report.md
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=launch/checkout.sh
+source "$root/launch/checkout.sh"
+help_if_asked "$@"
+case "${1:-}" in -*) refuse "$1" "--help and a GGUF file" ;; esac
+if (($# > 1)); then refuse "$2" "one GGUF file"; fi
 build=${BUILD:-$root/build}
 if ! gpus=$(nvidia-smi --query-gpu=name,memory.total,driver_version \
   --format=csv,noheader 2> /dev/null) || [[ -z $gpus ]]; then
-  echo "bench_gpu: nvidia-smi finds no GPU on this host" >&2
-  exit 1
+  die "nvidia-smi finds no GPU on this host"
 fi
 if [[ ! -x $build/subgen_bench_kernels ]]; then
-  echo "bench_gpu: $build has no programs; run launch/build.sh" >&2
-  exit 1
+  die "$build has no programs; launch/build.sh builds them"
 fi
 model=${1:-$("$root/launch/fetch_model.sh")}
 # shellcheck source=launch/mpi_environment.sh

