@@ -1,7 +1,10 @@
 #include "launch/interrupt.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace subgen {
 namespace {
@@ -28,6 +31,22 @@ bool TakeInterrupt() {
   const bool was = interrupted != 0;
   interrupted = 0;
   return was;
+}
+
+ssize_t ReadOrInterrupt(int file, void* data, size_t size) {
+  // Between the question and the wait no signal may come: it comes in the wait.
+  sigset_t interrupt, before;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+  pollfd input = {file, POLLIN, 0};
+  int ready = -1;
+  errno = EINTR;
+  if (!Interrupted()) ready = ppoll(&input, 1, nullptr, &before);
+  const int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return ready < 0 ? -1 : read(file, data, size);
 }
 
 }  // namespace subgen

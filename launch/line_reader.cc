@@ -34,7 +34,7 @@ class PipeReader : public LineReader {
     std::string line;
     bool too_long = false;
     for (;;) {
-      if (next_ == buffer_.size() && !Fill(&line)) {
+      if (next_ == buffer_.size() && !Fill()) {
         if (Interrupted()) return {Kind::kInterrupt, ""};
         if (too_long) return {Kind::kTooLong, ""};
         if (line.empty()) return {Kind::kEnd, ""};
@@ -53,11 +53,12 @@ class PipeReader : public LineReader {
 
  private:
   // False at the end of the input, and where a signal came.
-  bool Fill(std::string*) {
+  bool Fill() {
     constexpr size_t kPiece = 1 << 16;
     buffer_.resize(kPiece);
     next_ = 0;
-    const ssize_t count = read(STDIN_FILENO, buffer_.data(), kPiece);
+    const ssize_t count =
+        ReadOrInterrupt(STDIN_FILENO, buffer_.data(), kPiece);
     buffer_.resize(count > 0 ? count : 0);
     return count > 0;
   }
@@ -133,7 +134,7 @@ class TerminalReader : public LineReader {
     TerminalReader& self = Of(editor);
     for (;;) {
       char byte = 0;
-      const ssize_t count = read(STDIN_FILENO, &byte, 1);
+      const ssize_t count = ReadOrInterrupt(STDIN_FILENO, &byte, 1);
       if (count < 0 && errno == EINTR && !Interrupted()) {
         el_resize(editor);  // SIGWINCH is what else comes
         continue;
@@ -142,9 +143,10 @@ class TerminalReader : public LineReader {
       const size_t length = std::mbrtowc(out, &byte, 1, &self.state_);
       if (length == static_cast<size_t>(-2)) continue;  // more bytes follow
       if (length == static_cast<size_t>(-1)) {
+        // A character that ended early: its follower counts, Return too.
         self.state_ = {};
         self.invalid_ = true;
-        *out = L'\ufffd';
+        *out = (byte & 0x80) != 0 ? L'\ufffd' : static_cast<wchar_t>(byte);
       }
       return 1;
     }

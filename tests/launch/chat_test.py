@@ -7,9 +7,11 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -38,6 +40,16 @@ class Terminal:
     def type(self, data):
         os.write(self.file, data)
 
+    def wait_for_sign(self):
+        """Until a line is asked for and keys come one by one: what is typed
+        before goes through the terminal's own line."""
+        self.wait_for(rb"> ")
+        end = time.monotonic() + SECONDS
+        while termios.tcgetattr(self.file)[3] & termios.ICANON:
+            if time.monotonic() > end:
+                raise AssertionError("no line is asked for")
+            time.sleep(0.001)
+
     def _read(self, end):
         ready, _, _ = select.select([self.file], [], [],
                                     max(0.0, end - time.monotonic()))
@@ -65,6 +77,8 @@ class Terminal:
         end = time.monotonic() + SECONDS
         while self._read(end):
             pass
+        if time.monotonic() >= end:
+            os.kill(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         os.close(self.file)
         return os.waitstatus_to_exitcode(status)
@@ -100,24 +114,24 @@ class ChatTest(unittest.TestCase):
     def test_a_transcript(self):
         terminal = Terminal(self.command())
         terminal.wait_for(rb"/help lists commands")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"first\n")
         terminal.wait_for(rb"\[cut at 6 tokens")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         # The last line comes back, and the cursor goes left in it: "firXst".
         terminal.type(UP + LEFT + LEFT + b"X\n")
         terminal.wait_for(rb"X")
         terminal.wait_for(rb"\[cut at 6 tokens")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"caf\xe9\n")
         terminal.wait_for(rb"not UTF-8")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"half a line" + CTRL_C)
         terminal.wait_for(rb"/exit or Ctrl-D ends")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"/stats\n")
         terminal.wait_for(rb"decode ")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"/exit\n")
         self.assertEqual(terminal.exit_code(), 0)
 
@@ -127,9 +141,10 @@ class ChatTest(unittest.TestCase):
         with open(path, "rb") as file:
             typed = file.read().split(b'"tokens"')[0]
         terminal = Terminal(self.command("--report", path))
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"first" + LEFT + LEFT + b"X\n")
         terminal.wait_for(rb"\[cut")
+        terminal.wait_for_sign()
         terminal.type(CTRL_D)
         self.assertEqual(terminal.exit_code(), 0)
         with open(path, "rb") as file:
@@ -138,17 +153,17 @@ class ChatTest(unittest.TestCase):
     def test_ctrl_c_stops_the_answer_and_not_the_conversation(self):
         terminal = Terminal(self.command(
             "--set", "context_tokens=100000", tokens=90000))
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"say much\n")
         terminal.wait_for(rb"say much\r\n[^\n]{40}")
         terminal.type(CTRL_C)
         terminal.wait_for(rb"\[stopped; /more goes on\]")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"/more\n")
         terminal.wait_for(rb"/more\r\n[^\n]{40}")
         terminal.type(CTRL_C)
         terminal.wait_for(rb"\[stopped")
-        terminal.wait_for(rb"> ")
+        terminal.wait_for_sign()
         terminal.type(b"/exit\n")
         self.assertEqual(terminal.exit_code(), 0)
 
