@@ -108,8 +108,17 @@ std::string Written(const Setting& setting) {
 size_t Likeness(absl::string_view key, absl::string_view legal) {
   const absl::string_view last = legal.substr(legal.rfind('.') + 1);
   const absl::string_view key_last = key.substr(key.rfind('.') + 1);
-  return std::min(2 * EditDistance(key, legal),
-                  2 * EditDistance(key_last, last) + 1);
+  size_t likeness = std::min(2 * EditDistance(key, legal),
+                             2 * EditDistance(key_last, last) + 1);
+  // A key of the same section that begins so: "cache.budgt".
+  const auto section = [](absl::string_view k) {
+    return k.substr(0, k.rfind('.') + 1);
+  };
+  if (section(key) == section(legal) && key_last.size() >= 3) {
+    const absl::string_view begin = last.substr(0, key_last.size());
+    likeness = std::min(likeness, 2 * EditDistance(key_last, begin) + 3);
+  }
+  return likeness;
 }
 
 }  // namespace

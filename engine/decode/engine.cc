@@ -33,7 +33,8 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(
 absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
   if (config.model.empty()) {
     return absl::InvalidArgumentError(
-        "no model is given: name a GGUF file by --model or the key 'model'");
+        "no model is given: name a GGUF file by --model or the key 'model' "
+        "(launch/fetch_model.sh gets a small one)");
   }
   Model model;
   ASSIGN_OR_RETURN(model.file, GgufFile::Open(config.model));

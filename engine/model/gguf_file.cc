@@ -36,7 +36,8 @@ absl::StatusOr<Counts> ReadHeader(GgufCursor& cursor) {
   ASSIGN_OR_RETURN(const auto magic, cursor.Bytes(4, "magic number"));
   if (std::memcmp(magic.data(), "GGUF", 4) != 0) {
     return absl::InvalidArgumentError(
-        "not a GGUF file: it does not begin with 'GGUF'");
+        "not a GGUF file: it does not begin with 'GGUF' (models in "
+        "other formats must be converted)");
   }
   ASSIGN_OR_RETURN(const auto version, cursor.Read<uint32_t>("version"));
   if (version != 2 && version != 3) {

@@ -42,7 +42,9 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   }
   if (!S_ISREG(status.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": not a regular file"));
+        absl::StrCat(path,
+                     ": not a regular file; a model is one GGUF file, and "
+                     "folders of Hugging Face must be converted to one"));
   }
   if (status.st_size == 0) return MappedFile(Vector<const std::byte>());
   const size_t size = status.st_size;

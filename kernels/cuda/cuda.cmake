@@ -16,6 +16,10 @@ if(SUBGEN_CUDA STREQUAL "ON" OR
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
+    # CMake 3.25 sets a property of this library, which CUDA 13 has no more.
+    if(NOT TARGET CUDA::nvToolsExt)
+      add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
+    endif()
     find_package(CUDAToolkit 13 REQUIRED)
     # CMake 3.25 does not know that nvcc has C++20.
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")

@@ -1,9 +1,5 @@
-// libFuzzer harness of the model reader, not part of the build. Compile by
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I.
-// this file, kernels/{base,quant}/*.cc, kernels/memory/row_format.cc and
-// engine/model/{gguf,hyper,mapped,model,rope}*.cc with
-// $(pkg-config --libs absl_statusor absl_strings); run with -max_len=16384 on a
-// folder of small valid files.
+// libFuzzer harness of the model reader, not part of the build:
+// tests/fuzz/run.sh compiles and runs it.
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -122,6 +122,9 @@ TEST(ConfigErrors, OfSettings) {
             "--set 'threads' must be key=value, as threads=4");
   EXPECT_EQ(SetError("thread=1"),
             "--set: unknown key 'thread'; did you mean threads?");
+  EXPECT_EQ(SetError("cache.budgt=1"),
+            "--set: unknown key 'cache.budgt'; did you mean "
+            "cache.budget_tokens?");
   EXPECT_EQ(SetError("threads="),
             "--set: threads must be an integer from 0 to 4096, not ''");
   EXPECT_EQ(SetError("stop=[a, \"b"),

@@ -20,7 +20,7 @@ TEST(LoadConfig, NoSourcesGiveTheDefaults) {
   const auto config = LoadConfig({});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->prefill_chunk, 256);
-  EXPECT_EQ(config->cache.policy, "exact");
+  EXPECT_EQ(config->cache.policy, "subgen");
   EXPECT_TRUE(LoadYaml("").ok());
   EXPECT_TRUE(LoadYaml("# only words\n---\n").ok());
 }
