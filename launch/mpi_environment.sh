@@ -6,6 +6,7 @@ fi
 export OMPI_MCA_rmaps_base_oversubscribe=1
 # Containers forbid ranks to read one another's memory.
 export OMPI_MCA_btl_vader_single_copy_mechanism=none
-# A waiting rank lets others run, which matters as soon as cores are shared:
-# on a loaded two-core machine two ranks decoded five times as fast.
-export OMPI_MCA_mpi_yield_when_idle=1
+# Not mpi_yield_when_idle: since Linux 6.6 a rank that yields gives away a whole
+# time slice, and beside busy neighbours two ranks then decode at a fifteenth of
+# one's speed (launch/MEASURED.md). Where there are more ranks than cores Open
+# MPI yields by itself, as it must.

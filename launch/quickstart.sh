@@ -85,12 +85,28 @@ choose_ranks() {
   echo "quickstart: $reason" >&2
 }
 
+# How ranks lie on cores: each on its own share, where the scheduler cannot put
+# two on one core while another is busy with something else. A process that may
+# not use all cores leaves that to the scheduler.
+binding() {
+  local cores
+  cores=$(nproc)
+  if ((cores != $(nproc --all) || cores % ranks != 0)); then
+    echo --bind-to none
+  else
+    echo "--use-hwthread-cpus --map-by slot:PE=$((cores / ranks))" \
+      "--bind-to hwthread"
+  fi
+}
+
 # Sets `command`, once it is known where the model lies.
 command=()
 make_command() {
   command=("$root/build/subgen_generate")
   if ((ranks > 1)); then
-    command=(mpirun -n "$ranks" --bind-to none "${command[@]}")
+    local binding
+    read -ra binding <<< "$(binding)"
+    command=(mpirun -n "$ranks" "${binding[@]}" "${command[@]}")
   fi
   if [[ -z $has_config ]]; then
     command+=(--config "$root/configs/smollm2_135m.yaml")

@@ -220,12 +220,12 @@ policies: [%s]
             self.assertEqual(picture[:4], b"\x89PNG")
             self.assertLess(len(picture), 60000)
         cache = os.path.join(LAUNCH, "..", "engine", "cache")
-        with open(os.path.join(cache, "README.md")) as file:
-            readme = file.read()
+        with open(os.path.join(cache, "MEASURED.md")) as file:
+            measured = file.read()
         with open(os.path.join(cache, "pictures", "copy_loss.csv")) as file:
             for row in list(csv.reader(file))[1:]:
                 for figure in row[1:]:
-                    self.assertIn(figure, readme)
+                    self.assertIn(figure, measured)
         self.assertIn(b"gnuplot", run([script, "--help"]).stdout)
         result = run([script, "--what"])
         self.assertEqual(result.returncode, 1)

@@ -41,6 +41,7 @@ void ForEachToken(
   EngineConfig config;
   config.model = SmolModelPath();
   config.backend = backed.backend;
+  config.cache.policy = "exact";
   config.prefill_chunk = 128;
   config.cache.row_format = backed.row_format;
   const absl::Status status = RunThreadRanks(
@@ -139,6 +140,7 @@ TEST(GoldenTest, GreedyTextThroughTheScheduler) {
   const nlohmann::json golden = Golden()[0];
   EngineConfig config;
   config.model = SmolModelPath();
+  config.cache.policy = "exact";
   const Model model = *LoadModel(config);
   auto engine = *Engine::Make(config, model, {128, 2}, MakeSingleRank());
   GenerationRequest request;

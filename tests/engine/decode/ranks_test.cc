@@ -63,6 +63,7 @@ TEST_P(RealRanksTest, SayWhatOneRankSays) {
   if (!HaveSmolModel()) GTEST_SKIP() << "no model at " << SmolModelPath();
   EngineConfig config;
   config.model = SmolModelPath();
+  config.cache.policy = "exact";
   config.cache.row_format = "f32";
   const GenerationResult one = Generate(config, 1);
   config.ranks.head_shards = GetParam().head_shards;

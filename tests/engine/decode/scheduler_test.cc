@@ -18,6 +18,7 @@ EngineConfig ToyConfig() {
   EngineConfig config;
   config.model = WriteToyModel({}, "scheduler");
   config.backend = "reference";
+  config.cache.policy = "exact";
   config.prefill_chunk = 16;
   config.cache.row_format = "f32";
   return config;

@@ -84,7 +84,7 @@ TEST(FlagsTest, DefaultsStayWhereNothingIsGiven) {
 
 TEST(FlagsTest, RefusalsNameTheWordAndWhatIsLegal) {
   EXPECT_THAT(Line().Refusal({"--conut", "3"}),
-              AllOf(HasSubstr("\"--conut\""), HasSubstr("--count")));
+              AllOf(HasSubstr("'--conut'"), HasSubstr("--count")));
   EXPECT_THAT(Line().Refusal({"--tixt=a"}), HasSubstr("--text"));
   EXPECT_THAT(Line().Refusal({"here", "there"}), HasSubstr("there"));
   EXPECT_THAT(Line().Refusal({"--count", "10"}),
@@ -147,7 +147,7 @@ std::string Completed(const std::string& words, int at) {
 }
 
 TEST(FlagsTest, BashCompletesFlagsKeysAndValues) {
-  EXPECT_EQ(Completed("subgen_thing --co", 1), "--count ");
+  EXPECT_EQ(Completed("subgen_thing --cou", 1), "--count ");
   EXPECT_EQ(Completed("subgen_thing --set cache.kivi.b", 2),
             "cache.kivi.bits= ");
   // As readline gives them, = being a word of its own.

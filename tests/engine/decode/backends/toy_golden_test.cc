@@ -47,6 +47,7 @@ EngineConfig ConfigOf(const Case& param) {
   EngineConfig config;
   config.model = absl::StrCat(kFolder, param.model, ".gguf");
   config.backend = param.backend.name;
+  config.cache.policy = "exact";
   config.prefill_chunk = 16;
   config.cache.row_format = "f32";
   return config;
