@@ -57,8 +57,7 @@ class PipeReader : public LineReader {
     constexpr size_t kPiece = 1 << 16;
     buffer_.resize(kPiece);
     next_ = 0;
-    const ssize_t count =
-        ReadOrInterrupt(STDIN_FILENO, buffer_.data(), kPiece);
+    const ssize_t count = ReadOrInterrupt(STDIN_FILENO, buffer_.data(), kPiece);
     buffer_.resize(count > 0 ? count : 0);
     return count > 0;
   }

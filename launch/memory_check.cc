@@ -49,7 +49,8 @@ absl::Status CheckMemory(const Engine& engine, int ranks_on_host) {
   if (free < 0 || needed <= static_cast<double>(free)) return absl::OkStatus();
   constexpr double kGigabyte = 1e9;
   return absl::ResourceExhaustedError(absl::StrFormat(
-      "not enough memory: the caches of %d ranks on this host may take %.2f GB and %.2f GB are "
+      "not enough memory: the caches of %d ranks on this host may take %.2f GB "
+      "and %.2f GB are "
       "free: lower the budget (%d rows a KV head), context_tokens, "
       "max_sequences or the bits of cache.row_format, or use more hosts",
       ranks_on_host, needed / kGigabyte, static_cast<double>(free) / kGigabyte,

@@ -186,6 +186,7 @@ test_laptop() {
 test_ci() {
   local seconds=${FUZZ_SECONDS:-60}
   if build cpu write_toy_model; then
+    check "includes" python3 "$root/tests/includes_test.py" "$root/build"
     check "fuzz, gguf" "$root/tests/fuzz/run.sh" --seconds "$seconds"
   fi
   check "fresh machine" "$root/tests/fresh_machine.sh"

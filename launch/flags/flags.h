@@ -14,9 +14,9 @@ namespace subgen {
 struct Flag {
   using Target = std::variant<bool*, int*, int64_t*, double*, std::string*,
                               std::vector<std::string>*>;
-  std::string names;  // "-p,--prompt"; without dashes: by its place
-  Target target;      // holds the default; a vector takes several values
-  std::string help;   // no full stop
+  std::string names;       // "-p,--prompt"; without dashes: by its place
+  Target target;           // holds the default; a vector takes several values
+  std::string help;        // no full stop
   std::string value = {};  // what stands for the value in texts, as FILE
   double low = 0.0;        // of numbers; all are legal where low == high
   double high = 0.0;

@@ -106,6 +106,15 @@ class ProgramsTest(ProgramCase):
         for row in rows:  # float32 sums of a toy model are far from ties
             self.assertIn("| 12 |", row)
 
+    def test_neighbors_are_measured(self):
+        result = run(["python3", os.path.join(SOURCE, "launch",
+                                              "bench_neighbors.py"),
+                      self.model, "--build", BUILD, "--tokens", "9",
+                      "--repetitions", "1", "--neighbors", "1"])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        row = result.stdout.decode().splitlines()[-1]
+        self.assertRegex(row, r"^\| 1 \| [\d.]+ \|( [\d.]+ \([\d.]+ x\) \|){4}$")
+
     def test_version_help_and_pages(self):
         for program in sorted(os.listdir(BUILD)):
             if not program.startswith("subgen_"):
