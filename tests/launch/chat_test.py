@@ -9,23 +9,18 @@ import re
 import select
 import signal
 import subprocess
-import sys
-import tempfile
 import termios
 import time
 import unittest
 
-BUILD = os.path.abspath(sys.argv.pop(1))
-GENERATE = os.path.join(BUILD, "subgen_generate")
+import programs
+from programs import GENERATE, ProgramCase
+
 SECONDS = 60.0
 UP, LEFT, CTRL_C, CTRL_D = b"\x1b[A", b"\x1b[D", b"\x03", b"\x04"
-ENVIRONMENT = {name: value for name, value in os.environ.items()
-               if not name.startswith(("SUBGEN_", "OMPI_", "PMIX_", "LC_"))}
-ENVIRONMENT.update({
-    "TERM": "xterm", "LANG": "C",
-    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"})
+ENVIRONMENT = {name: value for name, value in programs.ENVIRONMENT.items()
+               if not name.startswith("LC_")}
+ENVIRONMENT.update({"TERM": "xterm", "LANG": "C"})
 
 
 class Terminal:
@@ -84,18 +79,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
 
-class ChatTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.model = os.path.join(cls.folder.name, "toy.gguf")
-        subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
-                        cls.model], check=True)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
-
+class ChatTest(ProgramCase):
     def command(self, *arguments, tokens=6):
         return [GENERATE, "--model", self.model, "--chat", "--max_tokens",
                 str(tokens), *arguments]
@@ -136,7 +120,7 @@ class ChatTest(unittest.TestCase):
         self.assertEqual(terminal.exit_code(), 0)
 
     def test_edited_lines_are_what_the_model_reads(self):
-        path = os.path.join(self.folder.name, "report.json")
+        path = self.path("report.json")
         _, _ = self.answers(["firXst"], "--report", path)
         with open(path, "rb") as file:
             typed = file.read().split(b'"tokens"')[0]
