@@ -10,8 +10,9 @@ namespace subgen {
 // available, or what a limit of the control group leaves; -1: unknown.
 int64_t FreeMemory();
 
-// An error where all slots of this rank at their longest, times the ranks of
-// this host, take more than is free. A budget is never lowered to fit.
+// An error where rows lie in this host's memory, and all slots of this rank at
+// their longest, times the ranks of this host, take more of it than is free. A
+// budget is never lowered to fit.
 absl::Status CheckMemory(const Engine& engine, int ranks_on_host);
 
 }  // namespace subgen

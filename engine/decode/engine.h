@@ -59,6 +59,8 @@ class Engine {
   int64_t most_cache_bytes() const {
     return parts_->transformer->most_cache_bytes();
   }
+  // Whether rows lie in a device's memory and not in the host's.
+  bool cache_on_device() const { return parts_->backend->mirror() != nullptr; }
   // On rank 0.
   Leader& leader() { return leader_; }
   Scheduler& scheduler() { return scheduler_; }
