@@ -35,9 +35,7 @@ void PrintError(const std::string& message) {
     if (std::current_exception())
       std::rethrow_exception(std::current_exception());
   } catch (const std::bad_alloc&) {
-    message =
-        "out of memory: lower the cache's budget, context_tokens, "
-        "max_sequences or prefill_chunk, or use more ranks";
+    OutOfMemory(-1);
   } catch (const std::system_error& error) {
     message = error.what();
     if (error.code() == std::errc::resource_unavailable_try_again) {

@@ -3,9 +3,9 @@
 #
 # Usage: launch/build.sh [--configure] [-DNAME=VALUE | -UNAME | --fresh]...
 #   --configure   ends before anything is compiled
-#   -D, -U, --fresh go to cmake. -DSUBGEN_TESTS=OFF leaves out the tests, which
-#   need more packages (launch/install_packages.sh --tests); without it they are
-#   switched on where TARGETS are all or have a test among them.
+#   -D, -U, --fresh go to cmake. -DSUBGEN_TESTS=OFF leaves out the tests; without
+#   it they are switched on where TARGETS are all and what tests need is installed
+#   (launch/install_packages.sh --tests), or have a test among them.
 #
 # Environment:
 #   PRESET    cpu (in build/, the default), asan (build-asan/), tsan (build-tsan/)
@@ -61,11 +61,30 @@ use_ccache() {
   export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root}
 }
 
-# Tests may be off in this folder, which is how the quick start makes it.
-if [[ " $* " != *" -DSUBGEN_TESTS="* &&
-  " ${TARGETS:-all} " =~ (_test| all)[[:space:]] ]]; then
-  arguments+=(-DSUBGEN_TESTS=ON)
-fi
+# Whether what tests need beside programs is there; without dpkg, who knows.
+has_test_packages() {
+  ! command -v dpkg-query > /dev/null ||
+    (($(dpkg-query -W -f '${db:Status-Status}\n' libgtest-dev libgmock-dev \
+      libboost-context-dev 2> /dev/null | grep -cx installed) == 3))
+}
+
+# Tests may be off in this folder, which is how the quick start makes it, or on
+# where their packages have gone.
+choose_tests() {
+  local wanted=${TARGETS:-all}
+  if [[ " $wanted " =~ _test[[:space:]] ]] || has_test_packages; then
+    if [[ " $wanted " =~ (_test| all)[[:space:]] ]]; then
+      arguments+=(-DSUBGEN_TESTS=ON)
+    fi
+    return
+  fi
+  arguments+=(-DSUBGEN_TESTS=OFF)
+  if [[ " $wanted " == *" all "* ]]; then
+    echo "build: no tests: launch/install_packages.sh --tests installs what" \
+      "they need" >&2
+  fi
+}
+if [[ " $* " != *" -DSUBGEN_TESTS="* ]]; then choose_tests; fi
 command -v cmake > /dev/null ||
   die "cmake is missing; launch/install_packages.sh installs it"
 lock_checkout "$root"

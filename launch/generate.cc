@@ -29,9 +29,13 @@ absl::Status ChoosePrompt(GenerationOptions* options) {
     if (isatty(STDIN_FILENO) || LaunchedByMpi()) {
       return absl::InvalidArgumentError(
           "no prompt: give text by --prompt, --prompt_file (- is standard "
-          "input) or --chat");
+          "input, which mpirun hands to rank 0) or --chat");
     }
     options->prompt_file = "-";
+  }
+  if (options->logprobs > 0 && options->report.empty()) {
+    return absl::InvalidArgumentError(
+        "--logprobs stand in the report: give --report too");
   }
   if (options->chat && options->raw) {
     return absl::InvalidArgumentError(
@@ -63,9 +67,10 @@ ProgramFlags Flags(ConfigSources* sources, std::string* model, int* max_tokens,
       {"--max_tokens", max_tokens, "Longest answer", "TOKENS", 1, 1 << 30},
       {"--output", &options->output,
        "Write the text here, by rank 0 itself (mpirun does not tell that its "
-       "output could not be written)",
+       "output could not be written); - is standard output",
        "FILE"},
-      {"--report", &options->report, "Write a JSON report here", "FILE"},
+      {"--report", &options->report,
+       "Write a JSON report here; - is standard output", "FILE"},
       {"--logprobs", &options->logprobs,
        "Report the N best logits of each token", "N", 0, 1000},
       {"--dump_config", dump_config, "Print all settings as YAML and end"}};

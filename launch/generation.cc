@@ -28,6 +28,11 @@ class Generator {
   // Reads and encodes the prompt; what is wrong with it shows here, before
   // memory is reserved.
   absl::Status Prepare() {
+    for (const std::string& input :
+         {options_.config.model, options_.prompt_file}) {
+      RETURN_IF_ERROR(CheckIsNot("--output", options_.output, input));
+      RETURN_IF_ERROR(CheckIsNot("--report", options_.report, input));
+    }
     ASSIGN_OR_RETURN(report_, ReportFile::Open(options_.report));
     RETURN_IF_ERROR(SetOutput(options_.output));
     if (!options_.raw) {

@@ -17,13 +17,12 @@ source "$root/launch/checkout.sh"
 help_if_asked "$@"
 
 packages=(
-  ca-certificates cmake g++ libabsl-dev libcli11-dev libedit-dev libhwy-dev
-  libicu-dev libopenmpi-dev libyaml-cpp-dev ninja-build nlohmann-json3-dev
-  openmpi-bin pkg-config python3 python3-pip
+  ca-certificates ccache cmake g++ libabsl-dev libcli11-dev libedit-dev
+  libhwy-dev libicu-dev libopenmpi-dev libyaml-cpp-dev ninja-build
+  nlohmann-json3-dev openmpi-bin pkg-config python3 python3-pip
 )
 for_tests=(
-  ccache clang-format gnuplot-nox libboost-context-dev libgmock-dev libgtest-dev
-  patchelf
+  clang-format gnuplot-nox libboost-context-dev libgmock-dev libgtest-dev patchelf
 )
 for_ci=(clang debootstrap iproute2 libclang-rt-14-dev)
 with_tests=''

@@ -5,8 +5,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace subgen {
 namespace {
@@ -14,7 +17,8 @@ namespace {
 struct Output {
   int file = STDOUT_FILENO;
   std::string name = "standard output";
-  absl::Status status;
+  bool emptied = true;  // what a file held before is gone
+  absl::Status status = absl::OkStatus();
 };
 
 Output& Current() {
@@ -26,6 +30,7 @@ Output& Current() {
 
 void PrepareStandardStreams() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond ulimit -f
   for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(file, F_GETFD) >= 0 || errno != EBADF) continue;
     // The lowest free number is this one. The wrong way round on purpose.
@@ -36,13 +41,41 @@ void PrepareStandardStreams() {
 
 absl::Status SetOutput(const std::string& path) {
   if (path.empty()) return absl::OkStatus();
-  const int file =
-      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const int descriptor = DescriptorOf(path);
+  if (descriptor >= 0) {
+    Current().file = descriptor;
+    return absl::OkStatus();
+  }
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (file < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
   }
-  Current() = {file, path, absl::OkStatus()};
+  Current() = {file, path, false};
   return absl::OkStatus();
+}
+
+int DescriptorOf(const std::string& path) {
+  if (path == "-" || path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  absl::string_view rest = path;
+  int descriptor = -1;
+  if (!absl::ConsumePrefix(&rest, "/dev/fd/") &&
+      !absl::ConsumePrefix(&rest, "/proc/self/fd/")) {
+    return -1;
+  }
+  return absl::SimpleAtoi(rest, &descriptor) ? descriptor : -1;
+}
+
+absl::Status CheckIsNot(absl::string_view flag, const std::string& output,
+                        const std::string& input) {
+  std::error_code error;  // one that is not there is not the same
+  if (output.empty() || input.empty() ||
+      !std::filesystem::is_regular_file(output, error) ||
+      !std::filesystem::equivalent(output, input, error)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      flag, " ", output, ": that is the file ", input, ", which is read"));
 }
 
 absl::Status WriteAll(int file, absl::string_view text) {
@@ -58,6 +91,11 @@ absl::Status WriteAll(int file, absl::string_view text) {
 absl::Status Print(absl::string_view text) {
   Output& output = Current();
   if (!output.status.ok()) return output.status;
+  if (!output.emptied) {
+    output.emptied = true;
+    // Pipes and devices have nothing to lose, and say so.
+    if (ftruncate(output.file, 0) != 0) errno = 0;
+  }
   const absl::Status written = WriteAll(output.file, text);
   if (!written.ok()) {
     output.status = absl::Status(

@@ -14,9 +14,17 @@ namespace subgen {
 // written. A reader that went away (SIGPIPE) becomes a write that fails.
 void PrepareStandardStreams();
 
-// From now on Print writes there; the file is made or emptied, links, pipes and
-// devices are written through. Empty: standard output stays.
+// From now on Print writes there, links, pipes and devices through; a file is
+// emptied by the first Print, not before. Empty or "-": standard output stays.
 absl::Status SetOutput(const std::string& path);
+
+// The descriptor that a path names: 1 of "-", /dev/stdout or /dev/fd/1; -1
+// where it names none.
+int DescriptorOf(const std::string& path);
+
+// An error where the output of a flag is the same file as an input.
+absl::Status CheckIsNot(absl::string_view flag, const std::string& output,
+                        const std::string& input);
 
 // Writes at once. After the first failure nothing more is written and each
 // call, as OutputStatus, returns that error. Of one thread.

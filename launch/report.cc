@@ -59,7 +59,7 @@ std::string CacheLine(const GenerationReport& report) {
         report.cache.policy, Grouped(totals.tokens),
         Percent(totals.cache_rows, totals.exact_cache_rows), bytes, exact);
   }
-  if (bits) {
+  if (bits && totals.cache_bytes < totals.exact_cache_bytes) {
     return absl::StrFormat(
         "cache    %s: all %s tokens held in few bits; %s; %s\n",
         report.cache.policy, Grouped(totals.tokens), bytes, exact);
@@ -110,11 +110,17 @@ std::string Summary(const GenerationReport& report) {
       &text, "ranks    %d = %d head shards x %d token shards, backend %s\n",
       report.ranks, report.grid.head_shards, report.grid.token_shards,
       report.backend);
+  if (report.result.finish_reason == "length") {
+    absl::StrAppendFormat(&text, "note     cut at %d tokens (max_tokens)\n",
+                          report.result.tokens.size());
+  } else if (report.result.finish_reason == "context") {
+    absl::StrAppend(&text, "note     cut: the context is full\n");
+  }
   if (!report.note.empty()) {
     absl::StrAppendFormat(&text, "note     %s\n", report.note);
   }
   // Even ranks of one thread on one core each stay under a third.
-  constexpr double kWaiting = 60.0;
+  constexpr double kWaiting = 50.0;
   if (report.ranks > 1 && communication > kWaiting) {
     absl::StrAppend(&text,
                     "note     the ranks wait for one another, as on a machine "

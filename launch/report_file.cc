@@ -51,8 +51,12 @@ absl::StatusOr<ReportFile> ReportFile::Open(const std::string& path) {
   ReportFile file;
   file.path_ = path;
   if (path.empty()) return file;
-  file.target_ = BehindLinks(path);
+  file.descriptor_ = DescriptorOf(path);
+  if (file.descriptor_ >= 0) return file;
   struct stat is = {};
+  // What is no file has no name behind links: a pipe of the shell's, a device.
+  const bool special = stat(path.c_str(), &is) == 0 && !S_ISREG(is.st_mode);
+  file.target_ = special ? path : BehindLinks(path);
   file.exists_ = stat(file.target_.c_str(), &is) == 0;
   if (!file.exists_ && errno != ENOENT) return file.Error(errno);
   if (file.exists_ && S_ISDIR(is.st_mode)) return file.Error(EISDIR);
@@ -70,6 +74,10 @@ absl::StatusOr<ReportFile> ReportFile::Open(const std::string& path) {
 
 absl::Status ReportFile::Write(const std::string& contents) const {
   if (path_.empty()) return absl::OkStatus();
+  if (descriptor_ >= 0) {
+    return WriteAll(descriptor_, contents).ok() ? absl::OkStatus()
+                                                : Error(errno);
+  }
   return replaces_ ? Replace(contents) : WriteThrough(contents);
 }
 

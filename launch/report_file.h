@@ -7,7 +7,8 @@
 
 namespace subgen {
 
-// A regular file is replaced by a whole new one of the same mode, under the
+// "-", /dev/stdout and /dev/fd/N are open already and written as they stand. A
+// regular file is replaced by a whole new one of the same mode, under the
 // name that a link points to; pipes, devices and files of several names are
 // written through. What lies beside it is left alone.
 class ReportFile {
@@ -23,6 +24,7 @@ class ReportFile {
 
   std::string path_;    // as it was given
   std::string target_;  // behind links
+  int descriptor_ = -1;
   bool replaces_ = false;
   unsigned mode_ = 0666;  // of a file that is replaced
   bool exists_ = false;

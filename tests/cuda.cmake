@@ -27,6 +27,10 @@ if(NOT SUBGEN_SANITIZE)
   add_library(kernels_cuda_emulated OBJECT ${sources})
   target_precompile_headers(kernels_cuda_emulated REUSE_FROM precompiled)
   target_link_libraries(kernels_cuda_emulated PUBLIC cuda_emulation kernels)
+  # Kernels and fibers run long here.
+  foreach(library cuda_emulation kernels_cuda_emulated)
+    target_compile_options(${library} PRIVATE $<$<CONFIG:Release>:-O2>)
+  endforeach()
   # Quoted headers there are found before those of the project, as
   # kernels/cuda/tensor_cores.h. The pragma is "unroll", nvcc's.
   target_compile_options(kernels_cuda_emulated PRIVATE -iquote ${emulation}

@@ -37,7 +37,14 @@ absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
         "(launch/fetch_model.sh gets a small one)");
   }
   Model model;
-  ASSIGN_OR_RETURN(model.file, GgufFile::Open(config.model));
+  auto file = GgufFile::Open(config.model);
+  if (absl::IsNotFound(file.status())) {
+    return absl::NotFoundError(
+        absl::StrCat(file.status().message(),
+                     " (launch/fetch_model.sh fetches SmolLM2-135M)"));
+  }
+  RETURN_IF_ERROR(file.status());
+  model.file = *std::move(file);
   ASSIGN_OR_RETURN(model.config, ReadModelConfig(*model.file, config.rope));
   ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(*model.file));
   auto tokenizer = MakeTokenizer(std::move(vocabulary));

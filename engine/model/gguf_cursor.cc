@@ -11,9 +11,9 @@ namespace subgen {
 absl::StatusOr<Vector<const std::byte>> GgufCursor::Bytes(
     uint64_t count, absl::string_view what) {
   if (count > remaining()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(what, ": needs ", count, " bytes at offset ", offset_,
-                     ", but the file ends ", remaining(), " bytes later"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, ": needs ", count, " bytes at offset ", offset_,
+        ", but the file ends ", remaining(), " bytes later: it is cut short"));
   }
   const auto bytes = file_.subspan(offset_, count);
   offset_ += count;

@@ -33,8 +33,8 @@ struct Counts {
 };
 
 absl::StatusOr<Counts> ReadHeader(GgufCursor& cursor) {
-  ASSIGN_OR_RETURN(const auto magic, cursor.Bytes(4, "magic number"));
-  if (std::memcmp(magic.data(), "GGUF", 4) != 0) {
+  const auto magic = cursor.Bytes(4, "magic number");
+  if (!magic.ok() || std::memcmp(magic->data(), "GGUF", 4) != 0) {
     return absl::InvalidArgumentError(
         "not a GGUF file: it does not begin with 'GGUF' (models in "
         "other formats must be converted)");

@@ -137,9 +137,10 @@ absl::StatusOr<std::vector<GgufTensor>> ReadGgufTensors(
   for (Entry& entry : entries) {
     if (entry.offset > data.size() ||
         entry.bytes > data.size() - entry.offset) {
-      return entry.Error(absl::StrCat(entry.bytes, " bytes at offset ",
-                                      entry.offset, " of ", data.size(),
-                                      " bytes of tensor data in the file"));
+      return entry.Error(absl::StrCat(
+          entry.bytes, " bytes at offset ", entry.offset, " of ", data.size(),
+          " bytes of tensor data in the file, which "
+          "may be cut short"));
     }
     entry.tensor.data = data.subspan(entry.offset, entry.bytes);
   }

@@ -2,6 +2,7 @@
 // fix is an absl::Status instead.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -11,6 +12,9 @@ namespace subgen {
 
 // Calls the fatal handler (default: prints the message and aborts).
 [[noreturn]] void Fatal(const std::string& message);
+
+// Ends the job for want of memory: `bytes` more were asked for, -1: unknown.
+[[noreturn]] void OutOfMemory(int64_t bytes);
 
 // Replaces the handler, which must not return. launch/bring_up installs one
 // that aborts every rank. Not thread-safe: call before any thread starts.

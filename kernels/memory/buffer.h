@@ -31,7 +31,7 @@ class Buffer {
     }
     const size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
     data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    SUBGEN_CHECK(data_ != nullptr, "out of memory: ", bytes, " bytes");
+    if (data_ == nullptr) OutOfMemory(bytes);
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   Buffer(Buffer&& other) noexcept { *this = std::move(other); }

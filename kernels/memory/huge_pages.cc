@@ -22,7 +22,7 @@ HugePages::Region HugePages::Map(int64_t bytes) {
   const int64_t size = RoundUp(std::max(bytes, kLeastRegion), kPage) + kPage;
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  SUBGEN_CHECK(memory != MAP_FAILED, "out of memory: ", size, " bytes");
+  if (memory == MAP_FAILED) OutOfMemory(size);
   // Advice that a system need not take.
   madvise(memory, size, MADV_HUGEPAGE);
   const auto address = reinterpret_cast<int64_t>(memory);

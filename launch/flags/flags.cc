@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "engine/config/config_file.h"
@@ -24,9 +26,8 @@ void CheckRange(const Flag& flag, CLI::Option* option) {
         double value = 0.0;
         const bool number = CLI::detail::lexical_cast(text, value);
         if (number && value >= low && value <= high) return std::string();
-        return absl::StrCat("must be from ", CLI::detail::to_string(low),
-                            " to ", CLI::detail::to_string(high), ", not ",
-                            text);
+        return absl::StrFormat("must be from %.10g to %.10g, not %s", low, high,
+                               text);
       },
       ""));
 }
@@ -87,7 +88,9 @@ absl::StatusOr<std::string> ParseFlags(const ProgramFlags& program, int argc,
     if (version) return VersionText(program.name);
     if (man) return ManPage(program);
     if (completion) return BashCompletion(program);
-    return absl::InvalidArgumentError(error.what());
+    return absl::InvalidArgumentError(absl::StrReplaceAll(
+        error.what(), {{"At Most 1 required but received", "given"},
+                       {"1 required but received", "one value, given"}}));
   }
   if (version) return VersionText(program.name);
   if (man) return ManPage(program);

@@ -173,7 +173,13 @@ std::string NearestFlag(const ProgramFlags& program, absl::string_view word) {
     for (const std::string& name : Names(flag)) all.push_back(name);
   }
   for (const std::string& name : all) {
-    const size_t distance = EditDistance(word, name);
+    // "-p" and "--pro" begin as --prompt does.
+    const absl::string_view begun = absl::StripPrefix(word, "-");
+    const bool begins =
+        !absl::StripPrefix(begun, "-").empty() &&
+        absl::StartsWith(name,
+                         absl::StrCat("--", absl::StripPrefix(begun, "-")));
+    const size_t distance = begins ? 1 : EditDistance(word, name);
     if (distance < best) {
       best = distance;
       nearest = name;

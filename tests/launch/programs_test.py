@@ -88,6 +88,13 @@ class ProgramsTest(ProgramCase):
         self.assertIn("no effect", text)
         self.assertNotIn("no effect", said("cache.policy=exact"))
 
+    def test_answers_that_were_cut_are_told(self):
+        result = run(self.generate("--prompt", "a"))
+        self.assertIn(b"note     cut at 12 tokens (max_tokens)", result.stderr)
+        result = run(self.generate("--prompt", "a", "--set",
+                                   "context_tokens=24"))
+        self.assertIn(b"the context is full", result.stderr)
+
     def test_prompts_beyond_the_trained_context_are_warned_of(self):
         long = self.generate("--raw", "--prompt", "a " * 300, "--set",
                              "context_tokens=2000")
@@ -182,6 +189,11 @@ class ProgramsTest(ProgramCase):
         self.assert_refused(self.generate("--prompt", "a", "--max_tokens",
                                           "-1"), "max_tokens")
         self.assert_refused(self.generate("--prompt", "a", "--set", "x"), "x")
+        self.assert_refused(self.generate("--prompt", "a", "--logprobs", "2"),
+                            "--report")
+        self.assert_refused(self.generate("--max_tokens", "3"), "--max_tokens",
+                            "given")
+        self.assert_refused(self.generate("-p", "a"), "--prompt")
         self.assert_refused_everywhere(
             self.generate("--prompt", "a", "--set", "cache.polcy=exact"),
             "cache.polcy", "cache.policy")

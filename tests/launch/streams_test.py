@@ -3,6 +3,7 @@
 
 usage: streams_test.py BUILD_FOLDER [unittest arguments]
 """
+import json
 import os
 import subprocess
 import unittest
@@ -55,6 +56,47 @@ class StreamsTest(ProgramCase):
             self.generate("--prompt", "a", "--output", "/nowhere/text"),
             "/nowhere/text")
 
+    def test_what_is_read_is_never_written(self):
+        prompt = self.write("question.txt", "abc")
+        link = self.path("link")
+        os.symlink(prompt, link)
+        for flag in ("--output", "--report"):
+            for path in (prompt, link):
+                self.assert_refused(
+                    self.generate("--prompt_file", prompt, flag, path), flag,
+                    "question.txt")
+            self.assert_refused(
+                self.generate("--prompt", "a", flag, self.model), self.model)
+        with open(prompt) as file:
+            self.assertEqual(file.read(), "abc")
+
+    def test_a_refused_prompt_leaves_the_output_as_it_was(self):
+        path = self.write("kept.txt", "precious")
+        for prompt in (["--prompt_file", "/nowhere"], ["--prompt", "x" * 600]):
+            self.assert_refused_everywhere(
+                self.generate(*prompt, "--output", path))
+            with open(path) as file:
+                self.assertEqual(file.read(), "precious")
+
+    def test_reports_to_streams_that_are_open(self):
+        for report in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+            result = run(self.generate("--prompt", "a", "--report", report))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            text, report = result.stdout.decode().split("\n", 1)
+            self.assertEqual(json.loads(report)["text"], text)
+            both = self.path("both.txt")
+            with open(both, "wb") as file:
+                subprocess.run(self.generate("--prompt", "a", "--report",
+                                             "/dev/stdout"), stdout=file,
+                               stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+            with open(both, "rb") as file:
+                self.assertEqual(file.read().count(b"\n"),
+                                 result.stdout.count(b"\n"))
+        result = run(["bash", "-c", '"$@" --report >(cat >&2)', "bash",
+                      *self.generate("--prompt", "a", "--output", "-")])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertFalse(os.path.exists("-"))
+
     # --- outputs that cannot be written --------------------------------------
 
     def test_full_and_closed_outputs_are_errors(self):
@@ -98,6 +140,14 @@ class StreamsTest(ProgramCase):
                 limited + self.generate("--prompt", "a", "--set",
                                         "context_tokens=100000000", "--set",
                                         "cache.policy=exact"), "memory")
+            for size in (250000, 300000, 400000):
+                self.assert_refused(
+                    ["sh", "-c", f'ulimit -v {size}; exec "$@"', "sh"] +
+                    self.generate("--prompt", "a", "--set", "threads=900"))
+            self.assert_refused(
+                ["bash", "-c", 'ulimit -f 0; exec "$@"', "bash"] +
+                self.generate("--prompt", "a", "--report",
+                              self.path("report.json")), "File too large")
         if os.geteuid() == 0:
             nobody = ["setpriv", "--reuid=65534", "--regid=65534",
                       "--clear-groups"]

@@ -71,7 +71,7 @@ void PrintTo(const Case& hostile, std::ostream* out) { *out << hostile.name; }
 
 std::vector<Case> HeaderCases() {
   return {
-      {"empty", "", "magic number: needs 4 bytes"},
+      {"empty", "", "not a GGUF file"},
       {"four_bytes", "GGUF", "version: needs 4 bytes"},
       {"magic", "GGML" + std::string(60, '\0'), "not a GGUF file"},
       {"magic_unprintable", std::string("\0\x1b\n\xff", 4) + "0123456789",
