@@ -63,9 +63,12 @@ use_ccache() {
 
 # Whether what tests need beside programs is there; without dpkg, who knows.
 has_test_packages() {
-  ! command -v dpkg-query > /dev/null ||
-    (($(dpkg-query -W -f '${db:Status-Status}\n' libgtest-dev libgmock-dev \
-      libboost-context-dev 2> /dev/null | grep -cx installed) == 3))
+  local states
+  command -v dpkg-query > /dev/null || return 0
+  # shellcheck disable=SC2016  # a format of dpkg-query, not of the shell
+  states=$(dpkg-query -W -f '${db:Status-Status}\n' libgtest-dev libgmock-dev \
+    libboost-context-dev 2> /dev/null) || return 1
+  ! grep -qvx installed <<< "$states"
 }
 
 # Tests may be off in this folder, which is how the quick start makes it, or on
@@ -84,9 +87,9 @@ choose_tests() {
       "they need" >&2
   fi
 }
-if [[ " $* " != *" -DSUBGEN_TESTS="* ]]; then choose_tests; fi
 command -v cmake > /dev/null ||
   die "cmake is missing; launch/install_packages.sh installs it"
+if [[ " $* " != *" -DSUBGEN_TESTS="* ]]; then choose_tests; fi
 lock_checkout "$root"
 if ! mkdir -p "$build" 2> /dev/null || [[ ! -w $build ]]; then
   die "cannot write to $build; is it another user's, or read-only?"

@@ -112,6 +112,18 @@ class BuildTest(ScriptsTest):
                               if "SUBGEN_TESTS" in argument],
                              ["-DSUBGEN_TESTS=" + word for word in wanted])
 
+    def test_tests_are_off_where_their_packages_are_missing(self):
+        self.checkout.command("dpkg-query", "exit 1\n")
+        for targets in ("", "subgen_generate"):
+            asked = self.configured(TARGETS=targets)
+            self.assertIn("-DSUBGEN_TESTS=OFF", asked)
+            self.assertNotIn("-DSUBGEN_TESTS=ON", asked)
+        result = self.checkout.run("launch/build.sh")
+        self.assertIn("install_packages.sh --tests", result.stderr)
+        # Who names a test is told by cmake what is missing.
+        self.assertNotIn("-DSUBGEN_TESTS=OFF",
+                         self.configured(TARGETS="engine_config_test"))
+
     def test_configure_builds_nothing(self):
         self.configured("--configure")
         self.assertNotIn("--build", " ".join(self.checkout.notes))
