@@ -59,15 +59,18 @@ def main():
     parser.add_argument("model", help="GGUF file")
     parser.add_argument("--build", default="build", help="folder of programs")
     parser.add_argument("--tokens", type=int, default=48, help="of an answer")
+    parser.add_argument("--prompts", type=int, default=len(PROMPTS),
+                        help="the first so many")
     parser.add_argument("--policy", default="exact", help="cache policy")
     arguments = parser.parse_args()
-    ones = [answer(arguments, prompt, ["threads=1"]) for prompt in PROMPTS]
-    print(f"| beside 1 rank of 1 thread | texts the same, of {len(PROMPTS)} | "
+    prompts = PROMPTS[:arguments.prompts]
+    ones = [answer(arguments, prompt, ["threads=1"]) for prompt in prompts]
+    print(f"| beside 1 rank of 1 thread | texts the same, of {len(prompts)} | "
           "largest gap where one changed |")
     print("|---|---|---|")
     for name, settings in WAYS:
         gaps = [gap(one, answer(arguments, prompt, settings))
-                for one, prompt in zip(ones, PROMPTS)]
+                for one, prompt in zip(ones, prompts)]
         changed = [each for each in gaps if each is not None]
         largest = f"{max(changed):.3f}" if changed else ""
         print(f"| {name} | {len(gaps) - len(changed)} | {largest} |",

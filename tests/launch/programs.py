@@ -22,7 +22,8 @@ ENVIRONMENT.update({
 
 def run(command, **options):
     environment = dict(ENVIRONMENT, **options.pop("env", {}))
-    return subprocess.run(command, capture_output=True, timeout=TIME_LIMIT,
+    limit = options.pop("timeout", TIME_LIMIT)
+    return subprocess.run(command, capture_output=True, timeout=limit,
                           env=environment, **options)
 
 

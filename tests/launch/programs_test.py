@@ -106,18 +106,19 @@ class ProgramsTest(ProgramCase):
     def test_ranks_are_compared(self):
         result = run(["python3", os.path.join(SOURCE, "launch",
                                               "compare_ranks.py"),
-                      self.model, "--build", BUILD, "--tokens", "3"])
+                      self.model, "--build", BUILD, "--tokens", "3",
+                      "--prompts", "2"], timeout=300)
         self.assertEqual(result.returncode, 0, result.stderr)
         rows = result.stdout.decode().splitlines()[2:]
         self.assertEqual(len(rows), 6)
         for row in rows:  # float32 sums of a toy model are far from ties
-            self.assertIn("| 12 |", row)
+            self.assertIn("| 2 |", row)
 
     def test_neighbors_are_measured(self):
         result = run(["python3", os.path.join(SOURCE, "launch",
                                               "bench_neighbors.py"),
                       self.model, "--build", BUILD, "--tokens", "9",
-                      "--repetitions", "1", "--neighbors", "1"])
+                      "--repetitions", "1", "--neighbors", "1"], timeout=300)
         self.assertEqual(result.returncode, 0, result.stderr)
         row = result.stdout.decode().splitlines()[-1]
         self.assertRegex(row, r"^\| 1 \| [\d.]+ \|( [\d.]+ \([\d.]+ x\) \|){4}$")
