@@ -44,6 +44,8 @@ ELSEWHERE = {
         "needs a GPU; refusals: tests/launch/bench_test.py",
     r"launch/package\.sh": "takes long: tests/launch/package_test.py",
     r"launch/bench_scaling\.sh": "takes long: tests/launch/bench_test.py",
+    r"launch/bench_neighbors\.py":
+        "keeps cores busy: tests/launch/programs_test.py",
     r"launch/compare_llama_cpp\.py":
         "needs llama.cpp; with a stand-in: tests/launch/bench_test.py",
     r"^findings/\w+\.sh": "needs a network; findings are no tests",
