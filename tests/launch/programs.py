@@ -9,7 +9,7 @@ import unittest
 BUILD = os.path.abspath(sys.argv.pop(1))
 GENERATE = os.path.join(BUILD, "subgen_generate")
 INSPECT = os.path.join(BUILD, "subgen_inspect")
-TIME_LIMIT = 60.0 if "asan" in BUILD else 20.0
+TIME_LIMIT = 120.0 if "asan" in BUILD else 40.0
 
 # mpirun as root, in containers and on one core.
 ENVIRONMENT = {name: value for name, value in os.environ.items()

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-TIME_LIMIT = 30
+TIME_LIMIT = 60
 
 # All that scripts may find on PATH, besides what a test puts there.
 TOOLS = """awk basename bash cat chmod cp cut date dirname env find flock grep
