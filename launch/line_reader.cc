@@ -8,6 +8,7 @@
 #include <clocale>
 #include <cstdio>
 #include <cwchar>
+#include <utility>
 
 #include "absl/strings/strip.h"
 #include "launch/interrupt.h"
