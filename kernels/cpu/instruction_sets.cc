@@ -4,7 +4,7 @@
 // After the targets that are left out.
 #include <hwy/targets.h>
 
-#include "kernels/cpu/integer_linear.h"
+#include "kernels/cpu/tile_set.h"
 
 namespace subgen::cpu {
 
@@ -17,7 +17,7 @@ std::vector<std::string> InstructionSets() {
     // Highway numbers what Intel does not.
     names.push_back(best.substr(0, 4) == "AVX3" ? "AVX-512" : best);
   }
-  for (const IntegerSet* set : IntegerSets()) {
+  for (const TileSet* set : TileSets()) {
     if (set->present()) names.push_back(set->name);
   }
   return names;

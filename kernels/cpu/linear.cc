@@ -10,10 +10,10 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/cpu/integer_linear.h"
 #include "kernels/cpu/linear_part.h"
 #include "kernels/cpu/product-inl.h"
 #include "kernels/cpu/quantize-inl.h"
+#include "kernels/cpu/tile_set.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
@@ -68,19 +68,18 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Null where there are no integer products.
-const IntegerSet* IntegerSetOfMachine() {
-  return FindIntegerSet(HWY_DYNAMIC_DISPATCH(VectorBits)());
+// Null where there are no products of tiles.
+const TileSet* TileSetOfMachine() {
+  return FindTileSet(HWY_DYNAMIC_DISPATCH(VectorBits)());
 }
 
-bool TakesIntegers(const IntegerSet* set, const WeightMatrix& weight) {
-  return set != nullptr && SuitsIntegers(weight.format, weight.cols);
+bool TakesTiles(const TileSet* set, const WeightMatrix& weight) {
+  return set != nullptr && SuitsTiles(weight);
 }
 
 // Products as one part each.
 std::vector<LinearPart> WholesOf(const PackedWeights& packed,
-                                 const IntegerSet* set,
-                                 Matrix<const float> input,
+                                 const TileSet* set, Matrix<const float> input,
                                  Vector<const LinearProduct> products) {
   std::vector<LinearPart> wholes;
   wholes.reserve(products.size());
@@ -90,7 +89,7 @@ std::vector<LinearPart> WholesOf(const PackedWeights& packed,
                  product.output.cols == weight.rows &&
                  input.rows == product.output.rows);
     wholes.push_back({input, &weight, product.output, 0, weight.rows,
-                      TakesIntegers(set, weight), packed.Find(weight)});
+                      TakesTiles(set, weight), packed.Find(weight)});
   }
   return wholes;
 }
@@ -134,21 +133,22 @@ QuantizedTokens Quantize(Context& context, QuantOrder order,
 
 void KeepWeight(Context& context, const WeightMatrix& weight,
                 PackedWeights& packed) {
-  if (TakesIntegers(IntegerSetOfMachine(), weight)) {
+  if (TakesTiles(TileSetOfMachine(), weight)) {
     packed.Keep(weight, context.pool);
   }
 }
 
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products) {
-  const IntegerSet* const set = IntegerSetOfMachine();
+  const TileSet* const set = TileSetOfMachine();
   const std::vector<LinearPart> wholes = WholesOf(packed, set, input, products);
   QuantizedTokens tokens(nullptr, input.cols);
   int64_t weights = 0;
   bool integers = false;
   for (const LinearPart& whole : wholes) {
     weights += whole.count * input.cols;
-    integers = integers || whole.integers;
+    integers =
+        integers || (whole.in_tiles && BlockSize(whole.weight->format) > 1);
   }
   if (integers) tokens = Quantize(context, set->order, input);
   // Expanded rows: of one token 16 of 512 floats, a first-level cache; of many
@@ -159,9 +159,8 @@ void Linears(Context& context, const PackedWeights& packed,
   context.Run(parts.size(), input.rows * weights, [&](int64_t i, int worker) {
     const LinearPart& part = parts[i];
     Scratch& scratch = context.worker_scratch[worker];
-    if (part.integers) {
-      const int64_t bytes =
-          part.tiles ? 0 : IntegerSet::kScratchTiles * TileBytes(*part.weight);
+    if (part.in_tiles) {
+      const int64_t bytes = TileSet::ScratchBytes(part);
       set->multiply(
           part, tokens,
           reinterpret_cast<std::byte*>(scratch.Get(bytes / sizeof(float))));

@@ -14,7 +14,7 @@ struct LinearPart {
   Matrix<float> output;
   int64_t first = 0;  // weight rows [first, first + count)
   int64_t count = 0;
-  bool integers = false;             // multiplied as such
+  bool in_tiles = false;             // multiplied as such
   const std::byte* tiles = nullptr;  // of the whole weight, where it is packed
 };
 

@@ -71,24 +71,28 @@ HWY_INLINE void StoreWords(const int32_t* quants, std::byte* out) {
   }
 }
 
-// inverse: 0 where all quants are. Returns their sum.
-HWY_INLINE int32_t QuantizeBlock(const float* numbers, QuantOrder order,
-                                 float inverse, std::byte* to) {
+// inverse: 0 where all quants are. Sets their sums, of each half.
+HWY_INLINE void QuantizeBlock(const float* numbers, QuantOrder order,
+                              float inverse, std::byte* to,
+                              int32_t (&counts)[2]) {
   const hn::RebindToSigned<D> integer;
   HWY_ALIGN int32_t quants[kBlockQuants];
-  auto count = hn::Zero(integer);
-  for (int64_t k = 0; k < kBlockQuants; k += kLanes) {
-    const V scaled =
-        hn::Mul(hn::LoadU(kFloat, numbers + k), hn::Set(kFloat, inverse));
-    // What is not finite has no inverse.
-    const auto quant =
-        inverse == 0.0f ? hn::Zero(integer) : hn::NearestInt(scaled);
-    count = hn::Add(count, quant);
-    hn::StoreU(quant, integer, quants + k);
+  for (int half = 0; half < 2; ++half) {
+    auto count = hn::Zero(integer);
+    for (int64_t i = 0; i < kBlockQuants / 2; i += kLanes) {
+      const int64_t k = half * kBlockQuants / 2 + i;
+      const V scaled =
+          hn::Mul(hn::LoadU(kFloat, numbers + k), hn::Set(kFloat, inverse));
+      // What is not finite has no inverse.
+      const auto quant =
+          inverse == 0.0f ? hn::Zero(integer) : hn::NearestInt(scaled);
+      count = hn::Add(count, quant);
+      hn::StoreU(quant, integer, quants + k);
+    }
+    counts[half] = hn::GetLane(hn::SumOfLanes(integer, count));
   }
   order == QuantOrder::kHalves ? StoreHalves(quants, to)
                                : StoreWords(quants, to);
-  return hn::GetLane(hn::SumOfLanes(integer, count));
 }
 
 // In passes, so that one block does not wait for the division of another.
@@ -101,12 +105,12 @@ inline void QuantizeToken(Vector<const float> numbers, QuantOrder order,
   }
   SetScales(blocks, out.scales, inverses);
   for (int64_t b = 0; b < blocks; ++b) {
-    out.counts[b] =
-        QuantizeBlock(numbers.data() + b * kBlockQuants, order, inverses[b],
-                      out.quants + b * kBlockQuantBytes);
+    QuantizeBlock(numbers.data() + b * kBlockQuants, order, inverses[b],
+                  out.quants + b * kBlockQuantBytes, out.counts[b]);
   }
   for (int64_t b = 0; b < blocks; ++b) {
-    out.sums[b] = out.scales[b] * static_cast<float>(out.counts[b]);
+    out.sums[b] =
+        out.scales[b] * static_cast<float>(out.counts[b][0] + out.counts[b][1]);
   }
 }
 

@@ -57,6 +57,10 @@ void WithBlockFormat(BlockFormat format, With with) {
       return with.template operator()<BlockFormat::kQ5_K>();
     case BlockFormat::kQ6_K:
       return with.template operator()<BlockFormat::kQ6_K>();
+    case BlockFormat::kIQ4_NL:
+      return with.template operator()<BlockFormat::kIQ4_NL>();
+    case BlockFormat::kIQ4_XS:
+      return with.template operator()<BlockFormat::kIQ4_XS>();
   }
   Fatal("block format out of range");
 }

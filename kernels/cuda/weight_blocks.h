@@ -214,6 +214,44 @@ struct Blocks<BlockFormat::kQ6_K> : QuantizedPieces<256, 210> {
   }
 };
 
+// kIq4Values by the nibbles of two words: eight values, a byte each, a word.
+SUBGEN_HOST_DEVICE void Iq4Numbers(uint32_t low, uint32_t high, float* out) {
+  constexpr uint64_t kValues[2] = {0xf6eaddcfbfad9881, 0x7159453526190d01};
+  for (int i = 0; i < 4; ++i) {
+    const auto value = [&](uint32_t word) {
+      const uint32_t place = word >> 8 * i & 15;
+      const uint64_t eight = place < 8 ? kValues[0] : kValues[1];
+      return static_cast<float>(
+          static_cast<int8_t>(eight >> 8 * (place % 8) & 255));
+    };
+    out[i] = value(low);
+    out[4 + i] = value(high);
+  }
+}
+
+template <>
+struct Blocks<BlockFormat::kIQ4_NL> : QuantizedPieces<32, 18> {
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    const uint32_t quants = Load4(block + 2 + 4 * piece);
+    Iq4Numbers(quants, quants >> 4, out);
+    return {FromF16(Load2(block)), 0.0f};
+  }
+};
+
+template <>
+struct Blocks<BlockFormat::kIQ4_XS> : QuantizedPieces<256, 136> {
+  static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
+                                                float* out) {
+    const int s = piece / 4;
+    const uint32_t quants = Load4Aligned(block + 8 + 16 * s + 4 * (piece % 4));
+    Iq4Numbers(quants, quants >> 4, out);
+    const int low = block[4 + s / 2] >> s % 2 * 4 & 15;
+    const int high = block[2 + s / 4] >> s % 4 * 2 & 3;
+    return {FromF16(Load2(block)) * ((low | high << 4) - 32), 0.0f};
+  }
+};
+
 // Piece `piece` of a block of which `numbers` are within the row, zero beyond;
 // in as few instructions as the format allows.
 template <BlockFormat format>

@@ -1,4 +1,4 @@
-// For the files of this folder: bytes of a block, and the 256-number blocks.
+// For the files of this folder: bytes of a block, and functions of one another.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,9 @@ inline float Float16At(const std::byte* bytes) {
   return F16ToFloat(bits);
 }
 
-// One block into 256 numbers.
+// One block of 32 numbers or 256.
+void DequantizeIQ4_NL(const std::byte* block, float* out);
+void DequantizeIQ4_XS(const std::byte* block, float* out);
 void DequantizeQ4_K(const std::byte* block, float* out);
 void DequantizeQ5_K(const std::byte* block, float* out);
 void DequantizeQ6_K(const std::byte* block, float* out);

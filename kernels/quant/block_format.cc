@@ -12,7 +12,7 @@ struct FormatInfo {
   int64_t bytes;  // of a block
 };
 
-constexpr std::array<FormatInfo, 11> kFormats = {{
+constexpr std::array<FormatInfo, 13> kFormats = {{
     {BlockFormat::kF32, "F32", 1, 4},
     {BlockFormat::kF16, "F16", 1, 2},
     {BlockFormat::kBF16, "BF16", 1, 2},
@@ -24,6 +24,8 @@ constexpr std::array<FormatInfo, 11> kFormats = {{
     {BlockFormat::kQ4_K, "Q4_K", 256, 144},
     {BlockFormat::kQ5_K, "Q5_K", 256, 176},
     {BlockFormat::kQ6_K, "Q6_K", 256, 210},
+    {BlockFormat::kIQ4_NL, "IQ4_NL", 32, 18},
+    {BlockFormat::kIQ4_XS, "IQ4_XS", 256, 136},
 }};
 
 const FormatInfo& Info(BlockFormat format) {

@@ -82,6 +82,10 @@ DequantizeBlock BlockFunction(BlockFormat format) {
       return DequantizeQ5_K;
     case BlockFormat::kQ6_K:
       return DequantizeQ6_K;
+    case BlockFormat::kIQ4_NL:
+      return DequantizeIQ4_NL;
+    case BlockFormat::kIQ4_XS:
+      return DequantizeIQ4_XS;
     default:
       Fatal("block format out of range");
   }

@@ -9,9 +9,10 @@ import pathlib
 import gguf
 import numpy as np
 
-FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]
+FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K",
+           "IQ4_NL", "IQ4_XS"]
 SCALE_OFFSETS = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2],
-                 "Q5_K": [0, 2], "Q6_K": [208]}
+                 "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0]}
 # Ordinary, zero, minus zero, least subnormal, a negative subnormal, least normal, minus ordinary, largest, smallest.
 SCALES = np.array([0x2E66, 0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0xB123, 0x7BFF, 0xFBFF], np.uint16)
 # The same kinds of single numbers, and infinities.
@@ -36,7 +37,7 @@ def blocks_of(name, random):
     blocks = random.integers(0, 256, (len(SCALES), width), dtype=np.uint8)
     for i, offset in enumerate(SCALE_OFFSETS[name]):
         blocks[:, offset:offset + 2] = np.roll(SCALES, i).view(np.uint8).reshape(-1, 2)
-    if size == 32:
+    if size == 32 and not name.startswith("IQ"):
         values = random.normal(0, 0.05, (2, size)).astype(np.float32)
         blocks = np.concatenate([blocks, gguf.quantize(values, kind)])
     return blocks.reshape(-1)

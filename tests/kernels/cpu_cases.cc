@@ -15,9 +15,9 @@ BackendCase CpuCase(int64_t target, int threads) {
     return MakeCpuBackend(threads);
   };
   made.tear_down = [] { UseTarget(0); };
-  const bool integers = IntegerSetOf(target) != nullptr;
-  made.linear_rounding = [integers](const WeightMatrix& weight, int64_t) {
-    return integers && cpu::SuitsIntegers(weight.format, weight.cols)
+  const bool tiles = TileSetOf(target) != nullptr;
+  made.linear_rounding = [tiles](const WeightMatrix& weight, int64_t) {
+    return tiles && cpu::SuitsTiles(weight) && BlockSize(weight.format) > 1
                ? LinearRounding::kTokensTo16Bits
                : LinearRounding::kNone;
   };

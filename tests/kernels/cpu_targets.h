@@ -5,7 +5,7 @@
 // After simd.h, which says which targets there are.
 #include <hwy/highway.h>
 
-#include "kernels/cpu/integer_linear.h"
+#include "kernels/cpu/tile_set.h"
 
 namespace subgen {
 
@@ -15,17 +15,17 @@ inline void UseTarget(int64_t target) {
   hwy::GetChosenTarget().DeInit();
 }
 
-// Null where the target's vectors are too short for integer products.
-inline const cpu::IntegerSet* IntegerSetOf(int64_t target) {
+// Null where the target's vectors are too short for products of tiles.
+inline const cpu::TileSet* TileSetOf(int64_t target) {
   switch (target) {
     case HWY_SCALAR:
-      return cpu::FindIntegerSet(32);
+      return cpu::FindTileSet(32);
     case HWY_AVX2:
-      return cpu::FindIntegerSet(256);
+      return cpu::FindTileSet(256);
     case HWY_AVX3:
-      return cpu::FindIntegerSet(512);
+      return cpu::FindTileSet(512);
     default:
-      return cpu::FindIntegerSet(128);
+      return cpu::FindTileSet(128);
   }
 }
 

@@ -14,10 +14,11 @@ namespace subgen {
 namespace {
 
 constexpr BlockFormat kAll[] = {
-    BlockFormat::kF32,  BlockFormat::kF16,  BlockFormat::kBF16,
-    BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ5_0,
-    BlockFormat::kQ5_1, BlockFormat::kQ8_0, BlockFormat::kQ4_K,
-    BlockFormat::kQ5_K, BlockFormat::kQ6_K};
+    BlockFormat::kF32,   BlockFormat::kF16,  BlockFormat::kBF16,
+    BlockFormat::kQ4_0,  BlockFormat::kQ4_1, BlockFormat::kQ5_0,
+    BlockFormat::kQ5_1,  BlockFormat::kQ8_0, BlockFormat::kQ4_K,
+    BlockFormat::kQ5_K,  BlockFormat::kQ6_K, BlockFormat::kIQ4_NL,
+    BlockFormat::kIQ4_XS};
 
 class Dequantization : public testing::TestWithParam<BlockFormat> {};
 
@@ -104,7 +105,8 @@ TEST(BlockFormatTest, KnowsItsNumbers) {
     EXPECT_EQ(BlockFormatFromGguf(static_cast<uint32_t>(format)), format);
   }
   // Removed formats, formats that the engine does not read, beyond the last.
-  for (uint32_t type : {4u, 5u, 9u, 10u, 15u, 24u, 31u, 1000u, 0xffffffffu}) {
+  for (uint32_t type :
+       {4u, 5u, 9u, 10u, 15u, 21u, 24u, 31u, 1000u, 0xffffffffu}) {
     EXPECT_EQ(BlockFormatFromGguf(type), std::nullopt) << type;
   }
 }

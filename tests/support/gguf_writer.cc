@@ -32,6 +32,12 @@ Scales ScalesOf(BlockFormat format) {
   switch (format) {
     case BlockFormat::kQ4_0:
       return {0, -1, uniform(16), 0};
+    // Of a table whose values have mean -11 and deviation 70.
+    case BlockFormat::kIQ4_NL:
+      return {0, -1, kDeviation / 71, 0};
+    // The same, with s - 32 over -32..31.
+    case BlockFormat::kIQ4_XS:
+      return {0, -1, kDeviation / 71 / 18.5, 0};
     case BlockFormat::kQ4_1:
       return {0, 2, uniform(16), -7.5 * uniform(16)};
     case BlockFormat::kQ5_0:

@@ -11,10 +11,11 @@ namespace subgen {
 namespace {
 
 constexpr BlockFormat kAll[] = {
-    BlockFormat::kF32,  BlockFormat::kF16,  BlockFormat::kBF16,
-    BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ5_0,
-    BlockFormat::kQ5_1, BlockFormat::kQ8_0, BlockFormat::kQ4_K,
-    BlockFormat::kQ5_K, BlockFormat::kQ6_K};
+    BlockFormat::kF32,   BlockFormat::kF16,  BlockFormat::kBF16,
+    BlockFormat::kQ4_0,  BlockFormat::kQ4_1, BlockFormat::kQ5_0,
+    BlockFormat::kQ5_1,  BlockFormat::kQ8_0, BlockFormat::kQ4_K,
+    BlockFormat::kQ5_K,  BlockFormat::kQ6_K, BlockFormat::kIQ4_NL,
+    BlockFormat::kIQ4_XS};
 
 struct Weight {
   Weight(BlockFormat format, int64_t rows, int64_t cols)
@@ -254,18 +255,19 @@ TEST_P(DenseTest, LinearOfUnitVectorsIsDequantize) {
 // Few and many tokens take different ways; 2,208 columns are more than one
 // part, and end in the middle of a group of blocks.
 TEST_P(DenseTest, ATokenDoesNotDependOnItsBatch) {
-  for (const BlockFormat format : {BlockFormat::kF32, BlockFormat::kQ4_0,
-                                   BlockFormat::kQ4_1, BlockFormat::kQ8_0}) {
-    const Weight weight(format, 45, 2208);
+  for (const BlockFormat format : kAll) {
+    const int64_t cols = BlockSize(format) == 256 ? 2304 : 2208;
+    const Weight weight(format, 85, cols);
     // Of as many tokens as are rounded alike.
     const int64_t tokens =
         RoundingOf(weight.matrix, 1) == RoundingOf(weight.matrix, 21) ? 21 : 13;
-    RandomMatrix input(tokens, 2208, 1), all(tokens, 45, 2), one(1, 45, 3);
+    RandomMatrix input(tokens, cols, 1), all(tokens, 85, 2), one(1, 85, 3);
     tested_->Linear(input.view(), weight.matrix, all.view());
     for (int64_t i = 0; i < tokens; ++i) {
       tested_->Linear(input.view().Rows(i, 1), weight.matrix, one.view());
-      for (int64_t j = 0; j < 45; ++j) {
-        ASSERT_EQ(one.view().row(0)[j], all.view().row(i)[j]) << i << " " << j;
+      for (int64_t j = 0; j < 85; ++j) {
+        ASSERT_EQ(one.view().row(0)[j], all.view().row(i)[j])
+            << BlockFormatName(format) << " " << i << " " << j;
       }
     }
   }
@@ -273,9 +275,9 @@ TEST_P(DenseTest, ATokenDoesNotDependOnItsBatch) {
 
 TEST_P(DenseTest, LinearKeepsWhatIsNotFinite) {
   for (const int64_t tokens : {2, 9}) {
-    for (const BlockFormat format : {BlockFormat::kQ4_1, BlockFormat::kQ8_0}) {
-      const Weight weight(format, 40, 288);
-      RandomMatrix input(tokens, 288, 1), output(tokens, 40, 2);
+    for (const BlockFormat format : kAll) {
+      const Weight weight(format, 40, 512);
+      RandomMatrix input(tokens, 512, 1), output(tokens, 40, 2);
       input.view().row(0)[50] = std::numeric_limits<float>::quiet_NaN();
       input.view().row(1)[77] = std::numeric_limits<float>::infinity();
       tested_->Linear(input.view(), weight.matrix, output.view());

@@ -1,11 +1,11 @@
-#include "kernels/cpu/integer_sets.h"
+#include "kernels/cpu/tile_set.h"
 
 #if HWY_ARCH_X86_64
 
-#define SUBGEN_INTEGER_TARGET "avx2,fma,f16c"
-#include "kernels/cpu/integer_256-inl.h"
+#define SUBGEN_TILE_TARGET "avx2,fma,f16c"
+#include "kernels/cpu/tiles_256-inl.h"
 
-HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+HWY_PUSH_ATTRIBUTES(SUBGEN_TILE_TARGET)
 namespace subgen::cpu {
 namespace {
 
@@ -23,18 +23,18 @@ struct Simd : Simd256 {
 }  // namespace subgen::cpu
 HWY_POP_ATTRIBUTES
 
-#include "kernels/cpu/integer_tile-inl.h"
+#include "kernels/cpu/tile_products-inl.h"
 
 namespace subgen::cpu {
 
 // Where there are no such instructions `present` must run too. F16C came before
 // AVX2.
-const IntegerSet kAvx2 = {"AVX2", 256,
-                          [] {
-                            return __builtin_cpu_supports("avx2") &&
-                                   __builtin_cpu_supports("fma");
-                          },
-                          Simd::kOrder, MultiplyRows};
+const TileSet kAvx2 = {"AVX2", 256,
+                       [] {
+                         return __builtin_cpu_supports("avx2") &&
+                                __builtin_cpu_supports("fma");
+                       },
+                       Simd::kOrder, MultiplyRows};
 
 }  // namespace subgen::cpu
 

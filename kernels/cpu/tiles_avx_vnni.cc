@@ -1,13 +1,13 @@
-#include "kernels/cpu/integer_sets.h"
+#include "kernels/cpu/tile_set.h"
 
 #if HWY_ARCH_X86_64
 
 #include <cpuid.h>
 
-#define SUBGEN_INTEGER_TARGET "avx2,fma,f16c,avxvnni"
-#include "kernels/cpu/integer_256-inl.h"
+#define SUBGEN_TILE_TARGET "avx2,fma,f16c,avxvnni"
+#include "kernels/cpu/tiles_256-inl.h"
 
-HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+HWY_PUSH_ATTRIBUTES(SUBGEN_TILE_TARGET)
 namespace subgen::cpu {
 namespace {
 
@@ -22,7 +22,7 @@ struct Simd : Simd256 {
 }  // namespace subgen::cpu
 HWY_POP_ATTRIBUTES
 
-#include "kernels/cpu/integer_tile-inl.h"
+#include "kernels/cpu/tile_products-inl.h"
 
 namespace subgen::cpu {
 namespace {
@@ -41,8 +41,8 @@ bool HasAvxVnni() {
 
 }  // namespace
 
-const IntegerSet kAvxVnni = {"AVX_VNNI", 256, HasAvxVnni, Simd::kOrder,
-                             MultiplyRows};
+const TileSet kAvxVnni = {"AVX_VNNI", 256, HasAvxVnni, Simd::kOrder,
+                          MultiplyRows};
 
 }  // namespace subgen::cpu
 

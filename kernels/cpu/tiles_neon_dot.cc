@@ -1,4 +1,4 @@
-#include "kernels/cpu/integer_sets.h"
+#include "kernels/cpu/tile_set.h"
 
 #if SUBGEN_HAS_NEON_DOT
 
@@ -6,12 +6,14 @@
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 
+#include "kernels/quant/iq4_values.h"
+
 // It would load more than there are registers for.
 #pragma GCC optimize("no-schedule-insns")
 
-#define SUBGEN_INTEGER_TARGET "arch=armv8.2-a+dotprod"
+#define SUBGEN_TILE_TARGET "arch=armv8.2-a+dotprod"
 
-HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+HWY_PUSH_ATTRIBUTES(SUBGEN_TILE_TARGET)
 namespace subgen::cpu {
 namespace {
 
@@ -26,6 +28,10 @@ struct Simd {
     return vdotq_s32(sums, vreinterpretq_s8_s32(columns),
                      vreinterpretq_s8_s32(quants));
   }
+  static inline Ints Iq4Values(Ints places) {
+    return vreinterpretq_s32_s8(
+        vqtbl1q_s8(vld1q_s8(kIq4Values), vreinterpretq_u8_s32(places)));
+  }
   static inline Floats FromHalves(const uint16_t* numbers) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(numbers)));
   }
@@ -38,12 +44,12 @@ struct Simd {
 }  // namespace subgen::cpu
 HWY_POP_ATTRIBUTES
 
-#include "kernels/cpu/integer_tile-inl.h"
+#include "kernels/cpu/tile_products-inl.h"
 
 namespace subgen::cpu {
 
 // Where there are no such instructions `present` must run too.
-const IntegerSet kNeonDot = {
+const TileSet kNeonDot = {
     "NEON_DOT", 128, [] { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; },
     Simd::kOrder, MultiplyRows};
 

@@ -1,7 +1,5 @@
-// Every instruction set of integer products, beside the same sums in plain
-// integers and floats: the same bits.
-#include "kernels/cpu/integer_linear.h"
-
+// Every instruction set that multiplies tiles, beside the same sums in plain
+// integers and floats: the same bits, or within their roundings.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/cpu/tile_set.h"
 #include "tests/kernels/cpu_targets.h"
 #include "tests/kernels/random_rows.h"
 #include "tests/support/gguf_writer.h"
@@ -30,9 +29,9 @@ struct Token {
     for (float& x : scales) x = scale(random);
   }
 
-  int Count(int64_t b) const {
+  int Count(int64_t b, int64_t first = 0, int64_t last = kBlockQuants) const {
     int count = 0;
-    for (int64_t k = 0; k < kBlockQuants; ++k) {
+    for (int64_t k = first; k < last; ++k) {
       count += quants[b * kBlockQuants + k];
     }
     return count;
@@ -54,7 +53,8 @@ struct Token {
         }
       }
       out.scales[b] = scales[b];
-      out.counts[b] = Count(b);
+      out.counts[b][0] = Count(b, 0, 16);
+      out.counts[b][1] = Count(b, 16, 32);
       out.sums[b] = scales[b] * static_cast<float>(Count(b));
     }
   }
@@ -112,7 +112,7 @@ float Product(const WeightMatrix& weight, int64_t row, const Token& token) {
   return total;
 }
 
-class IntegerLinearTest : public testing::TestWithParam<const IntegerSet*> {
+class TileProductsTest : public testing::TestWithParam<const TileSet*> {
  protected:
   void SetUp() override {
     if (!GetParam()->present()) {
@@ -130,15 +130,14 @@ class IntegerLinearTest : public testing::TestWithParam<const IntegerSet*> {
       tokens[i].Write(GetParam()->order, quantized.token(i));
     }
     std::vector<float> output(count * weight.rows, -1.0f);
-    std::vector<std::byte> scratch(IntegerSet::kScratchTiles *
-                                   TileBytes(weight));
     LinearPart part;
     part.input = {nullptr, count, weight.cols};
     part.weight = &weight;
     part.output = {output.data(), count, weight.rows};
     part.first = first;
     part.count = weight.rows - first;
-    GetParam()->multiply(part, quantized, scratch.data());
+    std::byte* const scratch = pages_.Take(TileSet::ScratchBytes(part));
+    GetParam()->multiply(part, quantized, scratch);
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t j = 0; j < weight.rows; ++j) {
         ASSERT_EQ(output[i * weight.rows + j],
@@ -148,6 +147,9 @@ class IntegerLinearTest : public testing::TestWithParam<const IntegerSet*> {
       }
     }
   }
+
+ private:
+  HugePages pages_;
 };
 
 // Random, with a scale (and a minimum) of its own for each block.
@@ -165,7 +167,7 @@ std::vector<std::byte> Blocks(BlockFormat format, int64_t rows, int64_t cols) {
   return blocks;
 }
 
-TEST_P(IntegerLinearTest, HasTheBitsOfPlainSums) {
+TEST_P(TileProductsTest, HasTheBitsOfPlainSums) {
   for (const BlockFormat format :
        {BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0}) {
     for (const int64_t cols : {32, 576, 1056}) {
@@ -184,7 +186,7 @@ TEST_P(IntegerLinearTest, HasTheBitsOfPlainSums) {
 }
 
 // Quants of 255 and -128 times the largest of tokens.
-TEST_P(IntegerLinearTest, HoldsTheLargestProducts) {
+TEST_P(TileProductsTest, HoldsTheLargestProducts) {
   for (const BlockFormat format :
        {BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0}) {
     for (const int fill : {0x00, 0x7f, 0x80, 0xff}) {
@@ -206,7 +208,7 @@ TEST_P(IntegerLinearTest, HoldsTheLargestProducts) {
 
 // Tokens are rounded alike too: a machine's answer does not depend on which of
 // the instruction sets it has.
-TEST(IntegerTargetsTest, GiveTheSameBits) {
+TEST(TileTargetsTest, GiveTheSameBits) {
   const auto blocks = Blocks(BlockFormat::kQ4_1, 45, 1056);
   WeightMatrix weight = {BlockFormat::kQ4_1, blocks.data(), 45, 1056, 0};
   weight.row_stride = weight.row_bytes();
@@ -215,7 +217,7 @@ TEST(IntegerTargetsTest, GiveTheSameBits) {
   std::fill_n(input.view().row(2).begin(), 64, 0.0f);
   std::vector<std::vector<uint32_t>> results;
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    if (IntegerSetOf(target) == nullptr) continue;
+    if (TileSetOf(target) == nullptr) continue;
     UseTarget(target);
     RandomMatrix output(6, 45, 2);
     MakeCpuBackend(2)->Linear(input.view(), weight, output.view());
@@ -231,13 +233,13 @@ TEST(IntegerTargetsTest, GiveTheSameBits) {
   for (const auto& bits : results) EXPECT_EQ(bits, results.front());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, IntegerLinearTest,
-                         testing::ValuesIn(IntegerSets().begin(),
-                                           IntegerSets().end()),
+INSTANTIATE_TEST_SUITE_P(All, TileProductsTest,
+                         testing::ValuesIn(TileSets().begin(),
+                                           TileSets().end()),
                          [](const auto& info) {
                            return std::string(info.param->name);
                          });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(IntegerLinearTest);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TileProductsTest);
 
 }  // namespace
 }  // namespace subgen::cpu

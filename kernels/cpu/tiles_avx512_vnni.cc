@@ -1,16 +1,18 @@
-#include "kernels/cpu/integer_sets.h"
+#include "kernels/cpu/tile_set.h"
 
 #if HWY_ARCH_X86_64
 
 #include <immintrin.h>
 
+#include "kernels/quant/iq4_values.h"
+
 // False alarms of gcc 12 in its own header (its bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 
-#define SUBGEN_INTEGER_TARGET \
+#define SUBGEN_TILE_TARGET \
   "avx2,fma,f16c,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni"
 
-HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+HWY_PUSH_ATTRIBUTES(SUBGEN_TILE_TARGET)
 namespace subgen::cpu {
 namespace {
 
@@ -25,6 +27,13 @@ struct Simd {
     return (Ints)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)columns,
                                      (__m512i)quants);
   }
+  static inline Ints Iq4Values(Ints places) {
+    const __m128i table = _mm_xor_si128(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values)),
+        _mm_set1_epi8(-128));
+    return (Ints)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(table),
+                                     (__m512i)places);
+  }
   static inline Floats FromHalves(const uint16_t* numbers) {
     return _mm512_cvtph_ps(
         _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers)));
@@ -38,17 +47,17 @@ struct Simd {
 }  // namespace subgen::cpu
 HWY_POP_ATTRIBUTES
 
-#include "kernels/cpu/integer_tile-inl.h"
+#include "kernels/cpu/tile_products-inl.h"
 
 namespace subgen::cpu {
 
 // Where there are no such instructions `present` must run too.
-const IntegerSet kAvx512Vnni = {"AVX512_VNNI", 512,
-                                [] {
-                                  return __builtin_cpu_supports("avx512vnni") &&
-                                         __builtin_cpu_supports("avx512bw");
-                                },
-                                Simd::kOrder, MultiplyRows};
+const TileSet kAvx512Vnni = {"AVX512_VNNI", 512,
+                             [] {
+                               return __builtin_cpu_supports("avx512vnni") &&
+                                      __builtin_cpu_supports("avx512bw");
+                             },
+                             Simd::kOrder, MultiplyRows};
 
 }  // namespace subgen::cpu
 

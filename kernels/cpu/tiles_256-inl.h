@@ -1,14 +1,15 @@
 // What AVX2 and AVX-VNNI have in common: 8 rows a vector, weights widened to
 // 16 bits. Products of bytes, two of which AVX2 adds in 16 bits, would not hold
-// those of Q8_0. Included once, after SUBGEN_INTEGER_TARGET.
+// those of Q8_0. Included once, after SUBGEN_TILE_TARGET.
 #pragma once
 
 #include <hwy/base.h>
 #include <immintrin.h>
 
 #include "kernels/cpu/quantized_tokens.h"
+#include "kernels/quant/iq4_values.h"
 
-HWY_PUSH_ATTRIBUTES(SUBGEN_INTEGER_TARGET)
+HWY_PUSH_ATTRIBUTES(SUBGEN_TILE_TARGET)
 namespace subgen::cpu {
 namespace {
 
@@ -19,6 +20,13 @@ struct Simd256 {
   typedef int32_t Ints __attribute__((vector_size(32)));
   using Floats = __m256;
 
+  static inline Ints Iq4Values(Ints places) {
+    const __m128i table = _mm_xor_si128(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values)),
+        _mm_set1_epi8(-128));
+    return (Ints)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table),
+                                     (__m256i)places);
+  }
   static inline Floats FromHalves(const uint16_t* numbers) {
     return _mm256_cvtph_ps(
         _mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers)));
