@@ -106,11 +106,11 @@ inline void QuantizeToken(Vector<const float> numbers, QuantOrder order,
   SetScales(blocks, out.scales, inverses);
   for (int64_t b = 0; b < blocks; ++b) {
     QuantizeBlock(numbers.data() + b * kBlockQuants, order, inverses[b],
-                  out.quants + b * kBlockQuantBytes, out.counts[b]);
+                  out.quants + b * kBlockQuantBytes, out.half_counts[b]);
+    out.counts[b] = out.half_counts[b][0] + out.half_counts[b][1];
   }
   for (int64_t b = 0; b < blocks; ++b) {
-    out.sums[b] =
-        out.scales[b] * static_cast<float>(out.counts[b][0] + out.counts[b][1]);
+    out.sums[b] = out.scales[b] * static_cast<float>(out.counts[b]);
   }
 }
 

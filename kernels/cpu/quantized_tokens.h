@@ -24,10 +24,11 @@ enum class QuantOrder {
 
 // One token, of whole blocks.
 struct QuantizedToken {
-  std::byte* quants = nullptr;  // [blocks][kBlockQuantBytes]
-  float* scales = nullptr;      // [blocks]
-  float* sums = nullptr;        // [blocks] scale * sum of quants
-  int32_t (*counts)[2] = nullptr;  // [blocks] sums of quants, of each half
+  std::byte* quants = nullptr;          // [blocks][kBlockQuantBytes]
+  float* scales = nullptr;              // [blocks]
+  float* sums = nullptr;                // [blocks] scale * sum of quants
+  int32_t* counts = nullptr;            // [blocks] sum of quants
+  int32_t (*half_counts)[2] = nullptr;  // [blocks] the same of each half
 };
 
 class QuantizedTokens {
@@ -44,12 +45,13 @@ class QuantizedTokens {
         reinterpret_cast<std::byte*>(memory_ + i * TokenFloats(cols_));
     auto* scales = reinterpret_cast<float*>(quants + blocks * kBlockQuantBytes);
     return {quants, scales, scales + blocks,
-            reinterpret_cast<int32_t(*)[2]>(scales + 2 * blocks)};
+            reinterpret_cast<int32_t*>(scales + 2 * blocks),
+            reinterpret_cast<int32_t(*)[2]>(scales + 3 * blocks)};
   }
 
  private:
   static int64_t TokenFloats(int64_t cols) {
-    const int64_t floats = 2 * cols / 4 + 4 * cols / kBlockQuants;
+    const int64_t floats = 2 * cols / 4 + 5 * cols / kBlockQuants;
     return (floats + 15) / 16 * 16;
   }
 

@@ -55,13 +55,6 @@ inline Ints Columns(const Tile& tile, int64_t b, int64_t row, int g) {
   return quants;
 }
 
-// Bytes, a lane each.
-template <class Byte>
-inline Ints IntsOf(const Byte* bytes) {
-  typedef Byte Lanes __attribute__((vector_size(kLanes * sizeof(Byte))));
-  return __builtin_convertvector(Load<Lanes>(bytes), Ints);
-}
-
 // tiles.h says which bits are where.
 inline void ExpandSixBits(const SixBits& bits, uint8_t (&out)[8][kTileRows]) {
   typedef uint16_t Words __attribute__((vector_size(2 * kTileRows)));
@@ -111,7 +104,7 @@ struct TileScales {
     for (int v = 0; v < kTileVectors; ++v) {
       const Floats whole = Simd::FromHalves(tile.scales + v * kLanes);
       for (int s = 0; s < kScales; ++s) {
-        Ints sub = IntsOf(subs[s] + v * kLanes);
+        Ints sub = Simd::Widen(subs[s] + v * kLanes);
         if constexpr (requires { Tile::kSubScaleOffset; }) {
           sub -= Tile::kSubScaleOffset;
         }
@@ -126,7 +119,7 @@ struct TileScales {
       const Floats whole = -Simd::FromHalves(tile.minima + v * kLanes);
       for (int s = 0; s < 8; ++s) {
         minima[v][s] = whole * __builtin_convertvector(
-                                   IntsOf(subs[s] + v * kLanes), Floats);
+                                   Simd::Widen(subs[s] + v * kLanes), Floats);
       }
     }
   }

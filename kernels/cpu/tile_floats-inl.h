@@ -35,7 +35,7 @@ inline Floats Widen(const uint16_t* numbers) {
   if constexpr (Tile::kFormat == BlockFormat::kF16) {
     return Simd::FromHalves(numbers);
   } else {
-    return (Floats)(IntsOf(numbers) << 16);
+    return (Floats)(Simd::Widen(numbers) << 16);
   }
 }
 

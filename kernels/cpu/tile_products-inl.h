@@ -6,6 +6,7 @@
 //     signed one (kHalves), or two of words (kWords)
 //   kSigned: whether the former byte is signed too
 //   Iq4Values(places): kIq4Values of bytes, plus 128 where bytes are unsigned
+//   Widen(numbers): bytes, signed or not, or words to int32
 //   FromHalves(numbers): f16 to float32
 //   MultiplyAdd(x, y, z): x y + z, rounded once
 #pragma once
@@ -31,6 +32,7 @@ template <class Tile>
 struct PackedRows {
   static constexpr int kScalesOfBlock = Tile::kScalesOfBlock;
   static constexpr bool kMinima = TileScales<Tile>::kMinima;
+  static constexpr int kOffset = kOffsetOf<Tile>;
 
   // Of the tile, from then on.
   inline void Enter(const Tile* next) {
@@ -44,7 +46,6 @@ struct PackedRows {
     return scales.scales[v][b * kScalesOfBlock + half];
   }
   inline Floats Minimum(int v, int64_t b) const { return scales.minima[v][b]; }
-  inline int offset() const { return kOffsetOf<Tile>; }
 
   const Tile* tile = nullptr;
   TileScales<Tile> scales;
@@ -91,10 +92,11 @@ void WideTile::Set(const Tile* tiles, int64_t count) {
 }
 
 // Rows of neighbouring wide tiles.
-template <int kScales, bool kHasMinima>
+template <int kScales, bool kHasMinima, int kOffsetOfQuants>
 struct WideRows {
   static constexpr int kScalesOfBlock = kScales;
   static constexpr bool kMinima = kHasMinima;
+  static constexpr int kOffset = kOffsetOfQuants;
 
   inline Ints Step(int v, int64_t b, int step) const {
     return Load<Ints>(tile(v).quants[b][step] + 4 * FirstRow(v));
@@ -105,14 +107,16 @@ struct WideRows {
   inline Floats Minimum(int v, int64_t b) const {
     return Load<Floats>(tile(v).minima[b] + FirstRow(v));
   }
-  inline int offset() const { return offset_of_quants; }
 
   const WideTile& tile(int v) const { return tiles[v * kLanes / kTileRows]; }
   static constexpr int64_t FirstRow(int v) { return v * kLanes % kTileRows; }
 
   const WideTile* tiles = nullptr;
-  int offset_of_quants = 0;
 };
+// The same for all formats that differ in their layouts alone.
+template <class Tile>
+using WideRowsOf =
+    WideRows<Tile::kScalesOfBlock, TileScales<Tile>::kMinima, kOffsetOf<Tile>>;
 
 template <int kVectors, int kTokens>
 struct Sums {
@@ -136,10 +140,10 @@ inline void AddPart(const Rows& rows, const Tokens<kTokens>& tokens, int64_t b,
     const Floats scale = rows.Scale(v, b, kHalf);
     for (int t = 0; t < kTokens; ++t) {
       const QuantizedToken& token = tokens[t];
-      const int32_t* const counts = token.counts[column];
-      const int32_t count =
-          Rows::kScalesOfBlock == 2 ? counts[kHalf] : counts[0] + counts[1];
-      const Ints dot = dots.Dot(v, t) - rows.offset() * count;
+      const int32_t* const count = Rows::kScalesOfBlock == 2
+                                       ? token.half_counts[column] + kHalf
+                                       : token.counts + column;
+      const Ints dot = dots.Dot(v, t) - Spread(count) * Rows::kOffset;
       sums.at[v][t] =
           Simd::MultiplyAdd(__builtin_convertvector(dot, Floats),
                             scale * token.scales[column], sums.at[v][t]);
@@ -242,13 +246,12 @@ void MultiplyWideTiles(const Rows& rows, const QuantizedTokens& tokens,
 }
 
 // The part's rows, those of at most kWideTiles wide tiles, with all tokens.
-template <int kScales, bool kHasMinima>
-void MultiplyChunk(const WideTile* wide, int offset,
-                   const QuantizedTokens& tokens, const LinearPart& part,
-                   int64_t column) {
+template <class Rows>
+void MultiplyChunk(const WideTile* wide, const QuantizedTokens& tokens,
+                   const LinearPart& part, int64_t column) {
   LinearPart some = part;
   for (int64_t left = part.count; left > 0; left -= some.count) {
-    const WideRows<kScales, kHasMinima> rows = {wide, offset};
+    const Rows rows = {wide};
     const bool pair = left > kTileRows;
     some.count = std::min(left, (pair ? kManyTiles : 1) * kTileRows);
     pair ? MultiplyWideTiles<kManyTiles>(rows, tokens, some, column)
@@ -269,8 +272,7 @@ void MultiplyMany(const Tile* tiles, const QuantizedTokens& tokens,
     for (int64_t i = 0; i * kTileRows < part.count; ++i) {
       wide[i].Set(tiles + i * tiles_of_row + at, count);
     }
-    MultiplyChunk<Tile::kScalesOfBlock, TileScales<Tile>::kMinima>(
-        wide, kOffsetOf<Tile>, tokens, part, at * Tile::kBlocks);
+    MultiplyChunk<WideRowsOf<Tile>>(wide, tokens, part, at * Tile::kBlocks);
   }
 }
 

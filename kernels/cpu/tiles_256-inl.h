@@ -27,6 +27,18 @@ struct Simd256 {
     return (Ints)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table),
                                      (__m256i)places);
   }
+  static inline Ints Widen(const uint8_t* numbers) {
+    return (Ints)_mm256_cvtepu8_epi32(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(numbers)));
+  }
+  static inline Ints Widen(const int8_t* numbers) {
+    return (Ints)_mm256_cvtepi8_epi32(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(numbers)));
+  }
+  static inline Ints Widen(const uint16_t* numbers) {
+    return (Ints)_mm256_cvtepu16_epi32(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers)));
+  }
   static inline Floats FromHalves(const uint16_t* numbers) {
     return _mm256_cvtph_ps(
         _mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers)));

@@ -34,6 +34,18 @@ struct Simd {
     return (Ints)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(table),
                                      (__m512i)places);
   }
+  static inline Ints Widen(const uint8_t* numbers) {
+    return (Ints)_mm512_cvtepu8_epi32(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers)));
+  }
+  static inline Ints Widen(const int8_t* numbers) {
+    return (Ints)_mm512_cvtepi8_epi32(
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers)));
+  }
+  static inline Ints Widen(const uint16_t* numbers) {
+    return (Ints)_mm512_cvtepu16_epi32(
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers)));
+  }
   static inline Floats FromHalves(const uint16_t* numbers) {
     return _mm512_cvtph_ps(
         _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers)));

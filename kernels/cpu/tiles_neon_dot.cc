@@ -32,6 +32,19 @@ struct Simd {
     return vreinterpretq_s32_s8(
         vqtbl1q_s8(vld1q_s8(kIq4Values), vreinterpretq_u8_s32(places)));
   }
+  static inline Ints Widen(const uint8_t* numbers) {
+    const uint16x8_t words = vmovl_u8(vreinterpret_u8_u32(
+        vdup_n_u32(*reinterpret_cast<const uint32_t*>(numbers))));
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
+  }
+  static inline Ints Widen(const int8_t* numbers) {
+    const int16x8_t words = vmovl_s8(vreinterpret_s8_u32(
+        vdup_n_u32(*reinterpret_cast<const uint32_t*>(numbers))));
+    return vmovl_s16(vget_low_s16(words));
+  }
+  static inline Ints Widen(const uint16_t* numbers) {
+    return vreinterpretq_s32_u32(vmovl_u16(vld1_u16(numbers)));
+  }
   static inline Floats FromHalves(const uint16_t* numbers) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(numbers)));
   }

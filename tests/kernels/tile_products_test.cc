@@ -53,8 +53,9 @@ struct Token {
         }
       }
       out.scales[b] = scales[b];
-      out.counts[b][0] = Count(b, 0, 16);
-      out.counts[b][1] = Count(b, 16, 32);
+      out.counts[b] = Count(b);
+      out.half_counts[b][0] = Count(b, 0, 16);
+      out.half_counts[b][1] = Count(b, 16, 32);
       out.sums[b] = scales[b] * static_cast<float>(Count(b));
     }
   }
