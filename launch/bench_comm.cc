@@ -100,7 +100,7 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   CommBenchOptions options = line.options;
   EngineOptions engine_options;
   engine_options.device = rank.device;
-  const auto backend = MakeBackend(line.config.backend, engine_options);
+  const auto backend = MakeBackend(line.config, engine_options);
   RETURN_IF_ERROR(AgreeOnStatus(world, backend.status()));
   options.backend = backend->get();
   Model model;

@@ -151,7 +151,7 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   EngineOptions hardware;
   hardware.threads = ThreadsOfRank(line.config.threads, rank.ranks_on_host);
   hardware.device = rank.device;
-  auto backend = MakeBackend(line.config.backend, hardware);
+  auto backend = MakeBackend(line.config, hardware);
   RETURN_IF_ERROR(AgreeOnStatus(*rank.world, backend.status()));
   KernelTable table(line.config.backend, line.format);
   const bool prints = rank.world->rank() == 0;

@@ -92,6 +92,10 @@ struct ChatConfig {
   std::string assistant_prefix, assistant_suffix;
 };
 
+struct CpuConfig {
+  std::string instruction_set = "auto";  // the best of the machine
+};
+
 struct EngineConfig {
   std::string model;            // path of a GGUF file
   std::string backend = "cpu";  // or cuda, reference
@@ -103,6 +107,7 @@ struct EngineConfig {
   double step_deadline_seconds = 300.0;
   int max_tokens = 256;
   std::vector<std::string> stop;  // stop strings
+  CpuConfig cpu;
   RanksConfig ranks;
   CacheConfig cache;
   SamplingConfig sampling;

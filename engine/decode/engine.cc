@@ -7,6 +7,7 @@
 #include "engine/cache/budget_rule.h"
 #include "engine/decode/model_vocabulary.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/cpu/instruction_sets.h"
 
 namespace subgen {
 namespace {
@@ -22,9 +23,13 @@ std::string RankName(const Communicator& world) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(
-    const std::string& name, const EngineOptions& options) {
+    const EngineConfig& config, const EngineOptions& options) {
+  const std::string& name = config.backend;
   if (name == "reference") return MakeReferenceBackend();
-  if (name == "cpu") return MakeCpuBackend(options.threads);
+  if (name == "cpu") {
+    RETURN_IF_ERROR(cpu::UseInstructionSet(config.cpu.instruction_set));
+    return MakeCpuBackend(options.threads);
+  }
   if (name == "cuda") return MakeCudaBackend(options.device);
   return absl::InvalidArgumentError(
       absl::StrCat("backend '", name, "': legal are cpu, cuda, reference"));
@@ -79,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
       PlanGrid({ranks.head_shards, ranks.token_shards, ranks.token_block},
                world->size(), model.config.kv_heads));
   ASSIGN_OR_RETURN(const MergeMethod merge, ParseMergeMethod(ranks.merge));
-  auto backend = MakeBackend(config.backend, options);
+  auto backend = MakeBackend(config, options);
   RETURN_IF_ERROR(AgreeOnStatus(*world, backend.status()));
   auto parts = std::make_unique<Parts>();
   parts->grid = MakeGrid(shape, std::move(world));

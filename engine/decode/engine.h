@@ -32,10 +32,10 @@ struct EngineOptions {
   PolicyFactory make_policy = MakeCachePolicy;
 };
 
-// By name: cpu, cuda, reference. An error where this machine or this build has
-// no such device.
+// The config's: cpu, cuda, reference. An error where this machine or this build
+// has no such device or instruction set.
 absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(
-    const std::string& name, const EngineOptions& options);
+    const EngineConfig& config, const EngineOptions& options);
 
 // One rank of the engine. Rank 0 generates, the others follow.
 class Engine {

@@ -10,6 +10,8 @@
 #include <array>
 #include <cstring>
 
+#include "kernels/cpu/instruction_sets.h"
+
 // False alarms of gcc 12 in its own header (its bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 
@@ -318,7 +320,8 @@ namespace subgen::cpu {
 bool HasBF16Distances(RowFormat format, int64_t dim) {
   static const bool has_instructions = __builtin_cpu_supports("avx512bf16") &&
                                        __builtin_cpu_supports("avx512dq");
-  return has_instructions && format == RowFormat::kBF16 && dim % 32 == 0;
+  return has_instructions && InstructionSetInUse().tiles == &kAvx512Vnni &&
+         format == RowFormat::kBF16 && dim % 32 == 0;
 }
 
 int64_t BF16DistanceScratch(const RowDistances& task) {

@@ -45,8 +45,11 @@ class BlockReader {
   }
   // The fifth bits of 32 numbers, a word. After Nibbles.
   void FifthWord(int at, uint8_t* quants) const {
-    for (int i = 0; i < 32; ++i) {
-      quants[i] |= (block_[at + i / 8] >> i % 8 & 1) << 4;
+    constexpr uint8_t kBits[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    for (int byte = 0; byte < 4; ++byte) {
+      for (int i = 0; i < 8; ++i) {
+        quants[8 * byte + i] |= (block_[at + byte] & kBits[i]) != 0 ? 16 : 0;
+      }
     }
   }
   // Of `bits` bits, number `place` of each of 32 bytes, above the nibbles.

@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "kernels/cpu/exp-inl.h"
+#include "kernels/cpu/instruction_sets.h"
 #include "kernels/cpu/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -59,8 +60,7 @@ struct PairDot {
 };
 
 HWY_INLINE bool HasPairDot() {
-  static const bool has = __builtin_cpu_supports("avx512vnni");
-  return has;
+  return InstructionSetInUse().tiles == &kAvx512Vnni;
 }
 
 #else

@@ -10,10 +10,10 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/cpu/instruction_sets.h"
 #include "kernels/cpu/linear_part.h"
 #include "kernels/cpu/product-inl.h"
 #include "kernels/cpu/quantize-inl.h"
-#include "kernels/cpu/tile_set.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
@@ -50,8 +50,6 @@ void ExpandWhole(const WeightMatrix& table, int64_t row, float* out) {
   Expand(table.format, table.row(row), table.cols, out);
 }
 
-int64_t VectorBits() { return 32 * kLanes; }
-
 }  // namespace subgen::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -62,15 +60,9 @@ namespace {
 HWY_EXPORT(LinearRows);
 HWY_EXPORT(ExpandWhole);
 HWY_EXPORT(QuantizeToken);
-HWY_EXPORT(VectorBits);
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
-}
-
-// Null where there are no products of tiles.
-const TileSet* TileSetOfMachine() {
-  return FindTileSet(HWY_DYNAMIC_DISPATCH(VectorBits)());
 }
 
 bool TakesTiles(const TileSet* set, const WeightMatrix& weight) {
@@ -133,14 +125,14 @@ QuantizedTokens Quantize(Context& context, QuantOrder order,
 
 void KeepWeight(Context& context, const WeightMatrix& weight,
                 PackedWeights& packed) {
-  if (TakesTiles(TileSetOfMachine(), weight)) {
+  if (TakesTiles(InstructionSetInUse().tiles, weight)) {
     packed.Keep(weight, context.pool);
   }
 }
 
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products) {
-  const TileSet* const set = TileSetOfMachine();
+  const TileSet* const set = InstructionSetInUse().tiles;
   const std::vector<LinearPart> wholes = WholesOf(packed, set, input, products);
   QuantizedTokens tokens(nullptr, input.cols);
   int64_t weights = 0;

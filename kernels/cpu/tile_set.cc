@@ -24,13 +24,6 @@ Vector<const TileSet* const> TileSets() {
 #endif
 }
 
-const TileSet* FindTileSet(int64_t most_bits) {
-  for (const TileSet* set : TileSets()) {
-    if (set->vector_bits <= most_bits && set->present()) return set;
-  }
-  return nullptr;
-}
-
 bool SuitsTiles(const WeightMatrix& weight) {
   return HasTiles(weight) && weight.cols >= 4 * kBlockCols;
 }

@@ -16,7 +16,6 @@ namespace subgen::cpu {
 
 struct TileSet {
   const char* name = nullptr;
-  int64_t vector_bits = 0;
   bool (*present)() = nullptr;  // on this machine
   QuantOrder order = QuantOrder::kHalves;
   // Rows [first, first + count) of a weight that HasTiles with all tokens;
@@ -44,10 +43,6 @@ extern const TileSet kNeonDot;     // tiles_neon_dot.cc
 
 // Those compiled for this architecture, the fastest first.
 Vector<const TileSet* const> TileSets();
-
-// The fastest that is on this machine and has vectors of at most so many bits;
-// null where there is none.
-const TileSet* FindTileSet(int64_t most_bits);
 
 // Whether products of the weight are of its tiles: it has them, and its rows
 // are long enough to gain by it, four blocks.

@@ -29,7 +29,7 @@ namespace subgen::cpu {
 
 // Where there are no such instructions `present` must run too. F16C came before
 // AVX2.
-const TileSet kAvx2 = {"AVX2", 256,
+const TileSet kAvx2 = {"AVX2",
                        [] {
                          return __builtin_cpu_supports("avx2") &&
                                 __builtin_cpu_supports("fma");

@@ -64,7 +64,7 @@ HWY_POP_ATTRIBUTES
 namespace subgen::cpu {
 
 // Where there are no such instructions `present` must run too.
-const TileSet kAvx512Vnni = {"AVX512_VNNI", 512,
+const TileSet kAvx512Vnni = {"AVX512_VNNI",
                              [] {
                                return __builtin_cpu_supports("avx512vnni") &&
                                       __builtin_cpu_supports("avx512bw");

@@ -41,8 +41,7 @@ bool HasAvxVnni() {
 
 }  // namespace
 
-const TileSet kAvxVnni = {"AVX_VNNI", 256, HasAvxVnni, Simd::kOrder,
-                          MultiplyRows};
+const TileSet kAvxVnni = {"AVX_VNNI", HasAvxVnni, Simd::kOrder, MultiplyRows};
 
 }  // namespace subgen::cpu
 

@@ -63,7 +63,7 @@ namespace subgen::cpu {
 
 // Where there are no such instructions `present` must run too.
 const TileSet kNeonDot = {
-    "NEON_DOT", 128, [] { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; },
+    "NEON_DOT", [] { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; },
     Simd::kOrder, MultiplyRows};
 
 }  // namespace subgen::cpu

@@ -16,7 +16,7 @@ std::string VersionText(const std::string& program) {
   return absl::StrCat(program, " ", Version(), "\nbackends ",
                       kHasCuda ? "cpu, cuda, reference" : "cpu, reference",
                       "\ninstruction sets ",
-                      absl::StrJoin(cpu::InstructionSets(), ", "), "\n");
+                      absl::StrJoin(cpu::InstructionSetsOfMachine(), ", "), "\n");
 }
 
 }  // namespace subgen

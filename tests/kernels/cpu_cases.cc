@@ -7,23 +7,25 @@
 namespace subgen {
 namespace {
 
-BackendCase CpuCase(int64_t target, int threads) {
+BackendCase CpuCase(const std::string& name, int threads) {
   BackendCase made;
-  made.name = absl::StrCat(hwy::TargetName(target), "_", threads, "_threads");
-  made.make = [target, threads] {
-    UseTarget(target);
+  made.name = absl::StrCat(name, "_", threads, "_threads");
+  made.make = [name, threads] {
+    UseSet(name);
     return MakeCpuBackend(threads);
   };
-  made.tear_down = [] { UseTarget(0); };
-  const bool tiles = TileSetOf(target) != nullptr;
+  made.tear_down = [] { UseSet("auto"); };
+  const cpu::InstructionSet set = UseSet(name);
+  UseSet("auto");
+  const bool tiles = set.tiles != nullptr;
   made.linear_rounding = [tiles](const WeightMatrix& weight, int64_t) {
     return tiles && cpu::SuitsTiles(weight) && BlockSize(weight.format) > 1
                ? LinearRounding::kTokensTo16Bits
                : LinearRounding::kNone;
   };
-  made.attention_rounding = [target](const AttentionTask& task) {
-    return (target == HWY_AVX2 || target == HWY_AVX3) &&
-                   task.queries.rows >= 16 &&
+  made.attention_rounding = [bits =
+                                 set.vector_bits](const AttentionTask& task) {
+    return bits >= 256 && task.queries.rows >= 16 &&
                    (task.rows.keys.format != RowFormat::kF32 || task.may_round)
                ? AttentionRounding::kTo16Bits
                : AttentionRounding::kNone;
@@ -33,13 +35,13 @@ BackendCase CpuCase(int64_t target, int threads) {
 
 }  // namespace
 
-// Every target with two threads, the best one with other numbers too.
+// Every set with two threads, the best one with other numbers too.
 std::vector<BackendCase> BackendCases() {
   std::vector<BackendCase> cases;
-  const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
-  for (const int64_t target : targets) cases.push_back(CpuCase(target, 2));
-  cases.push_back(CpuCase(targets.front(), 1));
-  cases.push_back(CpuCase(targets.front(), 3));
+  const std::vector<std::string> sets = cpu::InstructionSetsOfMachine();
+  for (const std::string& set : sets) cases.push_back(CpuCase(set, 2));
+  cases.push_back(CpuCase(sets.front(), 1));
+  cases.push_back(CpuCase(sets.front(), 3));
   return cases;
 }
 

@@ -217,9 +217,8 @@ TEST(TileTargetsTest, GiveTheSameBits) {
   input.view().row(1)[70] = std::numeric_limits<float>::infinity();
   std::fill_n(input.view().row(2).begin(), 64, 0.0f);
   std::vector<std::vector<uint32_t>> results;
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    if (TileSetOf(target) == nullptr) continue;
-    UseTarget(target);
+  for (const std::string& name : InstructionSetsOfMachine()) {
+    if (UseSet(name).tiles == nullptr) continue;
     RandomMatrix output(6, 45, 2);
     MakeCpuBackend(2)->Linear(input.view(), weight, output.view());
     auto& bits = results.emplace_back();
@@ -228,7 +227,7 @@ TEST(TileTargetsTest, GiveTheSameBits) {
       bits.push_back(std::isnan(x) ? 0 : std::bit_cast<uint32_t>(x));
     }
   }
-  UseTarget(0);
+  UseSet("auto");
   if (results.size() < 2)
     GTEST_SKIP() << "fewer than two targets with integers";
   for (const auto& bits : results) EXPECT_EQ(bits, results.front());
