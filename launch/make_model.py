@@ -60,10 +60,10 @@ class Parser(argparse.ArgumentParser):
 def parse_arguments():
     parser = Parser(prog="make_model.py", description=__doc__,
                     formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("shape", metavar="SHAPE", choices=list(SHAPES),
+    parser.add_argument("shape", metavar="SHAPE", type=one_of(SHAPES),
                         help=", ".join(SHAPES))
-    parser.add_argument("type", metavar="TYPE", choices=list(TYPES),
-                        type=str.upper, help=", ".join(TYPES))
+    parser.add_argument("type", metavar="TYPE", type=one_of(TYPES),
+                        help=", ".join(TYPES))
     parser.add_argument("out", metavar="OUT", help="the file to write")
     tied = parser.add_mutually_exclusive_group()
     tied.add_argument("--tied", action="store_true", default=None,
@@ -78,9 +78,20 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def one_of(names):
+    def find(text):
+        for name in names:
+            if name.lower() == text.lower():
+                return name
+        raise argparse.ArgumentTypeError(
+            "'%s', legal are %s" % (text, ", ".join(names)))
+    return find
+
+
 def seed(text):
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(text + " is no whole number from 0")
+        raise argparse.ArgumentTypeError(
+            "'%s', whole numbers from 0 are legal" % text)
     return int(text)
 
 
@@ -338,6 +349,8 @@ def main():
     shape = SHAPES[arguments.shape]
     if arguments.tied is not None:
         shape = shape._replace(tied=arguments.tied)
+    if os.path.exists(arguments.out) and not os.path.isfile(arguments.out):
+        raise Failure(arguments.out + ": exists and is no regular file")
     part = arguments.out + ".part"  # no half a model by the name of one
     try:
         held = write_model(part, shape, arguments)
