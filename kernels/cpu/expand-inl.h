@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/expand_blocks-inl.h"
 #include "kernels/memory/row_format.h"
 #include "kernels/quant/block_format.h"
 
@@ -102,6 +103,15 @@ HWY_INLINE void ExpandF16(const std::byte* bits, int64_t count, float* out) {
             {out + i, static_cast<size_t>(count - i)});
 }
 
+template <class ExpandBlock>
+HWY_INLINE void ExpandBlocks(BlockFormat format, const std::byte* blocks,
+                             int64_t count, float* out, ExpandBlock expand) {
+  const int64_t size = BlockSize(format), bytes = BlockBytes(format);
+  for (int64_t i = 0; i < count; i += size, blocks += bytes) {
+    expand(blocks, out + i);
+  }
+}
+
 // The same numbers as Dequantize. `count` is a multiple of the block size.
 HWY_INLINE void Expand(BlockFormat format, const std::byte* blocks,
                        int64_t count, float* out) {
@@ -119,8 +129,20 @@ HWY_INLINE void Expand(BlockFormat format, const std::byte* blocks,
       return ExpandQ4_1(blocks, count, out);
     case BlockFormat::kQ8_0:
       return ExpandQ8_0(blocks, count, out);
-    default:
-      return Dequantize(format, blocks, {out, static_cast<size_t>(count)});
+    case BlockFormat::kQ5_0:
+      return ExpandBlocks(format, blocks, count, out, ExpandQ5_0);
+    case BlockFormat::kQ5_1:
+      return ExpandBlocks(format, blocks, count, out, ExpandQ5_1);
+    case BlockFormat::kQ4_K:
+      return ExpandBlocks(format, blocks, count, out, ExpandQ4_K);
+    case BlockFormat::kQ5_K:
+      return ExpandBlocks(format, blocks, count, out, ExpandQ5_K);
+    case BlockFormat::kQ6_K:
+      return ExpandBlocks(format, blocks, count, out, ExpandQ6_K);
+    case BlockFormat::kIQ4_NL:
+      return ExpandBlocks(format, blocks, count, out, ExpandIQ4_NL);
+    case BlockFormat::kIQ4_XS:
+      return ExpandBlocks(format, blocks, count, out, ExpandIQ4_XS);
   }
 }
 

@@ -65,13 +65,9 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-bool TakesTiles(const TileSet* set, const WeightMatrix& weight) {
-  return set != nullptr && SuitsTiles(weight);
-}
-
 // Products as one part each.
 std::vector<LinearPart> WholesOf(const PackedWeights& packed,
-                                 const TileSet* set, Matrix<const float> input,
+                                 Matrix<const float> input,
                                  Vector<const LinearProduct> products) {
   std::vector<LinearPart> wholes;
   wholes.reserve(products.size());
@@ -81,7 +77,7 @@ std::vector<LinearPart> WholesOf(const PackedWeights& packed,
                  product.output.cols == weight.rows &&
                  input.rows == product.output.rows);
     wholes.push_back({input, &weight, product.output, 0, weight.rows,
-                      TakesTiles(set, weight), packed.Find(weight)});
+                      KernelOf(weight), packed.Find(weight)});
   }
   return wholes;
 }
@@ -109,23 +105,57 @@ std::vector<LinearPart> Cut(const std::vector<LinearPart>& wholes, int threads,
   return parts;
 }
 
-// Tokens as the integer products take them, in the context's results.
-QuantizedTokens Quantize(Context& context, QuantOrder order,
-                         Matrix<const float> input) {
-  const QuantizedTokens tokens(
-      context.results.Get(QuantizedTokens::Floats(input.rows, input.cols)),
-      input.cols);
+// Tokens for the tiles of the products, in the context's results: rounded for
+// those of integers. Those of floats take them as they are, but many tokens a
+// power of two apart share few sets of a cache, so they are copied then, an odd
+// number of cache lines apart.
+QuantizedTokens Prepare(Context& context, const TileSet* set,
+                        Matrix<const float> input,
+                        std::vector<LinearPart>& wholes) {
+  constexpr int64_t kMany = 4;
+  bool integers = false, floats = false;
+  for (const LinearPart& whole : wholes) {
+    integers = integers || whole.kernel == LinearKernel::kIntegerTiles;
+    floats = floats ||
+             (whole.kernel == LinearKernel::kFloatTiles && input.rows >= kMany);
+  }
+  const int64_t quantized =
+      integers ? QuantizedTokens::Floats(input.rows, input.cols) : 0;
+  const int64_t stride = (RoundUp(input.cols, 16) / 16 | 1) * 16;
+  float* const memory =
+      context.results.Get(quantized + (floats ? input.rows * stride : 0));
+  const QuantizedTokens tokens(memory, input.cols);
+  const Matrix<float> copy = {memory + quantized, input.rows, input.cols,
+                              stride};
+  if (!integers && !floats) return tokens;
   context.Run(input.rows, input.rows * input.cols, [&](int64_t i, int) {
-    HWY_DYNAMIC_DISPATCH(QuantizeToken)(input.row(i), order, tokens.token(i));
+    if (integers) {
+      HWY_DYNAMIC_DISPATCH(QuantizeToken)
+      (input.row(i), set->order, tokens.token(i));
+    }
+    if (floats) {
+      std::copy_n(input.row(i).data(), input.cols, copy.row(i).data());
+    }
   });
+  for (LinearPart& whole : wholes) {
+    if (floats && whole.kernel == LinearKernel::kFloatTiles) whole.input = copy;
+  }
   return tokens;
 }
 
 }  // namespace
 
+LinearKernel KernelOf(const WeightMatrix& weight) {
+  if (InstructionSetInUse().tiles == nullptr || !SuitsTiles(weight)) {
+    return LinearKernel::kExpanded;
+  }
+  return BlockSize(weight.format) == 1 ? LinearKernel::kFloatTiles
+                                       : LinearKernel::kIntegerTiles;
+}
+
 void KeepWeight(Context& context, const WeightMatrix& weight,
                 PackedWeights& packed) {
-  if (TakesTiles(InstructionSetInUse().tiles, weight)) {
+  if (KernelOf(weight) != LinearKernel::kExpanded) {
     packed.Keep(weight, context.pool);
   }
 }
@@ -133,16 +163,10 @@ void KeepWeight(Context& context, const WeightMatrix& weight,
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products) {
   const TileSet* const set = InstructionSetInUse().tiles;
-  const std::vector<LinearPart> wholes = WholesOf(packed, set, input, products);
-  QuantizedTokens tokens(nullptr, input.cols);
+  std::vector<LinearPart> wholes = WholesOf(packed, input, products);
+  const QuantizedTokens tokens = Prepare(context, set, input, wholes);
   int64_t weights = 0;
-  bool integers = false;
-  for (const LinearPart& whole : wholes) {
-    weights += whole.count * input.cols;
-    integers =
-        integers || (whole.in_tiles && BlockSize(whole.weight->format) > 1);
-  }
-  if (integers) tokens = Quantize(context, set->order, input);
+  for (const LinearPart& whole : wholes) weights += whole.count * input.cols;
   // Expanded rows: of one token 16 of 512 floats, a first-level cache; of many
   // 32, an eighth of a second-level cache of 512 KiB.
   const int64_t tile = input.rows < 4 ? 16 : 32;
@@ -151,7 +175,7 @@ void Linears(Context& context, const PackedWeights& packed,
   context.Run(parts.size(), input.rows * weights, [&](int64_t i, int worker) {
     const LinearPart& part = parts[i];
     Scratch& scratch = context.worker_scratch[worker];
-    if (part.in_tiles) {
+    if (part.kernel != LinearKernel::kExpanded) {
       const int64_t bytes = TileSet::ScratchBytes(part);
       set->multiply(
           part, tokens,

@@ -3,11 +3,14 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/context.h"
+#include "kernels/cpu/linear_part.h"
 #include "kernels/cpu/packed_weights.h"
 
 namespace subgen::cpu {
 
-// Packs what is multiplied in integers on this machine.
+LinearKernel KernelOf(const WeightMatrix& weight);
+
+// Packs what is multiplied in tiles on this machine.
 void KeepWeight(Context& context, const WeightMatrix& weight,
                 PackedWeights& packed);
 

@@ -5,6 +5,13 @@
 
 namespace subgen::cpu {
 
+// How products of a weight are taken on this machine.
+enum class LinearKernel {
+  kIntegerTiles,  // dot products of integers
+  kFloatTiles,    // of 16-bit floats
+  kExpanded,      // of float32, after a part of the weight is expanded
+};
+
 struct LinearPart {
   // Columns expanded at a time; a multiple of every block size.
   static constexpr int64_t kLength = 512;
@@ -14,7 +21,7 @@ struct LinearPart {
   Matrix<float> output;
   int64_t first = 0;  // weight rows [first, first + count)
   int64_t count = 0;
-  bool in_tiles = false;             // multiplied as such
+  LinearKernel kernel = LinearKernel::kExpanded;
   const std::byte* tiles = nullptr;  // of the whole weight, where it is packed
 };
 

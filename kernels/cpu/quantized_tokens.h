@@ -52,7 +52,8 @@ class QuantizedTokens {
  private:
   static int64_t TokenFloats(int64_t cols) {
     const int64_t floats = 2 * cols / 4 + 5 * cols / kBlockQuants;
-    return (floats + 15) / 16 * 16;
+    // An odd number of cache lines, so that tokens do not share cache sets.
+    return ((floats + 15) / 16 | 1) * 16;
   }
 
   float* memory_;

@@ -1,4 +1,4 @@
-// For the files of this folder: bytes of a block, and functions of one another.
+// For what takes blocks apart: bytes of a block, and functions of one another.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,22 @@ inline float Float16At(const std::byte* bytes) {
   uint16_t bits;
   std::memcpy(&bits, bytes, 2);
   return F16ToFloat(bits);
+}
+
+// Of the K formats of 4 and 5 bits.
+struct SubBlockScales {
+  int scale;
+  int minimum;
+};
+
+// Eight pairs of 6-bit numbers in 12 bytes. Bytes 0..3 hold scales 0..3 and
+// bytes 4..7 minima 0..3, in the low 6 bits; bytes 8..11 hold the low halves of
+// scales and minima 4..7, whose upper 2 bits are the top bits of bytes 0..7.
+inline SubBlockScales SubBlock(const std::byte* packed, int i) {
+  if (i < 4) return {ByteAt(packed, i) & 63, ByteAt(packed, i + 4) & 63};
+  const int low = ByteAt(packed, i + 4);
+  return {(low & 15) | ByteAt(packed, i - 4) >> 6 << 4,
+          low >> 4 | ByteAt(packed, i) >> 6 << 4};
 }
 
 // One block of 32 numbers or 256.

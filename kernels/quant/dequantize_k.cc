@@ -5,21 +5,6 @@
 namespace subgen {
 namespace {
 
-struct ScaleAndMinimum {
-  int scale;
-  int minimum;
-};
-
-// Eight pairs of 6-bit numbers in 12 bytes. Bytes 0..3 hold scales 0..3 and
-// bytes 4..7 minima 0..3, in the low 6 bits; bytes 8..11 hold the low halves of
-// scales and minima 4..7, whose upper 2 bits are the top bits of bytes 0..7.
-ScaleAndMinimum SubBlock(const std::byte* packed, int i) {
-  if (i < 4) return {ByteAt(packed, i) & 63, ByteAt(packed, i + 4) & 63};
-  const int low = ByteAt(packed, i + 4);
-  return {(low & 15) | ByteAt(packed, i - 4) >> 6 << 4,
-          low >> 4 | ByteAt(packed, i) >> 6 << 4};
-}
-
 // The 4-bit part of number i of sub-block s: 32 bytes serve two sub-blocks.
 int Nibble(const std::byte* quants, int s, int i) {
   return ByteAt(quants, s / 2 * 32 + i) >> s % 2 * 4 & 15;
@@ -30,7 +15,7 @@ template <class Quant>
 void Expand(const std::byte* block, float* out, Quant quant) {
   const float scale = Float16At(block), minimum = Float16At(block + 2);
   for (int s = 0; s < 8; ++s) {
-    const ScaleAndMinimum sub = SubBlock(block + 4, s);
+    const SubBlockScales sub = SubBlock(block + 4, s);
     const float step = scale * sub.scale, offset = minimum * sub.minimum;
     for (int i = 0; i < 32; ++i) out[s * 32 + i] = step * quant(s, i) - offset;
   }
