@@ -13,6 +13,7 @@
 #include "comm/agreement.h"
 #include "engine/config/config_file.h"
 #include "kernels/base/status_macros.h"
+#include "launch/bench/batch_table.h"
 #include "launch/bench/decode_bench.h"
 #include "launch/bench/decode_table.h"
 #include "launch/bench/machine.h"
@@ -37,6 +38,7 @@ struct Flags {
   ConfigSources sources;
   std::string model, policies;
   std::string prompts = "512", generations = "64", depths = "0";
+  std::string batches;
   std::string fill = "auto", format = "md";
 };
 
@@ -58,6 +60,11 @@ ProgramFlags AllFlags(Flags* flags, CommandLine* line) {
        "TOKENS,..."},
       {"-d,--depth", &flags->depths, "Tokens of context before each test",
        "TOKENS,..."},
+      {"-b,--batch", &flags->batches,
+       "Sequences at once: each reads a prompt of -p, then generates -n "
+       "tokens, "
+       "in the columns of llama-batched-bench",
+       "SEQUENCES,..."},
       {"--fill", &flags->fill,
        "What fills the context: model, synthetic (keys and values out of "
        "nothing), or auto (synthetic beyond the context that the model was "
@@ -88,6 +95,18 @@ std::string Label(const CacheConfig& cache) {
   return absl::StrCat(label, " ", cache.row_format);
 }
 
+// A step must hold a token of each sequence.
+absl::Status CheckBatches(const std::vector<int64_t>& batches,
+                          const EngineConfig& config) {
+  for (const int64_t sequences : batches) {
+    if (sequences <= config.prefill_chunk) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("-b ", sequences, ": a step has room for ",
+                     config.prefill_chunk, " sequences (prefill_chunk)"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status AddPolicy(const std::string& name, ConfigSources sources,
                        CommandLine* line) {
   const std::vector<std::string> parts =
@@ -98,7 +117,7 @@ absl::Status AddPolicy(const std::string& name, ConfigSources sources,
   }
   BenchPolicy policy;
   ASSIGN_OR_RETURN(policy.config, LoadConfig(sources));
-  policy.config.max_sequences = 1;
+  RETURN_IF_ERROR(CheckBatches(line->options.batches, policy.config));
   policy.label = Label(policy.config.cache);
   line->options.policies.push_back(std::move(policy));
   return absl::OkStatus();
@@ -113,6 +132,11 @@ absl::Status ReadFlags(const Flags& flags, CommandLine* line) {
                    ParseCounts("-n", flags.generations, 0, kMostTokens));
   ASSIGN_OR_RETURN(options.depths,
                    ParseCounts("-d", flags.depths, 0, kMostTokens));
+  if (!flags.batches.empty()) {
+    constexpr int64_t kMostSequences = 4096;
+    ASSIGN_OR_RETURN(options.batches,
+                     ParseCounts("-b", flags.batches, 1, kMostSequences));
+  }
   const auto none = [](int64_t tokens) { return tokens == 0; };
   if (std::all_of(options.prompts.begin(), options.prompts.end(), none) &&
       std::all_of(options.generations.begin(), options.generations.end(),
@@ -171,6 +195,14 @@ void AddHooks(bool in_turns, DecodeBenchOptions* options) {
   };
 }
 
+std::unique_ptr<ResultTable> MakeTable(const CommandLine& line,
+                                       const BenchSetting& setting) {
+  if (line.options.batches.empty()) {
+    return std::make_unique<DecodeTable>(setting, line.format, OutputColumns());
+  }
+  return std::make_unique<BatchTable>(setting, line.format, OutputColumns());
+}
+
 absl::Status Measure(const CommandLine& line, RankContext rank) {
   Communicator& world = *rank.world;
   auto model = LoadModel(line.config);
@@ -186,14 +218,14 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
   setting.threads = options.threads;
   setting.read_bandwidth =
       ReadBandwidth(world, options.threads, BandwidthBytes(rank.ranks_on_host));
-  DecodeTable table(setting, line.format, OutputColumns());
+  const std::unique_ptr<ResultTable> table = MakeTable(line, setting);
   std::string note;
   RETURN_IF_ERROR(
       RunDecodeBench(options, *model, world, [&](const TestResult& row) {
-        (void)Print(table.Add(row));
+        (void)Print(table->Add(row));
         note = row.note;
       }));
-  if (world.rank() == 0) (void)Print(table.End());
+  if (world.rank() == 0) (void)Print(table->End());
   if (!note.empty()) std::fprintf(stderr, "note: %s\n", note.c_str());
   return absl::OkStatus();
 }

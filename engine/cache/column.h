@@ -102,12 +102,12 @@ class Column {
     return std::min(limit_, std::max(size, next));
   }
   void Reallocate(int64_t rows) {
-    Buffer<T> grown(rows * width_, mirror_);
-    const int64_t kept = std::min(grown.bytes(), data_.bytes());
+    const int64_t kept = std::min(rows * width_, data_.size());
+    Buffer<T> grown = Buffer<T>::ZeroFrom(kept, rows * width_, mirror_);
     if (mirror_ != nullptr) {
-      mirror_->Copy(grown.data(), data_.data(), kept);
+      mirror_->Copy(grown.data(), data_.data(), kept * sizeof(T));
     } else if (kept > 0) {
-      std::memcpy(grown.data(), data_.data(), kept);
+      std::memcpy(grown.data(), data_.data(), kept * sizeof(T));
     }
     data_ = std::move(grown);
   }

@@ -2,8 +2,7 @@
 
 namespace subgen {
 
-std::vector<RowRing::Segment> RowRing::Segments(int64_t begin,
-                                                int64_t end) const {
+RowRing::SegmentList RowRing::Segments(int64_t begin, int64_t end) const {
   if (begin >= end) return {};
   const int64_t row = Row(begin), count = end - begin;
   const int64_t before_wrap = std::min(count, first + rows - row);
@@ -93,12 +92,12 @@ void RecentWindow::Pop() {
   exact_begin_ = std::max(exact_begin_, begin_);
 }
 
-std::vector<RowRing::Segment> RecentWindow::ExactSegments() const {
+RowRing::SegmentList RecentWindow::ExactSegments() const {
   return exact_ring_.Segments(exact_begin_, end_);
 }
 
-std::vector<RowRing::Segment> RecentWindow::Segments() const {
-  std::vector<RowRing::Segment> all = ExactSegments();
+RowRing::SegmentList RecentWindow::Segments() const {
+  RowRing::SegmentList all = ExactSegments();
   if (sinks_held() == 0) return all;
   // Sinks and what lies right behind them are one piece.
   if (!all.empty() && all.front().first == sink_rows_) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "engine/cache/row_moves.h"
 #include "engine/cache/row_store.h"
 #include "engine/cache/token_dealing.h"
@@ -47,8 +48,9 @@ struct RowRing {
   int64_t Row(int64_t number) const {
     return first + (number - first_number) % rows;
   }
+  using SegmentList = absl::InlinedVector<Segment, 3>;
   // Rows of the numbers [begin, end), at most `rows` of them.
-  std::vector<Segment> Segments(int64_t begin, int64_t end) const;
+  SegmentList Segments(int64_t begin, int64_t end) const;
 };
 
 // A token with the place of its rows, and of its score where there are scores.
@@ -103,9 +105,9 @@ class RecentWindow {
   int64_t sinks_held() const { return std::min(end_, sink_rows_); }
   // Number of the first token that is not quantised, after `end` tokens.
   int64_t ExactBegin(int64_t end) const;
-  std::vector<RowRing::Segment> ExactSegments() const;
+  RowRing::SegmentList ExactSegments() const;
   // Sinks and exact rows, then quantised rows.
-  std::vector<RowRing::Segment> Segments() const;
+  RowRing::SegmentList Segments() const;
   void AddQuantizedRows(std::vector<WeightedRows>* out) const;
 
   WindowShape shape_;

@@ -18,9 +18,9 @@ RowCopy CopyOf(const float* from, float* to) {
 
 }  // namespace
 
-bool RowMoves::Writes(const Copies& all, const std::byte* first,
-                      int64_t bytes) {
-  for (const RowCopy& copy : all) {
+bool RowMoves::Copies::Writes(const std::byte* first, int64_t bytes) const {
+  for (size_t i = others; i < all.size(); ++i) {
+    const RowCopy& copy = all[i];
     if (first < copy.to + copy.to_bytes() && copy.to < first + bytes) {
       return true;
     }
@@ -29,50 +29,57 @@ bool RowMoves::Writes(const Copies& all, const std::byte* first,
 }
 
 // Rows that follow one another, here and there, become one.
-void RowMoves::Add(const RowCopy& copy, Copies* all) {
-  for (auto at = all->rbegin(); at != all->rend(); ++at) {
-    if (at->from.format == copy.from.format && at->format == copy.format &&
-        at->from.row(at->from.count) == copy.from.data &&
-        at->to + at->to_bytes() == copy.to) {
-      ++at->from.count;
+void RowMoves::Copies::Add(const RowCopy& copy) {
+  for (size_t i = all.size(); i > others; --i) {
+    RowCopy& before = all[i - 1];
+    if (before.from.format == copy.from.format &&
+        before.format == copy.format &&
+        before.from.row(before.from.count) == copy.from.data &&
+        before.to + before.to_bytes() == copy.to) {
+      ++before.from.count;
       return;
     }
   }
-  all->push_back(copy);
+  all.push_back(copy);
+}
+
+void RowMoves::NextSequence() {
+  out_.others = out_.all.size();
+  in_.others = in_.all.size();
 }
 
 void RowMoves::Out(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
                    MutableRow to) {
   const int64_t bytes = from_layout.row_bytes();
-  if (Writes(in_, from.key, bytes)) Run();
-  Add(CopyOf(from_layout, from.key, to_layout, to.key), &out_);
-  Add(CopyOf(from_layout, from.value, to_layout, to.value), &out_);
+  if (in_.Writes(from.key, bytes)) Run();
+  out_.Add(CopyOf(from_layout, from.key, to_layout, to.key));
+  out_.Add(CopyOf(from_layout, from.value, to_layout, to.value));
 }
 
 void RowMoves::In(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
                   MutableRow to) {
-  if (Writes(in_, to.key, to_layout.row_bytes())) Run();
-  Add(CopyOf(from_layout, from.key, to_layout, to.key), &in_);
-  Add(CopyOf(from_layout, from.value, to_layout, to.value), &in_);
+  if (in_.Writes(to.key, to_layout.row_bytes())) Run();
+  in_.Add(CopyOf(from_layout, from.key, to_layout, to.key));
+  in_.Add(CopyOf(from_layout, from.value, to_layout, to.value));
 }
 
 void RowMoves::Out(const float* from, float* to) {
   const RowCopy copy = CopyOf(from, to);
-  if (Writes(in_, copy.from.data, sizeof(float))) Run();
-  Add(copy, &out_);
+  if (in_.Writes(copy.from.data, sizeof(float))) Run();
+  out_.Add(copy);
 }
 
 void RowMoves::In(const float* from, float* to) {
   const RowCopy copy = CopyOf(from, to);
-  if (Writes(in_, copy.to, sizeof(float))) Run();
-  Add(copy, &in_);
+  if (in_.Writes(copy.to, sizeof(float))) Run();
+  in_.Add(copy);
 }
 
 void RowMoves::Run() {
-  if (!out_.empty()) backend_.ConvertRows(out_);
-  if (!in_.empty()) backend_.ConvertRows(in_);
-  out_.clear();
-  in_.clear();
+  for (Copies* copies : {&out_, &in_}) {
+    if (!copies->all.empty()) backend_.ConvertRows(copies->all);
+    copies->Clear();
+  }
 }
 
 }  // namespace subgen

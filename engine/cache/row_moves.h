@@ -20,6 +20,9 @@ class RowMoves {
            MutableRow to);
   void In(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
           MutableRow to);
+  // From here on places of another sequence, or of one that is done with: what
+  // was asked for before shares none with them, so it is not looked at.
+  void NextSequence();
   // The same of a score.
   void Out(const float* from, float* to);
   void In(const float* from, float* to);
@@ -27,10 +30,18 @@ class RowMoves {
   void Run();
 
  private:
-  using Copies = std::vector<RowCopy>;
-  static void Add(const RowCopy& copy, Copies* all);
-  // Whether one of them writes these bytes.
-  static bool Writes(const Copies& all, const std::byte* first, int64_t bytes);
+  struct Copies {
+    std::vector<RowCopy> all;
+    size_t others = 0;  // the first so many, of other sequences
+
+    void Add(const RowCopy& copy);
+    // Whether one of this sequence writes these bytes.
+    bool Writes(const std::byte* first, int64_t bytes) const;
+    void Clear() {
+      all.clear();
+      others = 0;
+    }
+  };
 
   Backend& backend_;
   Copies out_, in_;

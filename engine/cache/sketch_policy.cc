@@ -61,21 +61,21 @@ SketchPolicy::Slot& SketchPolicy::SlotOf(const Chunk& chunk) {
   return slot;
 }
 
-std::vector<WeightedRows> SketchPolicy::RowsOf(const Head& head) const {
-  std::vector<WeightedRows> rows;
-  head.window.AddRows(&rows);
-  if (head.sketch != nullptr) head.sketch->AddRows(&rows);
-  return rows;
+void SketchPolicy::AddRowsOf(const Head& head,
+                             std::vector<WeightedRows>* rows) {
+  head.window.AddRows(rows);
+  if (head.sketch != nullptr) head.sketch->AddRows(rows);
 }
 
-std::vector<WeightedRows> SketchPolicy::ReindexedRows(
-    const Head& head, const SinkRotation& rotation,
-    std::vector<float>* turned) const {
+void SketchPolicy::AddReindexedRows(const Head& head,
+                                    const SinkRotation& rotation,
+                                    std::vector<float>* turned,
+                                    std::vector<WeightedRows>* rows) const {
   WeightedRows sinks = head.window.SinkRows();
   const int64_t count = sinks.keys.count, dim = sinks.keys.dim;
-  for (const Rows& rows : {sinks.keys, sinks.values}) {
-    const size_t bytes = count * RowBytes(rows.format, dim);
-    ReadByHost(backend_, Vector<const std::byte>(rows.data, bytes));
+  for (const Rows& sink : {sinks.keys, sinks.values}) {
+    const size_t bytes = count * RowBytes(sink.format, dim);
+    ReadByHost(backend_, Vector<const std::byte>(sink.data, bytes));
   }
   turned->resize(2 * count * dim);
   const Matrix<float> keys(turned->data(), count, dim);
@@ -86,9 +86,8 @@ std::vector<WeightedRows> SketchPolicy::ReindexedRows(
   }
   sinks.keys = FloatRows(keys);
   sinks.values = FloatRows(values);
-  std::vector<WeightedRows> rows = {sinks};
-  head.window.AddRecentRows(&rows);
-  return rows;
+  rows->push_back(sinks);
+  head.window.AddRecentRows(rows);
 }
 
 int64_t SketchPolicy::Dropped(const Slot& slot) const {
@@ -101,6 +100,7 @@ int64_t SketchPolicy::Dropped(const Slot& slot) const {
 void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   Settle();
   std::vector<AttentionTask> tasks;
+  std::vector<WeightedRows> past;
   // Turned sinks, until the backend has read them.
   std::vector<std::vector<float>> turned(step.chunks.size() *
                                          options_.shape.kv_heads);
@@ -117,11 +117,11 @@ void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
     for (int head = 0; head < options_.shape.kv_heads; ++head) {
       AttentionTask inside = step.TaskInside(chunk, head, out);
       inside.may_round = may_round;
-      std::vector<WeightedRows> past;
-      if (!slot.heads.empty()) {
-        const Head& state = slot.heads[head];
-        past = reindex ? ReindexedRows(state, *rotation, &*next_turned++)
-                       : RowsOf(state);
+      past.clear();
+      if (reindex) {
+        AddReindexedRows(slot.heads[head], *rotation, &*next_turned++, &past);
+      } else if (!slot.heads.empty()) {
+        AddRowsOf(slot.heads[head], &past);
       }
       for (const WeightedRows& rows : past) {
         if (rows.keys.count == 0) continue;
@@ -218,7 +218,8 @@ void SketchPolicy::AddPastMass(AttentionMassTask task, Head* head,
                                std::vector<AttentionMassTask>* tasks) const {
   std::vector<Vector<float>> scores = head->window.Scores();
   scores.push_back(head->sketch->Scores());
-  const std::vector<WeightedRows> rows = RowsOf(*head);
+  std::vector<WeightedRows> rows;
+  AddRowsOf(*head, &rows);
   for (size_t i = 0; i < rows.size(); ++i) {
     task.keys = rows[i].keys;
     task.mass = scores[i];
@@ -234,10 +235,12 @@ void SketchPolicy::Append(const LayerStep& step) {
     AppendChunk(step, chunk, &SlotOf(chunk));
   }
   moves_.Run();
-  // Of few tokens most work is to read rows, which attention has just left in
-  // the caches of a CPU.
+  // Where each sequence has few tokens most work is to read its rows, which
+  // attention has just left in the caches of a CPU.
   constexpr int64_t kFewTokens = 8;
-  const bool few = step.tokens <= kFewTokens && backend_.mirror() == nullptr;
+  const bool few =
+      step.tokens <= kFewTokens * static_cast<int64_t>(step.chunks.size()) &&
+      backend_.mirror() == nullptr;
   if (few || queue_ == &own_queue_) Settle();
   has_step_scores_ = false;
 }
@@ -245,6 +248,7 @@ void SketchPolicy::Append(const LayerStep& step) {
 void SketchPolicy::AppendChunk(const LayerStep& step, const Chunk& chunk,
                                Slot* slot) {
   if (slot->heads.empty()) *slot = NewSlot(options_.once);
+  moves_.NextSequence();
   const auto bytes = [](Vector<const float> row) {
     return reinterpret_cast<const std::byte*>(row.data());
   };
@@ -331,8 +335,7 @@ void SketchPolicy::SetLimits(Slot* slot) {
 
 void SketchPolicy::Flush(Slot* slot) {
   if (leaving_.empty() || leaving_[0].size() == flushed_) return;
-  moves_.Run();
-  if (options_.leaves_tokens) {
+  if (options_.leaves_tokens) {  // rows are on their way until Settle
     for (size_t i = 0; i < slot->heads.size(); ++i) {
       queue_->AddTokens(round_, slot->heads[i].sketch.get(),
                         leaving_[i].View(flushed_));
@@ -340,6 +343,7 @@ void SketchPolicy::Flush(Slot* slot) {
     flushed_ = leaving_[0].size();
     return;
   }
+  moves_.Run();
   const int64_t tokens = leaving_[0].size();
   std::vector<LeavingTokens> views;
   std::vector<std::vector<float>> squared(slot->heads.size());
@@ -367,6 +371,7 @@ void SketchPolicy::Flush(Slot* slot) {
 
 void SketchPolicy::Settle() {
   if (flushed_ == 0 && round_ == 0) return;  // other layers' work can wait
+  moves_.Run();
   queue_->Run();
   for (LeavingBatch& batch : leaving_) batch.Clear();
   flushed_ = 0;

@@ -67,12 +67,12 @@ class SketchPolicy final : public CachePolicy {
   };
   Slot NewSlot(bool whole) const;
   Slot& SlotOf(const Chunk& chunk);
-  std::vector<WeightedRows> RowsOf(const Head& head) const;
+  static void AddRowsOf(const Head& head, std::vector<WeightedRows>* rows);
   // The same rows with the sinks turned, as floats; `turned` is where these
   // lie.
-  std::vector<WeightedRows> ReindexedRows(const Head& head,
-                                          const SinkRotation& rotation,
-                                          std::vector<float>* turned) const;
+  void AddReindexedRows(const Head& head, const SinkRotation& rotation,
+                        std::vector<float>* turned,
+                        std::vector<WeightedRows>* rows) const;
   // Attention over the packed rows of sketches, a piece at a time.
   void AttendPacked(const LayerStep& step, const SoftmaxPartials& out) const;
   void AttendPiece(const LayerStep& step, const Chunk& chunk, int64_t first,

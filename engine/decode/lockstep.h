@@ -39,6 +39,8 @@ class Leader {
 
   // What this rank has spent in collectives, in seconds since the start.
   double communication_seconds() const;
+  // Messages to the other ranks so far; a step is one.
+  int64_t messages() const { return step_; }
   const ModelConfig& model() const { return transformer_.config(); }
 
  private:

@@ -49,8 +49,7 @@ absl::Status ReadFormat(GgufCursor& cursor, Entry& entry) {
   const auto format = BlockFormatFromGguf(type);
   if (!format) {
     return entry.Error(absl::StrCat(
-        "tensor type ", type, " is not supported; F32, F16, BF16, Q4_0, Q4_1, ",
-        "Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K are"));
+        "tensor type ", type, " is not supported; ", BlockFormatNames(), " are"));
   }
   entry.tensor.format = *format;
   return absl::OkStatus();

@@ -9,100 +9,114 @@
 namespace subgen::cpu {
 namespace {
 
-// Where the partials of each piece lie in one block of memory, whole cache
-// lines each: [max_logit | partition | weighted, padded].
-class PieceResults {
- public:
-  PieceResults(Vector<const AttentionTask> tasks,
-               const std::vector<Piece>& pieces)
-      : tasks_(tasks), pieces_(pieces) {
-    for (const Piece& piece : pieces) {
-      offsets_.push_back(floats_);
-      floats_ += 2 * PaddedWidth(piece.queries.count) +
-                 piece.queries.count * PaddedWidth(Dim(piece));
+// Partials of a piece, whole cache lines each: [max_logit | partition |
+// weighted, padded].
+int64_t ResultFloats(const AttentionTask& task, const Piece& piece) {
+  const int64_t queries = piece.queries.count;
+  return 2 * PaddedWidth(queries) +
+         queries * PaddedWidth(task.out.weighted.cols);
+}
+
+// They at `data`, with their padding for who computes them, or without.
+SoftmaxPartials ResultAt(float* data, const AttentionTask& task,
+                         const Piece& piece, bool padded) {
+  const int64_t count = piece.queries.count, room = PaddedWidth(count);
+  const int64_t cols = task.out.weighted.cols, stride = PaddedWidth(cols);
+  const auto size = static_cast<size_t>(count);
+  return {{data, size},
+          {data + room, size},
+          {data + 2 * room, count, padded ? stride : cols, stride}};
+}
+
+void Merge(const AttentionTask& task, const Piece& piece, float* result) {
+  MergePartials(ResultAt(result, task, piece, false),
+                task.out.Rows(piece.queries.first, piece.queries.count));
+}
+
+// One piece on one thread, merged at once.
+void AttendAndMerge(const AttentionTask& task, const Piece& piece,
+                    Scratch& memory) {
+  const int64_t result = ResultFloats(task, piece);
+  float* const floats = memory.Get(result + AttendScratch(task));
+  AttendPiece(task, piece, floats + result,
+              ResultAt(floats, task, piece, true));
+  Merge(task, piece, floats);
+}
+
+int64_t MultiplyAdds(const AttentionTask& task, const Piece& piece) {
+  return 2 * piece.queries.count * piece.rows.count * task.queries.cols;
+}
+
+// Whether threads that each take whole outputs end at about the same time.
+bool EvensOut(Vector<const AttentionTask> tasks,
+              const std::vector<Piece>& pieces, const OutputLists& lists,
+              int threads) {
+  constexpr int64_t kOutputsPerThread = 4;
+  int64_t all = 0, largest = 0;
+  for (size_t list = 0; list < lists.size(); ++list) {
+    int64_t work = 0;
+    for (const size_t i : lists[list]) {
+      work += MultiplyAdds(tasks[pieces[i].task], pieces[i]);
     }
+    all += work;
+    largest = std::max(largest, work);
   }
-  int64_t floats() const { return floats_; }
+  return largest * threads * kOutputsPerThread <= all;
+}
 
-  SoftmaxPartials Padded(float* memory, size_t piece) const {
-    return View(memory, piece, PaddedWidth(Dim(pieces_[piece])));
+// Pieces of few outputs: each piece on some thread, merged when all are done.
+void AttendThenMerge(Context& context, Vector<const AttentionTask> tasks,
+                     const std::vector<Piece>& pieces,
+                     const OutputLists& lists) {
+  std::vector<int64_t> offsets;
+  int64_t floats = 0;
+  for (const Piece& piece : pieces) {
+    offsets.push_back(floats);
+    floats += ResultFloats(tasks[piece.task], piece);
   }
-  SoftmaxPartials Exact(float* memory, size_t piece) const {
-    return View(memory, piece, Dim(pieces_[piece]));
-  }
-
- private:
-  int64_t Dim(const Piece& piece) const {
-    return tasks_[piece.task].out.weighted.cols;
-  }
-  SoftmaxPartials View(float* memory, size_t piece, int64_t cols) const {
-    float* data = memory + offsets_[piece];
-    const int64_t count = pieces_[piece].queries.count;
-    const int64_t padded = PaddedWidth(count);
-    const auto size = static_cast<size_t>(count);
-    return {{data, size},
-            {data + padded, size},
-            {data + 2 * padded, count, cols, PaddedWidth(Dim(pieces_[piece]))}};
-  }
-
-  Vector<const AttentionTask> tasks_;
-  const std::vector<Piece>& pieces_;
-  std::vector<int64_t> offsets_;
-  int64_t floats_ = 0;
-};
-
-// On the calling thread.
-void AttendInTurn(Context& context, Vector<const AttentionTask> tasks) {
-  for (const AttentionTask& task : tasks) {
-    float* const scratch = context.worker_scratch[0].Get(AttendScratch(task));
-    for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
-      const int64_t count = std::min(kQueryTile, task.queries.rows - i);
-      const std::vector<Piece> piece = {
-          {0,
-           {i, count},
-           {0, VisibleRows(task.row_token, task.rows.keys.count,
-                           (i + count - 1) / task.group)}}};
-      const PieceResults results({&task, 1}, piece);
-      float* const memory = context.results.Get(results.floats());
-      AttendPiece(task, piece[0], scratch, results.Padded(memory, 0));
-      MergePartials(results.Exact(memory, 0), task.out.Rows(i, count));
+  float* const memory = context.results.Get(floats);
+  context.pool.ParallelFor(pieces.size(), [&](int64_t i, int worker) {
+    const AttentionTask& task = tasks[pieces[i].task];
+    AttendPiece(task, pieces[i],
+                context.worker_scratch[worker].Get(AttendScratch(task)),
+                ResultAt(memory + offsets[i], task, pieces[i], true));
+  });
+  context.Run(lists.size(), floats, [&](int64_t list, int) {
+    for (const size_t i : lists[list]) {
+      Merge(tasks[pieces[i].task], pieces[i], memory + offsets[i]);
     }
-  }
+  });
 }
 
 }  // namespace
 
 void Attend(Context& context, Vector<const AttentionTask> tasks) {
-  int64_t work = 0;
-  for (const AttentionTask& task : tasks) {
-    Check(task);
-    work += 2 * task.queries.rows * task.rows.keys.count * task.queries.cols;
+  const int threads = context.pool.threads();
+  std::vector<Piece> pieces;
+  int64_t multiply_adds = 0;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    Check(tasks[t]);
+    Cut(tasks[t], t, threads, &pieces);
   }
+  for (const Piece& piece : pieces) {
+    multiply_adds += MultiplyAdds(tasks[piece.task], piece);
+  }
+  const auto attend = [&](size_t i, int worker) {
+    AttendAndMerge(tasks[pieces[i].task], pieces[i],
+                   context.worker_scratch[worker]);
+  };
   // A few microseconds: to plan and to wake threads would take as long.
   constexpr int64_t kLittle = 1 << 17;
-  if (work <= kLittle) return AttendInTurn(context, tasks);
-  const std::vector<Piece> pieces = Cut(tasks, context.pool.threads());
-  const PieceResults results(tasks, pieces);
-  float* memory = context.results.Get(results.floats());
-  int64_t multiply_adds = 0;
-  for (const Piece& piece : pieces) {
-    multiply_adds += 2 * piece.queries.count * piece.rows.count *
-                     tasks[piece.task].queries.cols;
+  if (threads == 1 || multiply_adds <= kLittle) {
+    for (size_t i = 0; i < pieces.size(); ++i) attend(i, 0);
+    return;
   }
-  context.Run(pieces.size(), multiply_adds, [&](int64_t i, int worker) {
-    const AttentionTask& task = tasks[pieces[i].task];
-    AttendPiece(task, pieces[i],
-                context.worker_scratch[worker].Get(AttendScratch(task)),
-                results.Padded(memory, i));
-  });
-  const auto lists = ByOutput(tasks, pieces);
-  context.Run(lists.size(), results.floats(), [&](int64_t list, int) {
-    for (const size_t i : lists[list]) {
-      const Range queries = pieces[i].queries;
-      MergePartials(
-          results.Exact(memory, i),
-          tasks[pieces[i].task].out.Rows(queries.first, queries.count));
-    }
+  const OutputLists lists(tasks, pieces);
+  if (!EvensOut(tasks, pieces, lists, threads)) {
+    return AttendThenMerge(context, tasks, pieces, lists);
+  }
+  context.pool.ParallelFor(lists.size(), [&](int64_t list, int worker) {
+    for (const size_t i : lists[list]) attend(i, worker);
   });
 }
 

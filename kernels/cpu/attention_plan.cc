@@ -9,14 +9,27 @@ namespace {
 
 constexpr int64_t kPiecesPerThread = 8;  // so that uneven pieces even out
 
-// Rows of a piece with that many queries, where `work` queries x rows are to
-// be shared out. Whole tiles; all rows where one thread does all.
-int64_t RowsPerPiece(int64_t work, int64_t queries, int threads, int64_t rows) {
-  if (threads == 1) return rows;
-  const int64_t share =
-      std::max<int64_t>(1, work / (threads * kPiecesPerThread * queries));
+// Rows of a piece, of about `share` rows: whole tiles.
+int64_t EvenRows(int64_t rows, int64_t share) {
   const int64_t pieces = std::max<int64_t>(1, (rows + share / 2) / share);
   return (rows + pieces * kRowTile - 1) / (pieces * kRowTile) * kRowTile;
+}
+
+// Of a task with such queries, for which one head must do: a few pieces for
+// each thread, of rows that outweigh the merge of what comes of them.
+int64_t RowsPerPiece(const AttentionTask& task, int threads, int64_t rows) {
+  if (threads == 1) return rows;
+  constexpr int64_t kOfTask = 4, kLeastRows = 128;
+  const int64_t tiles = (task.queries.rows + kQueryTile - 1) / kQueryTile;
+  const int64_t pieces = std::max<int64_t>(1, kOfTask * threads / tiles);
+  return EvenRows(rows, std::max(kLeastRows, rows / pieces));
+}
+
+// Of a task with that many queries, where `work` queries x rows are shared out.
+int64_t RowsPerPiece(int64_t work, int64_t queries, int threads, int64_t rows) {
+  if (threads == 1) return rows;
+  return EvenRows(rows, std::max<int64_t>(
+                            1, work / (threads * kPiecesPerThread * queries)));
 }
 
 void AddPieces(const Piece& whole, int64_t step, std::vector<Piece>& pieces) {
@@ -28,19 +41,33 @@ void AddPieces(const Piece& whole, int64_t step, std::vector<Piece>& pieces) {
   }
 }
 
-int64_t Work(const AttentionTask& task) {
-  return task.queries.rows * task.rows.keys.count;
-}
-
-int64_t Work(const AttentionMassTask& task) {
-  return task.queries.rows * task.keys.count;
-}
-
-template <class Task>
-int64_t TotalWork(Vector<const Task> tasks) {
+int64_t TotalWork(Vector<const AttentionMassTask> tasks) {
   int64_t work = 0;
-  for (const Task& task : tasks) work += Work(task);
+  for (const AttentionMassTask& task : tasks) {
+    work += task.queries.rows * task.keys.count;
+  }
   return work;
+}
+
+// Of each task, which of the places where tasks write is its own.
+std::vector<size_t> Groups(Vector<const AttentionTask> tasks) {
+  const auto begin = [&](size_t t) -> const float* {
+    return tasks[t].out.max_logit.data();
+  };
+  std::vector<size_t> order(tasks.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](size_t x, size_t y) {
+    return std::less<>()(begin(x), begin(y));
+  });
+  std::vector<size_t> group_of(tasks.size());
+  const float* end = nullptr;
+  size_t groups = 0;
+  for (const size_t t : order) {
+    if (groups == 0 || !std::less<>()(begin(t), end)) ++groups;
+    end = std::max(end, begin(t) + tasks[t].out.rows(), std::less<>());
+    group_of[t] = groups - 1;
+  }
+  return group_of;
 }
 
 bool IsEmptyOr(size_t size, int64_t rows) {
@@ -49,20 +76,15 @@ bool IsEmptyOr(size_t size, int64_t rows) {
 
 }  // namespace
 
-std::vector<Piece> Cut(Vector<const AttentionTask> tasks, int threads) {
-  const int64_t work = TotalWork(tasks);
-  std::vector<Piece> pieces;
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    const AttentionTask& task = tasks[t];
-    for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
-      const int64_t count = std::min(kQueryTile, task.queries.rows - i);
-      const int64_t rows = VisibleRows(task.row_token, task.rows.keys.count,
-                                       (i + count - 1) / task.group);
-      AddPieces({static_cast<int64_t>(t), {i, count}, {0, rows}},
-                RowsPerPiece(work, count, threads, rows), pieces);
-    }
+void Cut(const AttentionTask& task, int64_t index, int threads,
+         std::vector<Piece>* pieces) {
+  for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
+    const int64_t count = std::min(kQueryTile, task.queries.rows - i);
+    const int64_t rows = VisibleRows(task.row_token, task.rows.keys.count,
+                                     (i + count - 1) / task.group);
+    AddPieces({index, {i, count}, {0, rows}}, RowsPerPiece(task, threads, rows),
+              *pieces);
   }
-  return pieces;
 }
 
 std::vector<Piece> Cut(Vector<const AttentionMassTask> tasks, int threads) {
@@ -101,29 +123,19 @@ void Check(const AttentionTask& task) {
                IsEmptyOr(rows.value_bias.size(), rows.keys.count));
 }
 
-std::vector<std::vector<size_t>> ByOutput(Vector<const AttentionTask> tasks,
-                                          const std::vector<Piece>& pieces) {
-  const auto begin = [&](size_t t) -> const float* {
-    return tasks[t].out.max_logit.data();
-  };
-  std::vector<size_t> order(tasks.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](size_t x, size_t y) {
-    return std::less<>()(begin(x), begin(y));
-  });
-  std::vector<size_t> group_of(tasks.size());
-  const float* end = nullptr;
-  size_t groups = 0;
-  for (const size_t t : order) {
-    if (groups == 0 || !std::less<>()(begin(t), end)) ++groups;
-    end = std::max(end, begin(t) + tasks[t].out.rows(), std::less<>());
-    group_of[t] = groups - 1;
+OutputLists::OutputLists(Vector<const AttentionTask> tasks,
+                         const std::vector<Piece>& pieces) {
+  const std::vector<size_t> group_of = Groups(tasks);
+  for (const size_t group : group_of) {
+    begins_.resize(std::max(begins_.size(), group + 2));
   }
-  std::vector<std::vector<size_t>> lists(groups);
+  for (const Piece& piece : pieces) ++begins_[group_of[piece.task] + 1];
+  std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
+  std::vector<size_t> next = begins_;
+  pieces_.resize(pieces.size());
   for (size_t i = 0; i < pieces.size(); ++i) {
-    lists[group_of[pieces[i].task]].push_back(i);
+    pieces_[next[group_of[pieces[i].task]]++] = i;
   }
-  return lists;
 }
 
 }  // namespace subgen::cpu

@@ -1,5 +1,6 @@
-// How the tasks of one call are shared out: into pieces, by their sizes and the
-// number of threads only.
+// How the tasks of one call are shared out: into pieces, by the sizes of each
+// and the number of threads only. How attention is cut decides its last bits:
+// so those of a sequence do not depend on what else is in the call.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +14,29 @@ namespace subgen::cpu {
 void Check(const AttentionTask& task);
 void Check(const AttentionMassTask& task);
 
-// In the order of tasks, queries, rows. Rows that no query of a piece sees are
-// left out.
-std::vector<Piece> Cut(Vector<const AttentionTask> tasks, int threads);
+// Appends the pieces of a task in the order of queries and rows. Rows that no
+// query of a piece sees are left out.
+void Cut(const AttentionTask& task, int64_t index, int threads,
+         std::vector<Piece>* pieces);
 
 // In the order of tasks and rows, each with all queries.
 std::vector<Piece> Cut(Vector<const AttentionMassTask> tasks, int threads);
 
-// Indices of pieces whose tasks write to the same memory, each list in order.
-std::vector<std::vector<size_t>> ByOutput(Vector<const AttentionTask> tasks,
-                                          const std::vector<Piece>& pieces);
+// Indices of pieces by the memory that their tasks write to, each list in
+// order.
+class OutputLists {
+ public:
+  OutputLists(Vector<const AttentionTask> tasks,
+              const std::vector<Piece>& pieces);
+
+  size_t size() const { return begins_.empty() ? 0 : begins_.size() - 1; }
+  Vector<const size_t> operator[](size_t list) const {
+    return {&pieces_[begins_[list]], begins_[list + 1] - begins_[list]};
+  }
+
+ private:
+  std::vector<size_t> begins_;  // [lists + 1] in pieces_
+  std::vector<size_t> pieces_;
+};
 
 }  // namespace subgen::cpu

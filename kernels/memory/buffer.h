@@ -21,18 +21,11 @@ class Buffer {
  public:
   Buffer() = default;
   // Zero-filled. The mirror, where there is one, outlives the buffer.
-  explicit Buffer(int64_t size, Mirror* mirror = nullptr) : size_(size) {
-    SUBGEN_CHECK(size >= 0);
-    if (size == 0) return;
-    if (mirror != nullptr) {
-      void* memory = mirror->Allocate(size * sizeof(T));
-      data_ = {static_cast<T*>(memory), Free{mirror}};
-      return;
-    }
-    const size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
-    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    if (data_ == nullptr) OutOfMemory(bytes);
-    std::memset(static_cast<void*>(data_.get()), 0, bytes);
+  explicit Buffer(int64_t size, Mirror* mirror = nullptr)
+      : Buffer(0, size, mirror) {}
+  // Zero-filled from element `first` on: the caller writes those before it.
+  static Buffer ZeroFrom(int64_t first, int64_t size, Mirror* mirror) {
+    return Buffer(first, size, mirror);
   }
   Buffer(Buffer&& other) noexcept { *this = std::move(other); }
   Buffer& operator=(Buffer&& other) noexcept {
@@ -57,6 +50,21 @@ class Buffer {
   }
 
  private:
+  Buffer(int64_t first_zero, int64_t size, Mirror* mirror) : size_(size) {
+    SUBGEN_CHECK(first_zero >= 0 && size >= first_zero);
+    if (size == 0) return;
+    if (mirror != nullptr) {
+      void* memory = mirror->Allocate(size * sizeof(T));
+      data_ = {static_cast<T*>(memory), Free{mirror}};
+      return;
+    }
+    const size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
+    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    if (data_ == nullptr) OutOfMemory(bytes);
+    std::memset(static_cast<void*>(data_.get() + first_zero), 0,
+                bytes - first_zero * sizeof(T));
+  }
+
   struct Free {
     Mirror* mirror = nullptr;
     void operator()(T* data) const {

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "absl/strings/str_join.h"
+
 namespace subgen {
 namespace {
 
@@ -46,6 +48,12 @@ std::optional<BlockFormat> BlockFormatFromGguf(uint32_t type) {
 
 absl::string_view BlockFormatName(BlockFormat format) {
   return Info(format).name;
+}
+
+std::string BlockFormatNames() {
+  return absl::StrJoin(kFormats, ", ", [](std::string* out, const auto& info) {
+    absl::StrAppend(out, info.name);
+  });
 }
 
 int64_t BlockSize(BlockFormat format) { return Info(format).size; }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "kernels/memory/view.h"
@@ -31,6 +32,7 @@ enum class BlockFormat : uint32_t {
 // Empty where the number is no format that the engine reads.
 std::optional<BlockFormat> BlockFormatFromGguf(uint32_t type);
 absl::string_view BlockFormatName(BlockFormat format);  // "Q4_1"
+std::string BlockFormatNames();  // of all: "F32, F16, ..."
 
 int64_t BlockSize(BlockFormat format);   // numbers in a block: 1, 32 or 256
 int64_t BlockBytes(BlockFormat format);  // bytes of a block

@@ -1,12 +1,11 @@
 #include "launch/bench/decode_bench.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "comm/agreement.h"
 #include "kernels/base/quoted.h"
-#include "kernels/base/random.h"
 #include "kernels/base/status_macros.h"
 #include "launch/bench/filled_cache.h"
 #include "launch/bench/machine.h"
@@ -16,20 +15,35 @@ namespace {
 
 constexpr uint64_t kSeed = 1;
 
-struct Test {
-  bool generates = false;
-  int64_t tokens = 0;
-};
+void AddTest(const BenchTest& test, std::vector<BenchTest>* tests) {
+  if (test.tokens() > 0) tests->push_back(test);
+}
 
-std::vector<Test> TestsOf(const DecodeBenchOptions& options) {
-  std::vector<Test> tests;
-  for (const int64_t tokens : options.prompts) {
-    if (tokens > 0) tests.push_back({false, tokens});
+std::vector<BenchTest> TestsOf(const DecodeBenchOptions& options) {
+  std::vector<BenchTest> tests;
+  for (const int64_t prompt : options.prompts) {
+    if (options.batches.empty()) AddTest({prompt, 0}, &tests);
+    for (const int64_t generated : options.generations) {
+      for (const int64_t sequences : options.batches) {
+        AddTest({prompt, generated, static_cast<int>(sequences)}, &tests);
+      }
+    }
   }
-  for (const int64_t tokens : options.generations) {
-    if (tokens > 0) tests.push_back({true, tokens});
+  if (!options.batches.empty()) return tests;
+  for (const int64_t generated : options.generations) {
+    AddTest({0, generated}, &tests);
   }
   return tests;
+}
+
+// With a slot for each sequence of the largest test.
+EngineConfig WithSlots(EngineConfig config,
+                       const std::vector<BenchTest>& tests) {
+  config.max_sequences = 1;
+  for (const BenchTest& test : tests) {
+    config.max_sequences = std::max(config.max_sequences, test.sequences);
+  }
+  return config;
 }
 
 // All tests of one policy at one depth, on one engine.
@@ -43,21 +57,23 @@ class DepthBench {
 
  private:
   std::vector<TestResult> Lead(Engine& engine);
-  void FillByModel(Leader& leader);
-  TestResult Measure(const Test& test, Engine& engine);
-  // Processes `tokens` tokens after the filled context; seconds.
+  TestResult Measure(const BenchTest& test, const BenchSteps& steps,
+                     Engine& engine);
+  // The test after the filled context: of the prompts, of the generation.
   struct Times {
-    double all = 0.0, longest_step = 0.0;
+    StepTimes prompt, generation;
+    double seconds() const { return prompt.seconds + generation.seconds; }
   };
-  Times Repeat(const Test& test, int64_t tokens, Leader& leader);
-  // Tokens [first, end) of the sequence, `step` at a time.
-  Times Forward(int64_t first, int64_t end, int64_t step, Leader& leader) const;
+  Times Repeat(const BenchTest& test, const BenchSteps& steps, Leader& leader);
+  // What the caches of the test's sequences hold.
+  void AddBytes(Leader& leader, TestResult* row) const;
 
   const DecodeBenchOptions& options_;
-  const BenchPolicy& policy_;
+  const std::string label_;  // of the policy
   const Model& model_;
   const int64_t depth_;
-  const std::vector<Test> tests_;
+  const std::vector<BenchTest> tests_;
+  const EngineConfig config_;
   int64_t end_ = 0;  // of the longest test
   bool synthetic_ = false;
   bool parts_apart_ = false;  // in one more repetition of each test
@@ -69,11 +85,14 @@ DepthBench::DepthBench(const DecodeBenchOptions& options,
                        const BenchPolicy& policy, const Model& model,
                        int64_t depth)
     : options_(options),
-      policy_(policy),
+      label_(policy.label),
       model_(model),
       depth_(depth),
-      tests_(TestsOf(options)) {
-  for (const Test& test : tests_) end_ = std::max(end_, depth + test.tokens);
+      tests_(TestsOf(options)),
+      config_(WithSlots(policy.config, tests_)) {
+  for (const BenchTest& test : tests_) {
+    end_ = std::max(end_, depth + test.tokens());
+  }
   synthetic_ =
       depth > 0 &&
       (options.fill == ContextFill::kSynthetic ||
@@ -93,12 +112,11 @@ absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
   engine_options.threads = options_.threads;
   engine_options.device = options_.device;
   engine_options.make_policy = cache.Factory();
-  ASSIGN_OR_RETURN(auto engine,
-                   Engine::Make(policy_.config, model_, engine_options,
-                                clock.Time(world.Split(0))));
+  ASSIGN_OR_RETURN(auto engine, Engine::Make(config_, model_, engine_options,
+                                             clock.Time(world.Split(0))));
   parts_apart_ = engine->backend().staging() != nullptr;
   if (synthetic_) {
-    cache.FillSynthetically(policy_.config.prefill_chunk, kSeed,
+    cache.FillSynthetically(config_.prefill_chunk, kSeed,
                             [&](int64_t done, int64_t total) {
                               if (engine->leads())
                                 options_.on_fill(done, total);
@@ -129,82 +147,71 @@ absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
 }
 
 std::vector<TestResult> DepthBench::Lead(Engine& engine) {
-  if (!synthetic_) {
-    Forward(0, depth_, policy_.config.prefill_chunk, engine.leader());
-  }
+  const BenchSteps steps(engine.leader(), model_.config.vocabulary,
+                         config_.prefill_chunk);
+  if (!synthetic_) steps.ReadPrompts(1, 0, depth_);
   std::vector<TestResult> rows;
-  for (const Test& test : tests_) rows.push_back(Measure(test, engine));
+  for (const BenchTest& test : tests_) {
+    rows.push_back(Measure(test, steps, engine));
+  }
   return rows;
 }
 
-TestResult DepthBench::Measure(const Test& test, Engine& engine) {
+TestResult DepthBench::Measure(const BenchTest& test, const BenchSteps& steps,
+                               Engine& engine) {
   Leader& leader = engine.leader();
   constexpr int64_t kWarmUp = 4;  // steps
-  Repeat(
-      test,
-      std::min(test.tokens,
-               kWarmUp * (test.generates ? 1 : policy_.config.prefill_chunk)),
-      leader);
+  const int64_t warm_tokens = kWarmUp * config_.prefill_chunk / test.sequences;
+  Repeat({std::min(test.prompt, warm_tokens), std::min(test.generated, kWarmUp),
+          test.sequences},
+         steps, leader);
   TestResult row;
-  row.policy = policy_.label;
-  row.generates = test.generates;
-  row.tokens = test.tokens;
+  row.policy = label_;
+  row.test = test;
   row.depth = depth_;
   row.synthetic = synthetic_;
   lap_of_row_.emplace_back();
   for (int i = 0; i < options_.repetitions; ++i) {
     options_.before_repetition(row.policy, row.Test());
     lap_of_row_.back().push_back(laps_);
-    const Times times = Repeat(test, test.tokens, leader);
-    row.seconds.push_back(times.all);
+    const Times times = Repeat(test, steps, leader);
+    row.seconds.push_back(times.seconds());
+    row.prompt_seconds.push_back(times.prompt.seconds);
     row.longest_step_seconds =
-        std::max(row.longest_step_seconds, times.longest_step);
+        std::max({row.longest_step_seconds, times.prompt.longest_step,
+                  times.generation.longest_step});
     options_.after_repetition(row.seconds.back());
   }
   row.lap_seconds = row.seconds;
   if (parts_apart_) {
     lap_of_row_.back() = {laps_};
-    row.lap_seconds = {Repeat(test, test.tokens, leader).all};
+    row.lap_seconds = {Repeat(test, steps, leader).seconds()};
   }
-  const RankTotals totals = leader.Totals(0);
-  row.weight_bytes = WeightBytesRead(model_, totals.weight_bytes);
-  row.cache_bytes_read =
-      CacheBytesRead(policy_.config.cache, model_.config.head_dim, totals);
-  row.cache_bytes = totals.cache_bytes;
+  AddBytes(leader, &row);
   row.note = engine.note();
   return row;
 }
 
-DepthBench::Times DepthBench::Repeat(const Test& test, int64_t tokens,
-                                     Leader& leader) {
-  leader.Forget(0);
-  leader.Totals(0);  // after it all ranks have done so
-  ++laps_;
-  return Forward(depth_, depth_ + tokens,
-                 test.generates ? 1 : policy_.config.prefill_chunk, leader);
+void DepthBench::AddBytes(Leader& leader, TestResult* row) const {
+  for (int slot = 0; slot < row->test.sequences; ++slot) {
+    const RankTotals totals = leader.Totals(slot);
+    row->weight_bytes = WeightBytesRead(model_, totals.weight_bytes);
+    row->cache_bytes_read +=
+        CacheBytesRead(config_.cache, model_.config.head_dim, totals);
+    row->cache_bytes += totals.cache_bytes;
+  }
 }
 
-DepthBench::Times DepthBench::Forward(int64_t first, int64_t end, int64_t step,
-                                      Leader& leader) const {
-  const CounterRandom random(kSeed, 0, 0, 0);
-  const double vocabulary = static_cast<double>(model_.config.vocabulary);
+DepthBench::Times DepthBench::Repeat(const BenchTest& test,
+                                     const BenchSteps& steps, Leader& leader) {
+  for (int slot = 0; slot < test.sequences; ++slot) leader.Forget(slot);
+  leader.Totals(0);  // after it all ranks have done so
+  ++laps_;
+  const int64_t prompt_end = depth_ + test.prompt;
   Times times;
-  for (int64_t position = first; position < end; position += step) {
-    BatchRun run;
-    run.position = position;
-    const int64_t stop = std::min(end, position + step);
-    for (int64_t i = position; i < stop; ++i) {
-      run.tokens.push_back(static_cast<int>(
-          random.Uniform(static_cast<uint32_t>(i)) * vocabulary));
-    }
-    run.ends_prompt = step > 1 && stop == end;
-    const auto start = std::chrono::steady_clock::now();
-    leader.ForwardTop({run}, {1, {0.0f}});
-    const std::chrono::duration<double> seconds =
-        std::chrono::steady_clock::now() - start;
-    times.all += seconds.count();
-    times.longest_step = std::max(times.longest_step, seconds.count());
-  }
+  times.prompt = steps.ReadPrompts(test.sequences, depth_, prompt_end);
+  times.generation =
+      steps.Generate(test.sequences, prompt_end, prompt_end + test.generated);
   return times;
 }
 
@@ -219,10 +226,14 @@ absl::StatusOr<ContextFill> ParseContextFill(const std::string& name) {
 }
 
 std::string TestResult::Test() const {
-  std::string test = absl::StrCat(generates ? "tg" : "pp", tokens);
-  if (depth > 0) absl::StrAppend(&test, " @ d", depth);
-  if (synthetic) test += " synthetic";
-  return test;
+  std::vector<std::string> parts;
+  if (test.prompt > 0) parts.push_back(absl::StrCat("pp", test.prompt));
+  if (test.generated > 0) parts.push_back(absl::StrCat("tg", test.generated));
+  std::string name = absl::StrJoin(parts, "+");
+  if (test.sequences > 1) name = absl::StrCat("b", test.sequences, " ", name);
+  if (depth > 0) absl::StrAppend(&name, " @ d", depth);
+  if (synthetic) name += " synthetic";
+  return name;
 }
 
 int64_t CacheBytesRead(const CacheConfig& cache, int64_t head_dim,

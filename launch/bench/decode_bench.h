@@ -1,5 +1,6 @@
 // Times prompts and generated tokens at depths of context, in llama-bench's
-// habits: random tokens, no tokenisation, of the logits the largest.
+// habits: random tokens, no tokenisation, of the logits the largest. Many
+// sequences at once are timed as llama-batched-bench does.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/decode/engine.h"
+#include "launch/bench/bench_steps.h"
 #include "launch/bench/step_clock.h"
 
 namespace subgen {
@@ -32,6 +34,9 @@ struct DecodeBenchOptions {
   std::vector<int64_t> prompts;      // tokens of a prompt test; 0: none
   std::vector<int64_t> generations;  // the same of a generation test
   std::vector<int64_t> depths;       // tokens before the test
+  // Sequences at once, each at most prefill_chunk; every prompt is then
+  // followed by every generation. Empty: one sequence, and tests of their own.
+  std::vector<int64_t> batches;
   int repetitions = 3;
   ContextFill fill = ContextFill::kAuto;
   int threads = 1;  // of this rank
@@ -49,23 +54,23 @@ struct DecodeBenchOptions {
 // One test of one policy at one depth.
 struct TestResult {
   std::string policy;
-  bool generates = false;  // tg, else pp
-  int64_t tokens = 0;      // of the test
+  BenchTest test;
   int64_t depth = 0;
-  bool synthetic = false;             // what the context is filled with
-  std::vector<double> seconds;        // of each repetition
-  double longest_step_seconds = 0.0;  // of all repetitions
+  bool synthetic = false;              // what the context is filled with
+  std::vector<double> seconds;         // of each repetition
+  std::vector<double> prompt_seconds;  // of these, until all prompts are read
+  double longest_step_seconds = 0.0;   // of all repetitions
   // Of the repetitions that were timed in parts, means over ranks: of all, or
   // of one more where a device has a queue, which parts disturb.
   std::vector<LapTimes> laps;
   std::vector<double> lap_seconds;  // of these
-  // Of all ranks: read for each generated token, held at the end of the test.
+  // Of all ranks: read by a step that generates, held at the end of the test.
   int64_t weight_bytes = 0, cache_bytes_read = 0, cache_bytes = 0;
   // Of one process, the largest of all: of everything that it holds.
   int64_t resident_bytes = 0, highest_resident_bytes = 0;
   std::string note;  // Engine::note of rank 0
 
-  // "tg64 @ d4096 synthetic"
+  // "tg64 @ d4096 synthetic", "b8 pp512+tg64"
   std::string Test() const;
 };
 

@@ -116,6 +116,66 @@ TEST(DecodeBench, EveryRepetitionStartsAtItsDepth) {
   }
 }
 
+// Two layers of three KV heads hold a row of each token of each sequence.
+TEST(DecodeBench, BatchesAreSequencesOfTheirOwn) {
+  for (const int ranks : {1, 2}) {
+    DecodeBenchOptions options =
+        Options({Policy("exact"), Policy("window", 24)});
+    options.prompts = {20, 0};
+    options.generations = {3};
+    options.batches = {1, 5};
+    options.depths = {0, 40};
+    const auto rows = RunBench(options, ranks);
+    ASSERT_TRUE(rows.ok()) << rows.status();
+    EXPECT_THAT(
+        Names(*rows),
+        testing::IsSupersetOf(
+            {"exact pp20+tg3", "exact b5 pp20+tg3", "exact tg3", "exact b5 tg3",
+             "exact pp20+tg3 @ d40", "exact b5 pp20+tg3 @ d40",
+             "exact b5 tg3 @ d40", "window b5 pp20+tg3 @ d40"}));
+    EXPECT_EQ(rows->size(), 16u);
+    constexpr int64_t kRow = 2 * 2 * 16;  // bf16 key and value
+    for (const TestResult& row : *rows) {
+      ASSERT_EQ(row.seconds.size(), 2u);
+      ASSERT_EQ(row.prompt_seconds.size(), 2u);
+      EXPECT_EQ(row.laps.size(), 2u);
+      for (size_t i = 0; i < row.seconds.size(); ++i) {
+        EXPECT_EQ(row.prompt_seconds[i] > 0.0, row.test.prompt > 0);
+        EXPECT_GT(row.seconds[i], row.prompt_seconds[i]);
+      }
+      const int64_t tokens = row.depth + row.test.tokens();
+      EXPECT_EQ(
+          row.cache_bytes_read,
+          row.test.sequences * 6 * kRow *
+              (row.policy == "exact" ? tokens : std::min<int64_t>(tokens, 24)))
+          << row.policy << " " << row.Test();
+    }
+  }
+}
+
+// Steps of prompts are full: 5 x 20 tokens in chunks of 16 take seven, where
+// each sequence by itself would take two of five.
+TEST(DecodeBench, PromptsOfABatchShareSteps) {
+  BenchPolicy policy = Policy("exact");
+  const auto model = LoadModel(policy.config);
+  ASSERT_TRUE(model.ok()) << model.status();
+  policy.config.max_sequences = 5;
+  EngineOptions options;
+  options.context_tokens = 32;
+  auto engine = Engine::Make(policy.config, *model, options, MakeSingleRank());
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  Leader& leader = (*engine)->leader();
+  const BenchSteps steps(leader, kToyVocabulary, 16);
+  const int64_t before = leader.messages();
+  steps.ReadPrompts(5, 0, 20);
+  EXPECT_EQ(leader.messages() - before, 7);
+  steps.Generate(5, 20, 24);
+  EXPECT_EQ(leader.messages() - before, 7 + 4);
+  for (int slot = 0; slot < 5; ++slot) {
+    EXPECT_EQ(leader.Totals(slot).tokens, 24);
+  }
+}
+
 TEST(DecodeBench, BeyondTheModelsContextKeysAreSynthetic) {
   DecodeBenchOptions options = Options({Policy("subgen", 24)});
   options.depths = {0, 509, 510, 5000};

@@ -23,8 +23,7 @@ BenchSetting Setting() {
 TestResult Generation() {
   TestResult row;
   row.policy = "subgen 1024 bf16";
-  row.generates = true;
-  row.tokens = 10;
+  row.test.generated = 10;
   row.depth = 4096;
   row.synthetic = true;
   row.seconds = {0.5, 0.1, 0.2};  // 20, 100, 50 tokens a second
@@ -119,7 +118,7 @@ TEST(DecodeTable, IsWholeWhereThereIsRoom) {
 
 TEST(DecodeTable, PromptsHaveNoBytes) {
   TestResult row = Generation();
-  row.generates = false;
+  row.test = {10, 0};
   row.depth = 0;
   row.synthetic = false;
   EXPECT_EQ(row.Test(), "pp10");
