@@ -69,22 +69,23 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
     const TransformerOptions& options, RankGrid& grid, Backend& backend) {
   std::unique_ptr<Transformer> made(
       new Transformer(file, config, options, grid, backend));
-  RETURN_IF_ERROR(AgreeOnStatus(*grid.world, made->KeepWeights()));
-  file.DropPages();
+  RETURN_IF_ERROR(AgreeOnStatus(*grid.world, made->KeepWeights(file)));
   RETURN_IF_ERROR(made->MakePolicies());
   return made;
 }
 
-absl::Status Transformer::KeepWeights() {
+absl::Status Transformer::KeepWeights(const GgufFile& file) {
   for (const LayerWeights& layer : weights_.layers) {
     for (const WeightMatrix* weight :
          {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate,
           &layer.up, &layer.down}) {
       RETURN_IF_ERROR(backend_.KeepWeight(*weight));
     }
+    file.DropPages();  // so that weights are not in memory twice at any time
   }
   RETURN_IF_ERROR(backend_.KeepWeight(weights_.unembedding));
   backend_.KeepTable(weights_.embedding);  // last: it need not fit
+  file.DropPages();
   return absl::OkStatus();
 }
 

@@ -85,7 +85,8 @@ class Transformer {
               Backend& backend);
   CacheShape ShapeOfCache() const;  // of layer 0
   void AllocateActivations();
-  absl::Status KeepWeights();  // of all layers, on the backend's device
+  // Those of all layers and the unembedding, on the backend's device.
+  absl::Status KeepWeights(const GgufFile& file);
   absl::Status MakePolicies();
   // Shares of all [layers * KV heads of the model], or empty: all alike.
   // Collective, as is MeasureKeySpreads.
