@@ -8,7 +8,8 @@
 #   --asan    only what reads foreign bytes, AddressSanitizer
 #   --tsan    only what shares memory, ThreadSanitizer
 #   --cuda    only what needs a GPU; skipped where there is no nvcc or no GPU
-#   --ci      only what needs root, a root file system of its own, or a fuzzer
+#   --ci      only what needs root, a root file system of its own, a fuzzer, or an
+#             emulated Arm
 #   --all     what no option runs, and --ci
 #
 # A line for each folder of tests; then what was skipped and why, failures with
