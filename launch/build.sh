@@ -8,7 +8,8 @@
 #   (launch/install_packages.sh --tests), or have a test among them.
 #
 # Environment:
-#   PRESET    cpu (in build/, the default), asan (build-asan/), tsan (build-tsan/)
+#   PRESET    cpu (in build/, the default), asan (build-asan/), tsan (build-tsan/),
+#             arm64 (build-arm64/; kernels only, after tests/arm64/root.sh)
 #   TARGETS   what to build, names with spaces between; default: all
 #
 # It uses ccache where that is installed, and as many compilers as there are
@@ -34,8 +35,8 @@ done
 preset=${PRESET:-cpu}
 case "$preset" in
   cpu) build=$root/build ;;
-  asan | tsan) build=$root/build-$preset ;;
-  *) refuse "PRESET=$preset" "cpu, asan, tsan" ;;
+  asan | tsan | arm64) build=$root/build-$preset ;;
+  *) refuse "PRESET=$preset" "cpu, asan, tsan, arm64" ;;
 esac
 
 # A compiler takes up to 572 MB, measured over all files; with room for more.

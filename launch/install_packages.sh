@@ -24,7 +24,10 @@ packages=(
 for_tests=(
   clang-format gnuplot-nox libboost-context-dev libgmock-dev libgtest-dev patchelf
 )
-for_ci=(clang debootstrap iproute2 libclang-rt-14-dev)
+for_ci=(
+  clang debootstrap g++-12-aarch64-linux-gnu iproute2 libclang-rt-14-dev
+  qemu-user-static
+)
 with_tests=''
 with_ci=''
 list_only=''

@@ -8,7 +8,8 @@
 #   --asan    only what reads foreign bytes, AddressSanitizer
 #   --tsan    only what shares memory, ThreadSanitizer
 #   --cuda    only what needs a GPU; skipped where there is no nvcc or no GPU
-#   --ci      only what needs root, a root file system of its own, or a fuzzer
+#   --ci      only what needs root, a root file system of its own, a fuzzer, or an
+#             emulated Arm
 #   --all     what no option runs, and --ci
 #
 # A line for each folder of tests; then what was skipped and why, failures with
@@ -119,11 +120,11 @@ watch_ctest() {
 # run_tests PRESET [ctest argument]...
 run_tests() {
   local preset=$1
-  local folder=$root/build
+  local folder=$root/build name="tests, $preset${QEMU_CPU:+, $QEMU_CPU}"
   [[ $preset == cpu ]] || folder=$root/build-$preset
   shift
-  printf '\n== tests, %s\n' "$preset" >> "$log"
-  printf '%-32s %6s %7s %8s %8s\n' "tests, $preset" passed failed skipped seconds
+  printf '\n== %s\n' "$name" >> "$log"
+  printf '%-32s %6s %7s %8s %8s\n' "$name" passed failed skipped seconds
   local before=$failed report=$folder/tests.xml result=0 numbers
   rm -f "$report"
   # A process that a test leaves behind does not keep the lock.
@@ -132,7 +133,7 @@ run_tests() {
     result=$?
   if ! numbers=$("$root/launch/test_summary.py" "$folder" "$report" \
     "$failures"); then
-    fail "tests, $preset" "$(tail -n 40 "$log")"
+    fail "$name" "$(tail -n 40 "$log")"
     return
   fi
   local more_passed more_failed more_skipped
@@ -141,7 +142,7 @@ run_tests() {
   failed=$((failed + more_failed))
   skipped=$((skipped + more_skipped))
   if ((result != 0 && failed == before)); then
-    fail "tests, $preset" "ctest ended with $result; see $log"
+    fail "$name" "ctest ended with $result; see $log"
   fi
 }
 
@@ -183,12 +184,27 @@ test_laptop() {
   [[ $mode == --quick ]] || test_asan
 }
 
+# Kernels in NEON, emulated: with the dot product, and without, where products
+# of matrices take another path.
+test_arm64() {
+  local before=$passed
+  check "root for arm64" "$root/tests/arm64/root.sh"
+  if ((passed == before)) || ! build arm64 kernels_test; then return 0; fi
+  echo "Left out, as emulation takes ten times as long: backends of one and of" \
+    "three threads (the same kernels as two), without the dot product all but" \
+    "products of matrices, and engine/ (compiled for no Arm here)" >> "$log"
+  QEMU_CPU=max run_tests arm64 -E '/NEON_[13]_threads'
+  QEMU_CPU=cortex-a72 run_tests arm64 -R 'Dense|Fused|IntegerLinear' \
+    -E '/NEON_[13]_threads'
+}
+
 test_ci() {
   local seconds=${FUZZ_SECONDS:-60}
   if build cpu write_toy_model; then
     check "includes" python3 "$root/tests/includes_test.py" "$root/build"
     check "fuzz, gguf" "$root/tests/fuzz/run.sh" --seconds "$seconds"
   fi
+  test_arm64
   check "fresh machine" "$root/tests/fresh_machine.sh"
 }
 

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2154  # variables are those of fresh_machine.sh
 # Sourced by tests/fresh_machine.sh: a minimal Debian root with this host's
 # package sources, in `root`, over packages kept in `cache`. Runs in a mount
-# namespace of its own.
+# namespace of its own. tests/arm64/root.sh takes the first two functions only.
 
 # Lines "deb URI SUITE COMPONENTS" of this host's sources for a release.
 package_sources() {
@@ -16,6 +16,11 @@ package_sources() {
         components[key] = components[key] " " $3
       }
       END { for (i = 1; i <= count; i++) print "deb " order[i] components[order[i]] }'
+}
+
+# The first of them that is of the release itself, not of its updates.
+package_mirror() {
+  package_sources "$1" | awk -v release="$1" '$3 == release { print $2; exit }'
 }
 
 # Settings without which this host's programs would not reach their servers.
@@ -69,12 +74,9 @@ mount_cache() {
 }
 
 make_root() {
-  local mirror
-  mirror=$(package_sources "$release" | awk -v release="$release" \
-    '$3 == release { print $2; exit }')
   mkdir -p "$cache/debootstrap"
   debootstrap --variant=minbase --cache-dir="$cache/debootstrap" "$release" \
-    "$root" "$mirror"
+    "$root" "$(package_mirror "$release")"
   copy_settings
   mount_system
   mount_cache
