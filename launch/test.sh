@@ -193,9 +193,9 @@ test_arm64() {
   echo "Left out, as emulation takes ten times as long: backends of one and of" \
     "three threads (the same kernels as two), without the dot product all but" \
     "products of matrices, and engine/ (compiled for no Arm here)" >> "$log"
-  QEMU_CPU=max run_tests arm64 -E '/NEON_[13]_threads'
-  QEMU_CPU=cortex-a72 run_tests arm64 -R 'Dense|Fused|IntegerLinear' \
-    -E '/NEON_[13]_threads'
+  QEMU_CPU=max run_tests arm64 -E '/neon_(dot_)?[13]_threads'
+  QEMU_CPU=cortex-a72 run_tests arm64 -R 'Dense|Fused|TileProducts' \
+    -E '/neon_(dot_)?[13]_threads'
 }
 
 test_ci() {
