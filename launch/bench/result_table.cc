@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "kernels/cpu/instruction_sets.h"
 #include "launch/bench/samples.h"
 
 namespace subgen {
@@ -111,8 +112,11 @@ std::string ResultTable::End() const {
   if (format_ == RowFormatting::kCsv) return "";
   return absl::StrFormat(
       "\nranks: %d, threads of each: %d, read bandwidth of all at once: "
-      "%.2f GB/s\n%s",
+      "%.2f GB/s%s\n%s",
       setting_.ranks, setting_.threads, setting_.read_bandwidth / 1e9,
+      setting_.backend == "cpu"
+          ? absl::StrCat("\ninstruction set: ", cpu::InstructionSetInUse().name)
+          : "",
       compact_ ? "every column: -o json, -o csv, or into a file\n" : "");
 }
 
