@@ -22,6 +22,7 @@ compiler=$work/debian/usr/lib/gcc/x86_64-linux-gnu/12
 # function of 16 numbers.
 widened() {
   cat > "$work/widen.c" << C
+#define _MM_MALLOC_H_INCLUDED  // what needs the C library
 #include <immintrin.h>
 typedef unsigned char Bytes __attribute__((vector_size(16)));
 typedef int Integers __attribute__((vector_size(64)));

@@ -25,7 +25,8 @@ MOST_COLUMNS = 100
 # Documents whose lines, tables too, keep to MOST_COLUMNS.
 NARROW = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md",
           "configs/README.md", "engine/cache/MEASURED.md",
-          "findings/README.md", "launch/MEASURED.md", "launch/README.md"]
+          "findings/README.md", "launch/MEASURED.md", "launch/README.md",
+          "launch/bench/MEASURED.md", "launch/bench/README.md"]
 
 # mpirun as root, in containers and on one core.
 ENVIRONMENT = {name: value for name, value in os.environ.items()

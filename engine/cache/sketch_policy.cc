@@ -238,9 +238,8 @@ void SketchPolicy::Append(const LayerStep& step) {
   // Where each sequence has few tokens most work is to read its rows, which
   // attention has just left in the caches of a CPU.
   constexpr int64_t kFewTokens = 8;
-  const bool few =
-      step.tokens <= kFewTokens * static_cast<int64_t>(step.chunks.size()) &&
-      backend_.mirror() == nullptr;
+  const bool few = step.tokens <= kFewTokens * std::ssize(step.chunks) &&
+                   backend_.mirror() == nullptr;
   if (few || queue_ == &own_queue_) Settle();
   has_step_scores_ = false;
 }

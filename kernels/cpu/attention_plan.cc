@@ -15,14 +15,16 @@ int64_t EvenRows(int64_t rows, int64_t share) {
   return (rows + pieces * kRowTile - 1) / (pieces * kRowTile) * kRowTile;
 }
 
-// Of a task with such queries, for which one head must do: a few pieces for
-// each thread, of rows that outweigh the merge of what comes of them.
+// Of a task, as if one head were all there is: a piece for each thread where
+// rows are few, more of them where they outweigh the merge of what comes of
+// pieces, which is as long as some 8 rows.
 int64_t RowsPerPiece(const AttentionTask& task, int threads, int64_t rows) {
   if (threads == 1) return rows;
-  constexpr int64_t kOfTask = 4, kLeastRows = 128;
+  constexpr int64_t kOfThread = 4, kLeastRows = 128, kEnoughRows = 256;
   const int64_t tiles = (task.queries.rows + kQueryTile - 1) / kQueryTile;
-  const int64_t pieces = std::max<int64_t>(1, kOfTask * threads / tiles);
-  return EvenRows(rows, std::max(kLeastRows, rows / pieces));
+  const int64_t most = std::max<int64_t>(1, kOfThread * threads / tiles);
+  const int64_t few = std::clamp(rows / threads, kLeastRows, kEnoughRows);
+  return EvenRows(rows, std::max(few, rows / most));
 }
 
 // Of a task with that many queries, where `work` queries x rows are shared out.
