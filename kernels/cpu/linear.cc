@@ -128,15 +128,17 @@ QuantizedTokens Prepare(Context& context, const TileSet* set,
   const Matrix<float> copy = {memory + quantized, input.rows, input.cols,
                               stride};
   if (!integers && !floats) return tokens;
-  context.Run(input.rows, input.rows * input.cols, [&](int64_t i, int) {
-    if (integers) {
-      HWY_DYNAMIC_DISPATCH(QuantizeToken)
-      (input.row(i), set->order, tokens.token(i));
-    }
-    if (floats) {
-      std::copy_n(input.row(i).data(), input.cols, copy.row(i).data());
-    }
-  });
+  constexpr int64_t kRounding = 4;  // multiply-adds that a number takes
+  context.Run(
+      input.rows, kRounding * input.rows * input.cols, [&](int64_t i, int) {
+        if (integers) {
+          HWY_DYNAMIC_DISPATCH(QuantizeToken)
+          (input.row(i), set->order, tokens.token(i));
+        }
+        if (floats) {
+          std::copy_n(input.row(i).data(), input.cols, copy.row(i).data());
+        }
+      });
   for (LinearPart& whole : wholes) {
     if (floats && whole.kernel == LinearKernel::kFloatTiles) whole.input = copy;
   }

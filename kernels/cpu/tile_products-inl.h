@@ -25,6 +25,10 @@ constexpr int64_t kChunkBlocks = TileSet::kChunkBlocks;
 constexpr int64_t kManyTiles = std::max<int64_t>(2 / kTileVectors, 1);
 constexpr int64_t kManyTokens = 8 / (kManyTiles * kTileVectors);
 static_assert(kWideTiles % kManyTiles == 0);
+// Of few tokens, a tile by so many in registers.
+constexpr int64_t kFewTokens = 8 / kTileVectors;
+// From so many tokens on tiles are widened.
+constexpr int64_t kWorthWidening = 12;
 
 // Bytes of a tile that are asked for before they are read: what comes from
 // memory in the time that they take to be multiplied. Processors ask by
@@ -294,6 +298,9 @@ void MultiplyFew(const Tile* tiles, const QuantizedTokens& tokens,
   for (int64_t left = part.count; left > 0; left -= some.count) {
     some.count = std::min(left, kTileRows);
     int64_t t = 0;
+    for (; t + kFewTokens <= part.input.rows; t += kFewTokens) {
+      MultiplyTile<kFewTokens>(tiles, tokens, t, some);
+    }
     for (; t + 2 <= part.input.rows; t += 2) {
       MultiplyTile<2>(tiles, tokens, t, some);
     }
@@ -310,7 +317,7 @@ void MultiplyGroup(const std::byte* data, const QuantizedTokens& tokens,
   const auto* const tiles = reinterpret_cast<const Tile*>(data);
   if constexpr (kIsFloatTile<Tile>) {
     MultiplyFloats(tiles, part, reinterpret_cast<float*>(scratch));
-  } else if (part.input.rows < 4) {
+  } else if (part.input.rows < kWorthWidening) {
     MultiplyFew(tiles, tokens, part);
   } else {
     MultiplyMany(tiles, tokens, part, reinterpret_cast<WideTile*>(scratch));

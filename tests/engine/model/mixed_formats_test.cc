@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "comm/communicator.h"
 #include "engine/model/transformer.h"
 #include "kernels/cpu/instruction_sets.h"
@@ -76,7 +77,11 @@ std::string WriteMix(const Mix& mix) {
                                                      : 256;
     writer.AddRandomTensor(name, format, {256, rows});
   }
-  const std::string path = testing::TempDir() + mix.name + ".gguf";
+  // Tests run side by side.
+  const auto* const test =
+      testing::UnitTest::GetInstance()->current_test_info();
+  const std::string path =
+      absl::StrCat(testing::TempDir(), test->name(), mix.name, ".gguf");
   writer.Write(path);
   return path;
 }
