@@ -47,7 +47,7 @@ ELSEWHERE = {
     r"launch/bench_neighbors\.py":
         "keeps cores busy: tests/launch/programs_test.py",
     r"launch/compare_llama_cpp\.py":
-        "needs llama.cpp; with a stand-in: tests/launch/bench_test.py",
+        "needs llama.cpp; with a stand-in: tests/launch/compare_test.py",
     r"launch/make_model\.py|pip install gguf":
         "needs a Python package: tests/launch/make_model_test.py",
     r"^findings/\w+\.sh": "needs a network; findings are no tests",
