@@ -332,13 +332,14 @@ void MultiplyRowsOf(const LinearPart& part, const QuantizedTokens& tokens,
   for (int64_t left = part.count; left > 0; left -= group.count) {
     const int64_t tile = group.first / kTileRows;
     group.count = std::min(left, kWideTiles * kTileRows);
-    const std::byte* data = part.tiles + tile * tile_bytes;
+    const std::byte* data = scratch;
     std::byte* memory = scratch;
-    if (part.tiles == nullptr) {
+    if (part.tiles != nullptr) {
+      data = part.tiles + tile * tile_bytes;
+    } else {
       for (int64_t i = 0; i * kTileRows < group.count; ++i) {
         PackTile(*part.weight, tile + i, scratch + i * tile_bytes);
       }
-      data = scratch;
       memory += kWideTiles * tile_bytes;
     }
     MultiplyGroup<Tile>(data, tokens, group, memory);
