@@ -48,8 +48,8 @@ absl::Status ReadFormat(GgufCursor& cursor, Entry& entry) {
   ASSIGN_OR_RETURN(const auto type, cursor.Read<uint32_t>(entry.what));
   const auto format = BlockFormatFromGguf(type);
   if (!format) {
-    return entry.Error(absl::StrCat(
-        "tensor type ", type, " is not supported; ", BlockFormatNames(), " are"));
+    return entry.Error(absl::StrCat("tensor type ", type, " is not supported; ",
+                                    BlockFormatNames(), " are"));
   }
   entry.tensor.format = *format;
   return absl::OkStatus();
