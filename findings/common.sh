@@ -26,6 +26,21 @@ install() {
   printf 'Installed: %s\n' "$*"
 }
 
+# install_cc1: Debian 12's C compiler, without the C library; cc1 runs it on a
+# file. Prints its version.
+install_cc1() {
+  (cd "$work" && apt-get -q download cpp-12=12.2.0-14+deb12u1 \
+    libgcc-12-dev=12.2.0-14+deb12u1 libisl23=0.25-1.1 libmpc3=1.3.1-1 \
+    libmpfr6=4.2.0-1 libgmp10=2:6.2.1+dfsg1-1.1 > /dev/null 2>&1)
+  for package in "$work"/*.deb; do dpkg -x "$package" "$work/debian"; done
+  cc1 -version -o /dev/null < /dev/null 2>&1 | sed -n 1p
+}
+cc1() {
+  local folder=$work/debian/usr/lib/gcc/x86_64-linux-gnu/12
+  LD_LIBRARY_PATH=$work/debian/usr/lib/x86_64-linux-gnu "$folder/cc1" -quiet \
+    -isystem "$folder/include" "$@"
+}
+
 # expect WHAT SEEN WANTED: prints both; another behaviour than WANTED, which is
 # what was found, makes the script end with 1.
 expect() {

@@ -11,13 +11,7 @@
 # shellcheck source=findings/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-(cd "$work" && apt-get -q download cpp-12=12.2.0-14+deb12u1 \
-  libgcc-12-dev=12.2.0-14+deb12u1 libisl23=0.25-1.1 libmpc3=1.3.1-1 \
-  libmpfr6=4.2.0-1 libgmp10=2:6.2.1+dfsg1-1.1 > /dev/null 2>&1)
-for package in "$work"/*.deb; do dpkg -x "$package" "$work/debian"; done
-export LD_LIBRARY_PATH=$work/debian/usr/lib/x86_64-linux-gnu
-compiler=$work/debian/usr/lib/gcc/x86_64-linux-gnu/12
-"$compiler/cc1" -version -quiet -o /dev/null < /dev/null 2>&1 | sed -n 1p
+install_cc1
 
 # constants BODY: how many of the numbers 111 and 77, which are written to rows
 # and to the palette, are in the machine code.
@@ -39,7 +33,7 @@ void configure(void) {
   $1
 }
 C
-  "$compiler/cc1" -quiet -O2 -mamx-tile -isystem "$compiler/include" \
+  cc1 -O2 -mamx-tile \
     "$work/tiles.c" -o "$work/tiles.s"
   printf 'palette %s, rows %s' \
     "$(grep -cE '\$77|\$0?x?4d' "$work/tiles.s" || true)" \

@@ -1,4 +1,5 @@
 #include "engine/config/fields.h"
+#include "kernels/cpu/instruction_set_names.h"
 
 namespace subgen {
 namespace {
@@ -19,6 +20,13 @@ Legal StrictlyBetween(double low, double high) {
   return {.low = low, .high = high, .above_low = true, .below_high = true};
 }
 
+Legal InstructionSets() {
+  Legal legal = OneOf({"auto"});
+  legal.names.insert(legal.names.end(), cpu::kInstructionSetNames.begin(),
+                     cpu::kInstructionSetNames.end());
+  return legal;
+}
+
 // Key and target of a field; the key is its path, so they cannot drift apart.
 #define AT(path) #path, [](EngineConfig & c) -> FieldTarget { return &c.path; }
 
@@ -31,9 +39,7 @@ std::vector<Field> EngineFields() {
        "GPUs, under mpirun or srun"},
       {AT(threads), Between(0, 4096),
        "a rank; 0: cores of the host over its ranks"},
-      {AT(cpu.instruction_set),
-       OneOf({"auto", "avx512_vnni", "avx512", "avx_vnni", "avx2", "sse4",
-              "neon_dot", "neon", "scalar"}),
+      {AT(cpu.instruction_set), InstructionSets(),
        "of the cpu backend; auto: the best of the machine (--version)"},
       {AT(context_tokens), Between(0, kBillion),
        "longest sequence; 0: what the request needs"},

@@ -168,24 +168,25 @@ void MovePairs(const BlockWriter& mover, const RowBlock<Tile>& row) {
   mover.Copy(4, bytes);
 }
 
-template <class Mover>
-void Move(Mover mover, RowBlock<TileQ4_K>& row) {
+// What Q4_K and Q5_K have in common; `quants`: where the nibbles begin.
+template <class Mover, class Tile>
+void MoveK(Mover mover, int quants, RowBlock<Tile>& row) {
   mover.Copy(0, row.scale);
   mover.Copy(2, row.minimum);
   MovePairs(mover, row);
   for (int pair = 0; pair < 4; ++pair) {
-    mover.Nibbles(16 + 32 * pair, 32, row.quants[2 * pair]);
+    mover.Nibbles(quants + 32 * pair, 32, row.quants[2 * pair]);
   }
 }
 
 template <class Mover>
+void Move(Mover mover, RowBlock<TileQ4_K>& row) {
+  MoveK(mover, 16, row);
+}
+
+template <class Mover>
 void Move(Mover mover, RowBlock<TileQ5_K>& row) {
-  mover.Copy(0, row.scale);
-  mover.Copy(2, row.minimum);
-  MovePairs(mover, row);
-  for (int pair = 0; pair < 4; ++pair) {
-    mover.Nibbles(48 + 32 * pair, 32, row.quants[2 * pair]);
-  }
+  MoveK(mover, 48, row);
   for (int b = 0; b < 8; ++b) mover.Upper(16, 1, b, row.quants[b]);
 }
 

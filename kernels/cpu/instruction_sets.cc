@@ -1,6 +1,5 @@
 #include "kernels/cpu/instruction_sets.h"
 
-#include <array>
 #include <atomic>
 
 #include "absl/strings/str_join.h"
@@ -11,10 +10,6 @@
 
 namespace subgen::cpu {
 namespace {
-
-constexpr std::array<absl::string_view, 8> kNames = {
-    "avx512_vnni", "avx512",   "avx_vnni", "avx2",
-    "sse4",        "neon_dot", "neon",     "scalar"};
 
 // The best first. AVX-512 without dot products of integers takes the tiles of
 // 256 bits.
@@ -52,8 +47,6 @@ const std::vector<InstructionSet>& Sets() {
 std::atomic<const InstructionSet*> in_use = nullptr;
 
 }  // namespace
-
-Vector<const absl::string_view> InstructionSetNames() { return kNames; }
 
 std::vector<std::string> InstructionSetsOfMachine() {
   std::vector<std::string> names;

@@ -17,8 +17,7 @@ struct InstructionSet {
   const TileSet* tiles = nullptr;  // null: products are of float32
 };
 
-// All that there are anywhere, and those of this machine, the best first.
-Vector<const absl::string_view> InstructionSetNames();
+// Names of those of this machine (instruction_set_names.h), the best first.
 std::vector<std::string> InstructionSetsOfMachine();
 
 // From now on kernels are of the set; "auto": of the best. Called while no

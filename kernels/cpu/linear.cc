@@ -112,12 +112,11 @@ std::vector<LinearPart> Cut(const std::vector<LinearPart>& wholes, int threads,
 QuantizedTokens Prepare(Context& context, const TileSet* set,
                         Matrix<const float> input,
                         std::vector<LinearPart>& wholes) {
-  constexpr int64_t kMany = 4;
   bool integers = false, floats = false;
   for (const LinearPart& whole : wholes) {
     integers = integers || whole.kernel == LinearKernel::kIntegerTiles;
-    floats = floats ||
-             (whole.kernel == LinearKernel::kFloatTiles && input.rows >= kMany);
+    floats = floats || (whole.kernel == LinearKernel::kFloatTiles &&
+                        input.rows >= TileSet::kManyForFloats);
   }
   const int64_t quantized =
       integers ? QuantizedTokens::Floats(input.rows, input.cols) : 0;

@@ -26,6 +26,16 @@ inline Vector Load(const void* from) {
 // Four bytes, those in each lane.
 inline Ints Spread(const void* from) { return Ints{} + Load<int32_t>(from); }
 
+// run.template operator()<n>(first) for tokens [first, first + n): as many
+// groups of kMost as there are, then of two, then one.
+template <int64_t kMost, class Run>
+inline void ForTokenGroups(int64_t tokens, Run run) {
+  int64_t t = 0;
+  for (; t + kMost <= tokens; t += kMost) run.template operator()<kMost>(t);
+  for (; t + 2 <= tokens; t += 2) run.template operator()<2>(t);
+  if (t < tokens) run.template operator()<1>(t);
+}
+
 // What is subtracted from quants as Columns gives them: a set of signed bytes
 // takes those of 8 bits as they are.
 template <class Tile>

@@ -124,16 +124,9 @@ template <int kTiles>
 void MultiplyWideFloats(const WideFloats& rows, const LinearPart& part,
                         int64_t column, int64_t count) {
   constexpr int kVectors = kTiles * kTileVectors;
-  int64_t t = 0;
-  for (; t + kFloatTokens <= part.input.rows; t += kFloatTokens) {
-    MultiplyColumns<kVectors, kFloatTokens>(rows, part, t, column, count);
-  }
-  for (; t + 2 <= part.input.rows; t += 2) {
-    MultiplyColumns<kVectors, 2>(rows, part, t, column, count);
-  }
-  if (t < part.input.rows) {
-    MultiplyColumns<kVectors, 1>(rows, part, t, column, count);
-  }
+  ForTokenGroups<kFloatTokens>(part.input.rows, [&]<int kTokens>(int64_t t) {
+    MultiplyColumns<kVectors, kTokens>(rows, part, t, column, count);
+  });
 }
 
 template <class Tile>
@@ -164,7 +157,9 @@ void MultiplyManyFloats(const Tile* tiles, const LinearPart& part,
 // At most kWideTiles tiles.
 template <class Tile>
 void MultiplyFloats(const Tile* tiles, const LinearPart& part, float* scratch) {
-  if (part.input.rows >= 4) return MultiplyManyFloats(tiles, part, scratch);
+  if (part.input.rows >= TileSet::kManyForFloats) {
+    return MultiplyManyFloats(tiles, part, scratch);
+  }
   if (part.count > (kWideTiles - 1) * kTileRows) {
     return MultiplyFewFloats<kWideTiles>(tiles, part);
   }

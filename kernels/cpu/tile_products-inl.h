@@ -247,16 +247,9 @@ template <int kTiles, class Rows>
 void MultiplyWideTiles(const Rows& rows, const QuantizedTokens& tokens,
                        const LinearPart& part, int64_t column) {
   constexpr int kVectors = kTiles * kTileVectors;
-  int64_t t = 0;
-  for (; t + kManyTokens <= part.input.rows; t += kManyTokens) {
-    MultiplyWide<kVectors, kManyTokens>(rows, tokens, t, part, column);
-  }
-  for (; t + 2 <= part.input.rows; t += 2) {
-    MultiplyWide<kVectors, 2>(rows, tokens, t, part, column);
-  }
-  if (t < part.input.rows) {
-    MultiplyWide<kVectors, 1>(rows, tokens, t, part, column);
-  }
+  ForTokenGroups<kManyTokens>(part.input.rows, [&]<int kTokens>(int64_t t) {
+    MultiplyWide<kVectors, kTokens>(rows, tokens, t, part, column);
+  });
 }
 
 // The part's rows, those of at most kWideTiles wide tiles, with all tokens.
@@ -297,14 +290,9 @@ void MultiplyFew(const Tile* tiles, const QuantizedTokens& tokens,
   LinearPart some = part;
   for (int64_t left = part.count; left > 0; left -= some.count) {
     some.count = std::min(left, kTileRows);
-    int64_t t = 0;
-    for (; t + kFewTokens <= part.input.rows; t += kFewTokens) {
-      MultiplyTile<kFewTokens>(tiles, tokens, t, some);
-    }
-    for (; t + 2 <= part.input.rows; t += 2) {
-      MultiplyTile<2>(tiles, tokens, t, some);
-    }
-    if (t < part.input.rows) MultiplyTile<1>(tiles, tokens, t, some);
+    ForTokenGroups<kFewTokens>(part.input.rows, [&]<int kTokens>(int64_t t) {
+      MultiplyTile<kTokens>(tiles, tokens, t, some);
+    });
     some.first += some.count;
     tiles += tiles_of_row;
   }

@@ -29,6 +29,9 @@ struct TileSet {
 
   static constexpr int64_t kChunkBlocks = 16;
   static constexpr int64_t kChunkColumns = 128;
+  // Tokens from which tiles of floats are widened, and the part's input should
+  // have rows an odd number of cache lines apart.
+  static constexpr int64_t kManyForFloats = 4;
   // Of `multiply`, 64-byte aligned.
   static int64_t ScratchBytes(const LinearPart& part);
 };

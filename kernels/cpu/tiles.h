@@ -134,6 +134,11 @@ struct TileList {
                                       : false) ||
             ...);
   }
+  // Calls run.template operator()<Tile>() with each.
+  template <class Run>
+  static void ForEach(Run run) {
+    (run.template operator()<Tiles>(), ...);
+  }
 };
 using AllTiles =
     TileList<TileQ4_K, TileQ6_K, TileQ5_K, TileQ4_0, TileQ4_1, TileQ5_0,

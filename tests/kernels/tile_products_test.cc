@@ -210,27 +210,47 @@ TEST_P(TileProductsTest, HoldsTheLargestProducts) {
 // Tokens are rounded alike too: a machine's answer does not depend on which of
 // the instruction sets it has.
 TEST(TileTargetsTest, GiveTheSameBits) {
-  const auto blocks = Blocks(BlockFormat::kQ4_1, 45, 1056);
-  WeightMatrix weight = {BlockFormat::kQ4_1, blocks.data(), 45, 1056, 0};
-  weight.row_stride = weight.row_bytes();
-  RandomMatrix input(6, 1056, 1);
-  input.view().row(1)[70] = std::numeric_limits<float>::infinity();
-  std::fill_n(input.view().row(2).begin(), 64, 0.0f);
-  std::vector<std::vector<uint32_t>> results;
+  int sets = 0;
   for (const std::string& name : InstructionSetsOfMachine()) {
-    if (UseSet(name).tiles == nullptr) continue;
-    RandomMatrix output(6, 45, 2);
-    MakeCpuBackend(2)->Linear(input.view(), weight, output.view());
-    auto& bits = results.emplace_back();
-    for (const float x : output.numbers()) {
-      // What is not a number may be any.
-      bits.push_back(std::isnan(x) ? 0 : std::bit_cast<uint32_t>(x));
-    }
+    sets += UseSet(name).tiles != nullptr;
   }
   UseSet("auto");
-  if (results.size() < 2)
-    GTEST_SKIP() << "fewer than two targets with integers";
-  for (const auto& bits : results) EXPECT_EQ(bits, results.front());
+  if (sets < 2) GTEST_SKIP() << "fewer than two sets with tiles";
+  AllTiles::ForEach([]<class Tile>() {
+    const auto blocks = RandomBlocks(Tile::kFormat, 45 * 1280, 7);
+    WeightMatrix weight = {Tile::kFormat, blocks.data(), 45, 1280, 0};
+    weight.row_stride = weight.row_bytes();
+    for (const int64_t tokens : {3, 7, 19}) {
+      RandomMatrix input(tokens, 1280, 1);
+      input.view().row(1)[70] = std::numeric_limits<float>::infinity();
+      std::fill_n(input.view().row(2).begin(), 64, 0.0f);
+      std::vector<uint32_t> first;
+      for (const std::string& name : InstructionSetsOfMachine()) {
+        if (UseSet(name).tiles == nullptr) continue;
+        RandomMatrix output(tokens, 45, 2);
+        MakeCpuBackend(2)->Linear(input.view(), weight, output.view());
+        std::vector<uint32_t> bits;
+        for (const float x : output.numbers()) {
+          // What is not a number may be any.
+          bits.push_back(std::isnan(x) ? 0 : std::bit_cast<uint32_t>(x));
+        }
+        if (first.empty()) first = bits;
+        EXPECT_EQ(bits, first) << BlockFormatName(Tile::kFormat) << " " << name;
+      }
+    }
+  });
+  UseSet("auto");
+}
+
+// As many bytes as the blocks of the file that it is made of.
+TEST(TilesTest, AreAsLargeAsTheirBlocks) {
+  AllTiles::ForEach([]<class Tile>() {
+    const int64_t blocks =
+        kTileRows * Tile::kBlocks * kBlockCols / BlockSize(Tile::kFormat);
+    EXPECT_EQ(static_cast<int64_t>(sizeof(Tile)),
+              blocks * BlockBytes(Tile::kFormat))
+        << BlockFormatName(Tile::kFormat);
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TileProductsTest,

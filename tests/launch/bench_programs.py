@@ -1,13 +1,9 @@
-"""What the tests of benchmarks share. The first argument of a test is the build
-folder.
-"""
+"""What the tests of benchmarks share beside what tests of programs do."""
 import os
-import subprocess
-import sys
-import tempfile
-import unittest
 
-BUILD = os.path.abspath(sys.argv.pop(1))
+import programs
+from programs import BUILD, ProgramCase
+
 LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
                       "launch")
 DECODE = os.path.join(BUILD, "subgen_bench_decode")
@@ -15,40 +11,14 @@ COMM = os.path.join(BUILD, "subgen_bench_comm")
 KERNELS = os.path.join(BUILD, "subgen_bench_kernels")
 TIME_LIMIT = 180.0
 
-# mpirun as root, in containers and on one core.
-ENVIRONMENT = {name: value for name, value in os.environ.items()
-               if not name.startswith(("SUBGEN_", "OMPI_", "PMIX_"))}
-ENVIRONMENT.update({
-    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"})
-
 
 def run(command, **options):
-    environment = dict(ENVIRONMENT, **options.pop("env", {}))
-    return subprocess.run(command, capture_output=True, timeout=TIME_LIMIT,
-                          env=environment, text=True, **options)
+    """programs.run for text, with time to measure."""
+    return programs.run(command, timeout=TIME_LIMIT, text=True, **options)
 
 
-def mpirun(command):
-    return ["mpirun", "-n", "2"] + command
-
-
-class BenchCase(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.model = cls.path("toy.gguf")
-        subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
-                        cls.model, "32"], check=True)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
-
-    @classmethod
-    def path(cls, name):
-        return os.path.join(cls.folder.name, name)
+class BenchCase(ProgramCase):
+    MODEL_OPTIONS = ["32"]
 
     def output(self, command, **options):
         result = run(command, **options)
@@ -56,6 +26,7 @@ class BenchCase(unittest.TestCase):
         return result.stdout
 
     def assert_refused(self, command, *words, program="subgen"):
+        """By any program or script: each has its name before the line."""
         result = run(command)
         ours = [line for line in result.stderr.splitlines()
                 if line.startswith(program + ": ")]

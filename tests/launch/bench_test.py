@@ -9,12 +9,10 @@ import json
 import os
 import platform
 import shutil
-import subprocess
-import tempfile
 import unittest
 
-from bench_programs import COMM, DECODE, KERNELS, LAUNCH, BenchCase, mpirun, run
-from bench_programs import BUILD, ENVIRONMENT
+from bench_programs import COMM, DECODE, KERNELS, LAUNCH, BenchCase, run
+from programs import ENVIRONMENT, mpirun
 from terminal import on_terminal
 
 # Of this kind of processor, and of the other.

@@ -9,7 +9,8 @@ import sys
 import tempfile
 import unittest
 
-from bench_programs import BUILD, DECODE, LAUNCH, BenchCase, run
+from bench_programs import DECODE, LAUNCH, BenchCase, run
+from programs import BUILD
 
 # What compare_llama_cpp.py uses of the Python package.
 FAKE_LLAMA = """

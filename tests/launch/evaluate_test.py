@@ -8,26 +8,16 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
 import unittest
 
+import programs
+from programs import BUILD, ENVIRONMENT, ProgramCase
 from terminal import on_terminal
 
-BUILD = os.path.abspath(sys.argv.pop(1))
 LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
                       "launch")
 EVALUATE = os.path.join(BUILD, "subgen_evaluate")
 TIME_LIMIT = 180.0
-
-# mpirun as root, in containers and on one core.
-ENVIRONMENT = {name: value for name, value in os.environ.items()
-               if not name.startswith(("SUBGEN_", "OMPI_", "PMIX_"))}
-ENVIRONMENT.update({
-    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OMPI_MCA_btl_vader_single_copy_mechanism": "none"})
 
 PLAN = """
 tasks: [copy, perplexity, passkey, lines, attention]
@@ -48,29 +38,17 @@ FIELDS = {"task", "metric", "policy", "mode", "budget_fraction",
 
 
 def run(command):
-    return subprocess.run(command, capture_output=True, timeout=TIME_LIMIT,
-                          env=ENVIRONMENT)
+    return programs.run(command, timeout=TIME_LIMIT)
 
 
-class EvaluateTest(unittest.TestCase):
+class EvaluateTest(ProgramCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.model = os.path.join(cls.folder.name, "toy.gguf")
-        subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
-                        cls.model], check=True)
+        super().setUpClass()
         words = ("one two three four five six seven eight nine ten " * 60)
         for name in ("a.txt", "b.txt"):
             with open(cls.path(name), "w") as file:
                 file.write(words if name == "a.txt" else words[::-1])
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
-
-    @classmethod
-    def path(cls, name):
-        return os.path.join(cls.folder.name, name)
 
     def command(self, *arguments, plan=PLAN):
         with open(self.path("plan.yaml"), "w") as file:

@@ -32,19 +32,22 @@ def mpirun(command, ranks=2):
 
 
 class ProgramCase(unittest.TestCase):
+    MODEL_OPTIONS = []  # of write_toy_model
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.model = os.path.join(cls.folder.name, "toy.gguf")
         subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
-                        cls.model], check=True)
+                        cls.model, *cls.MODEL_OPTIONS], check=True)
 
     @classmethod
     def tearDownClass(cls):
         cls.folder.cleanup()
 
-    def path(self, name):
-        return os.path.join(self.folder.name, name)
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder.name, name)
 
     def write(self, name, text):
         with open(self.path(name), "wb") as file:
