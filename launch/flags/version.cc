@@ -16,7 +16,8 @@ std::string VersionText(const std::string& program) {
   return absl::StrCat(program, " ", Version(), "\nbackends ",
                       kHasCuda ? "cpu, cuda, reference" : "cpu, reference",
                       "\ninstruction sets ",
-                      absl::StrJoin(cpu::InstructionSetsOfMachine(), ", "), "\n");
+                      absl::StrJoin(cpu::InstructionSetsOfMachine(), ", "),
+                      "\n");
 }
 
 }  // namespace subgen
