@@ -111,7 +111,7 @@ class Backend {
   virtual void Wait() {}
 
   // Of a device that has a queue: how operands of more commands on it are
-  // found (kernels/cuda/staging.h). Null elsewhere.
+  // found (kernels/cuda/runtime/staging.h). Null elsewhere.
   virtual cuda::Staging* staging() { return nullptr; }
 
   // The matrix will be read again and again and stays as it is for as long as

@@ -13,8 +13,9 @@ if(NOT SUBGEN_SANITIZE)
   target_include_directories(cuda_emulation BEFORE PUBLIC ${emulation})
   target_link_libraries(cuda_emulation PUBLIC kernels_base Boost::context)
 
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cc)
-  file(GLOB device CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu)
+  set(cuda ${PROJECT_SOURCE_DIR}/kernels/cuda)
+  file(GLOB sources CONFIGURE_DEPENDS ${cuda}/*.cc ${cuda}/*/*.cc)
+  file(GLOB device CONFIGURE_DEPENDS ${cuda}/*/*.cu)
   list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/kernels/cuda/unavailable.cc)
   # A file of its own name each, so that it is C++ here and CUDA elsewhere.
   foreach(source ${device})
@@ -32,7 +33,7 @@ if(NOT SUBGEN_SANITIZE)
     target_compile_options(${library} PRIVATE $<$<CONFIG:Release>:-O2>)
   endforeach()
   # Quoted headers there are found before those of the project, as
-  # kernels/cuda/tensor_cores.h. The pragma is "unroll", nvcc's.
+  # kernels/cuda/device/tensor_cores.h. The pragma is "unroll", nvcc's.
   target_compile_options(kernels_cuda_emulated PRIVATE -iquote ${emulation}
                          -Wno-unknown-pragmas)
 endif()

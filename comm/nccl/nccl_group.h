@@ -8,7 +8,7 @@
 #include "comm/communicator.h"
 #include "comm/nccl/nccl_library.h"
 #include "comm/nccl/nccl_ranks.h"
-#include "kernels/cuda/staging.h"
+#include "kernels/cuda/runtime/staging.h"
 
 namespace subgen {
 

@@ -13,7 +13,7 @@
 #include "comm/nccl/nccl_library.h"
 #include "kernels/backend.h"
 #include "kernels/base/status_macros.h"
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/runtime/device.h"
 
 namespace subgen {
 namespace {

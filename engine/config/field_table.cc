@@ -1,5 +1,5 @@
 #include "engine/config/fields.h"
-#include "kernels/cpu/instruction_set_names.h"
+#include "kernels/cpu/tiles/instruction_set_names.h"
 
 namespace subgen {
 namespace {

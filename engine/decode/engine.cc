@@ -7,7 +7,7 @@
 #include "engine/cache/budget_rule.h"
 #include "engine/decode/model_vocabulary.h"
 #include "kernels/base/status_macros.h"
-#include "kernels/cpu/instruction_sets.h"
+#include "kernels/cpu/tiles/instruction_sets.h"
 
 namespace subgen {
 namespace {

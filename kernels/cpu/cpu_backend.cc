@@ -2,13 +2,13 @@
 #include <memory>
 
 #include "kernels/backend.h"
-#include "kernels/cpu/attention.h"
-#include "kernels/cpu/centers.h"
-#include "kernels/cpu/clustering.h"
-#include "kernels/cpu/context.h"
-#include "kernels/cpu/dense.h"
-#include "kernels/cpu/linear.h"
-#include "kernels/cpu/top.h"
+#include "kernels/cpu/attention/attention.h"
+#include "kernels/cpu/cache/centers.h"
+#include "kernels/cpu/cache/clustering.h"
+#include "kernels/cpu/dense/dense.h"
+#include "kernels/cpu/dense/linear.h"
+#include "kernels/cpu/dense/top.h"
+#include "kernels/cpu/threads/context.h"
 
 namespace subgen {
 namespace {

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "kernels/cuda/device.h"
-#include "kernels/cuda/top.h"
+#include "kernels/cuda/dense/top.h"
+#include "kernels/cuda/runtime/device.h"
 
 namespace subgen {
 namespace cuda {

@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "kernels/backend.h"
-#include "kernels/cuda/attention_plan.h"
-#include "kernels/cuda/center_plan.h"
-#include "kernels/cuda/cluster_plan.h"
-#include "kernels/cuda/dense.h"
-#include "kernels/cuda/kept_weights.h"
-#include "kernels/cuda/pieces.h"
-#include "kernels/cuda/rotary.h"
-#include "kernels/cuda/row_plan.h"
-#include "kernels/cuda/scored_rows.h"
+#include "kernels/cuda/attention/attention_plan.h"
+#include "kernels/cuda/cache/center_plan.h"
+#include "kernels/cuda/cache/cluster_plan.h"
+#include "kernels/cuda/cache/row_plan.h"
+#include "kernels/cuda/cache/scored_rows.h"
+#include "kernels/cuda/dense/dense.h"
+#include "kernels/cuda/dense/kept_weights.h"
+#include "kernels/cuda/dense/rotary.h"
+#include "kernels/cuda/runtime/pieces.h"
 
 namespace subgen::cuda {
 

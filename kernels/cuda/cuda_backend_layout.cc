@@ -1,9 +1,9 @@
 // What moves numbers about, and rotations, which may move them too.
-#include "kernels/cuda/attention.h"
+#include "kernels/cuda/attention/attention.h"
+#include "kernels/cuda/attention/hadamard.h"
+#include "kernels/cuda/attention/layout.h"
+#include "kernels/cuda/attention/partials.h"
 #include "kernels/cuda/cuda_backend.h"
-#include "kernels/cuda/hadamard.h"
-#include "kernels/cuda/layout.h"
-#include "kernels/cuda/partials.h"
 #include "kernels/memory/hadamard.h"
 
 namespace subgen::cuda {

@@ -1,7 +1,7 @@
 // Operations on lists of tasks.
 #include <algorithm>
 
-#include "kernels/cuda/attention_many.h"
+#include "kernels/cuda/attention/attention_many.h"
 #include "kernels/cuda/cuda_backend.h"
 
 namespace subgen::cuda {

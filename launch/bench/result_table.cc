@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "kernels/cpu/instruction_sets.h"
+#include "kernels/cpu/tiles/instruction_sets.h"
 #include "launch/bench/samples.h"
 
 namespace subgen {

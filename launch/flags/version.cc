@@ -1,7 +1,7 @@
 #include "launch/flags/version.h"
 
 #include "absl/strings/str_join.h"
-#include "kernels/cpu/instruction_sets.h"
+#include "kernels/cpu/tiles/instruction_sets.h"
 
 namespace subgen {
 

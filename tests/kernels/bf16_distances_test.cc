@@ -1,5 +1,5 @@
 // Distances in dot products of bf16, beside sums in double.
-#include "kernels/cpu/bf16_distances.h"
+#include "kernels/cpu/cache/bf16_distances.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/base/check.h"
-#include "kernels/cpu/instruction_sets.h"
+#include "kernels/cpu/tiles/instruction_sets.h"
 
 namespace subgen {
 

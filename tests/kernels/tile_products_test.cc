@@ -10,7 +10,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/cpu/tile_set.h"
+#include "kernels/cpu/tiles/tile_set.h"
 #include "tests/kernels/cpu_targets.h"
 #include "tests/kernels/random_rows.h"
 #include "tests/support/gguf_writer.h"

@@ -1,4 +1,4 @@
-#include "launch/progress.h"
+#include "launch/ranks/progress.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "launch/report_file.h"
+#include "launch/ranks/report_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "launch/report.h"
+#include "launch/generate/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "comm/communicator.h"
 #include "engine/model/transformer.h"
-#include "kernels/cpu/instruction_sets.h"
-#include "kernels/cpu/linear.h"
+#include "kernels/cpu/dense/linear.h"
+#include "kernels/cpu/tiles/instruction_sets.h"
 #include "tests/support/toy_model.h"
 
 namespace subgen {

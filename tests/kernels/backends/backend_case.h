@@ -19,7 +19,7 @@ namespace subgen {
 enum class LinearRounding { kNone, kTokensTo16Bits, kBothToBF16 };
 
 // What attention may round before it multiplies: queries, rows and weights to
-// 16 bits, as kernels/cpu/many_queries-inl.h says, or to bf16.
+// 16 bits, as kernels/cpu/attention/many_queries-inl.h says, or to bf16.
 enum class AttentionRounding { kNone, kTo16Bits, kToBF16 };
 
 struct BackendCase {

@@ -1,6 +1,6 @@
 // The cuda backend: on a device, or on the emulation of one.
-#include "kernels/cuda/attention_many.h"
-#include "kernels/cuda/dense.h"
+#include "kernels/cuda/attention/attention_many.h"
+#include "kernels/cuda/dense/dense.h"
 #include "tests/kernels/backends/backend_case.h"
 
 namespace subgen {

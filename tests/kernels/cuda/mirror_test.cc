@@ -4,7 +4,7 @@
 #include <set>
 
 #include "kernels/backend.h"
-#include "kernels/cuda/byte_ranges.h"
+#include "kernels/cuda/runtime/byte_ranges.h"
 #include "tests/kernels/random_rows.h"
 
 namespace subgen {

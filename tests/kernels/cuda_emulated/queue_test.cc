@@ -1,6 +1,6 @@
 // The queue of a device over the emulated runtime, which counts what it is
 // asked to do and runs a stream only when that is waited for.
-#include "kernels/cuda/queue.h"
+#include "kernels/cuda/runtime/queue.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,0 +1,25 @@
+// Squared distances of a few rows of bf16 from many: dot products of AVX-512
+// BF16, of which each product is exact, and squared lengths by the same sums,
+// so that rows that are alike are at 0.
+#pragma once
+
+#include "kernels/cpu/attention/attention_piece.h"
+
+namespace subgen::cpu {
+
+struct RowDistances {
+  Rows points, rows;
+  bool directions = false;  // as in DistanceTask
+  Matrix<float> squared;    // [points.count, rows.count]
+};
+
+// Whether this machine has the instructions, and they suit such rows.
+bool HasBF16Distances(RowFormat format, int64_t dim);
+
+// Columns `range` of the task's distances. Rounding: at most dim + 8 units of
+// the sum of both squared lengths; the same bits however many points and rows
+// there are. scratch: BF16DistanceScratch floats.
+void BF16DistanceRows(const RowDistances& task, Range range, float* scratch);
+int64_t BF16DistanceScratch(const RowDistances& task);
+
+}  // namespace subgen::cpu

@@ -1,0 +1,24 @@
+// SubGen's centres (kernels/centers.h), a head a thread: distances of some of
+// its tokens at once, then the choices.
+#pragma once
+
+#include "kernels/backend.h"
+#include "kernels/cpu/threads/context.h"
+
+namespace subgen::cpu {
+
+void InsertCenters(Context& context, Vector<const CenterTask> tasks);
+
+// The tokens of a task as floats, and how far each is from the centres as they
+// are before and from the tokens, by the parts of the metric; a null part is
+// not used.
+struct TokenDistances {
+  Matrix<float> keys, values;  // [tokens, dim]
+  struct Part {
+    Matrix<float> centers;  // [tokens, most_rows], as far as there are some
+    Matrix<float> tokens;   // [tokens, tokens]
+  };
+  Part of_keys, of_directions, of_values;
+};
+
+}  // namespace subgen::cpu

@@ -1,0 +1,49 @@
+// Dense operations beside Linear: memory-bound, on threads where the matrix
+// does not fit into a cache.
+#pragma once
+
+#include <vector>
+
+#include "kernels/backend.h"
+#include "kernels/cpu/threads/context.h"
+#include "kernels/cpu/tiles/packed_weights.h"
+
+namespace subgen::cpu {
+
+// From the packed table where it is one, as of a model whose embedding is its
+// unembedding too: the file's pages are then not read again.
+void Embed(Context& context, const WeightMatrix& table, Vector<const int> ids,
+           const PackedWeights& packed, Matrix<float> output);
+void RmsNorm(Context& context, Matrix<const float> input,
+             Vector<const float> gain, float epsilon, Matrix<float> output);
+void GatedSilu(Context& context, Matrix<const float> up, Matrix<float> gate);
+void Add(Context& context, Matrix<const float> x, Matrix<float> accumulator);
+// accumulator += x
+struct Sum {
+  Matrix<const float> x;
+  Matrix<float> accumulator;
+};
+void AddRmsNorm(Context& context, const Sum& sum, Vector<const float> gain,
+                float epsilon, Matrix<float> output);
+void AddRow(Context& context, Vector<const float> row, Matrix<float> matrix);
+
+// Turns heads; remembers the angles of the last call, as all layers of a step
+// turn by the same ones.
+class Rotation {
+ public:
+  void Rotate(Context& context, const Rotary& rotary,
+              Vector<const int64_t> positions, int64_t head_dim,
+              Matrix<float> heads);
+
+ private:
+  void Prepare(const Rotary& rotary, Vector<const int64_t> positions);
+
+  Rotary rotary_;
+  std::vector<int64_t> positions_;
+  std::vector<float> cosines_;  // [tokens, pairs], times the magnitude
+  std::vector<float> sines_;
+};
+
+void ConvertRows(Context& context, Vector<const RowCopy> copies);
+
+}  // namespace subgen::cpu

@@ -1,0 +1,25 @@
+// input weight^T from quantised weights.
+#pragma once
+
+#include "kernels/backend.h"
+#include "kernels/cpu/threads/context.h"
+#include "kernels/cpu/tiles/linear_part.h"
+#include "kernels/cpu/tiles/packed_weights.h"
+
+namespace subgen::cpu {
+
+LinearKernel KernelOf(const WeightMatrix& weight);
+
+// Packs what is multiplied in tiles on this machine.
+void KeepWeight(Context& context, const WeightMatrix& weight,
+                PackedWeights& packed);
+
+// A token's outputs are the same bits whatever other tokens are in the batch
+// and however many threads there are.
+void Linears(Context& context, const PackedWeights& packed,
+             Matrix<const float> input, Vector<const LinearProduct> products);
+
+// Row `row` of the table, the same numbers as Dequantize.
+void ExpandRow(const WeightMatrix& table, int64_t row, Vector<float> out);
+
+}  // namespace subgen::cpu

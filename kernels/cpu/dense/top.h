@@ -1,0 +1,12 @@
+// The largest numbers of rows, pieces of a row on threads.
+#pragma once
+
+#include "kernels/backend.h"
+#include "kernels/cpu/threads/context.h"
+
+namespace subgen::cpu {
+
+void Top(Context& context, Matrix<const float> rows, Vector<const float> scales,
+         Matrix<float> output);
+
+}  // namespace subgen::cpu

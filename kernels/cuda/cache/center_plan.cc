@@ -1,0 +1,113 @@
+#include "kernels/cuda/cache/center_plan.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/cache/clustering.h"
+#include "kernels/cuda/device/head_dim.h"
+
+namespace subgen::cuda {
+namespace {
+
+CenterHead HeadOf(const CenterTask& task, Staging* staging) {
+  const CenterArrays& arrays = task.centers;
+  CenterHead head;
+  head.metric = task.metric;
+  head.dim = static_cast<int>(arrays.dim);
+  head.limit = static_cast<int>(arrays.limit);
+  head.rows = static_cast<int>(task.rows);
+  head.tokens = static_cast<int>(task.tokens());
+  head.entered = task.entered;
+  head.row_bytes = RowBytes(arrays.format, arrays.dim);
+  const size_t bytes = task.most_rows() * head.row_bytes;
+  const auto rows = [&](std::byte* data) {
+    return staging->InOut(
+        Vector<uint8_t>(reinterpret_cast<uint8_t*>(data), bytes));
+  };
+  head.keys = rows(arrays.keys);
+  head.values = rows(arrays.values);
+  const size_t token_bytes = task.tokens() * head.row_bytes;
+  head.token_keys = staging->InBytes(task.keys.data, token_bytes);
+  head.token_values = staging->InBytes(task.values.data, token_bytes);
+  const auto array = [&](auto host) {
+    return host.empty() ? nullptr : staging->InOut(host);
+  };
+  head.counts = array(arrays.counts);
+  head.bias = array(arrays.bias);
+  head.near_rows = array(arrays.neighbors.rows);
+  head.second_rows = array(arrays.neighbors.second_rows);
+  head.near_squared = array(arrays.neighbors.squared);
+  head.second_squared = array(arrays.neighbors.second_squared);
+  head.alignments = array(arrays.alignments);
+  head.totals = array(arrays.totals);
+  const int64_t links = std::max(task.rows, arrays.limit) + 1;
+  head.squared = staging->Scratch(links);
+  head.weights = staging->Scratch(links);
+  head.scores = staging->Scratch(links);
+  head.others = staging->Scratch(links);
+  return head;
+}
+
+// What tokens are compared by.
+struct Compared {
+  const uint8_t* tokens;
+  const uint8_t* centers;
+  bool directions;
+};
+
+CenterDistances AddPieces(const CenterHead& head, const Compared& of,
+                          Staging* staging,
+                          std::vector<TokenDistancesPiece>* pieces) {
+  CenterDistances part;
+  const int64_t tokens = head.tokens;
+  part.centers = staging->Scratch(tokens * head.limit);
+  part.tokens = staging->Scratch(tokens * tokens);
+  const auto add = [&](const uint8_t* rows, int count, float* out,
+                       int64_t stride) {
+    for (int first = 0; first < count; first += kDistanceRows) {
+      TokenDistancesPiece piece;
+      piece.tokens = of.tokens;
+      piece.token_count = head.tokens;
+      piece.rows = rows + first * head.row_bytes;
+      piece.count = std::min(kDistanceRows, count - first);
+      piece.row_bytes = head.row_bytes;
+      piece.dim = head.dim;
+      piece.directions = of.directions;
+      piece.squared = out + first;
+      piece.stride = stride;
+      pieces->push_back(piece);
+    }
+  };
+  add(of.centers, head.rows, part.centers, head.limit);
+  if (tokens > 1) add(of.tokens, head.tokens, part.tokens, tokens);
+  return part;
+}
+
+}  // namespace
+
+void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
+                 CenterPlan* plan) {
+  plan->Clear();
+  for (const CenterTask& task : tasks) {
+    const CenterMetric& metric = task.metric;
+    const RowFormat format = task.centers.format;
+    SUBGEN_CHECK(task.centers.dim <= kMostHeadDim &&
+                 (task.rows <= task.centers.limit || task.tokens() == 0));
+    CenterHead head = HeadOf(task, staging);
+    if (head.tokens > 0) {
+      auto* pieces = &plan->distances[format];
+      const Compared keys = {head.token_keys, head.keys, false};
+      const Compared directions = {head.token_keys, head.keys, true};
+      const Compared values = {head.token_values, head.values, false};
+      if (metric.keys) head.of_keys = AddPieces(head, keys, staging, pieces);
+      if (metric.directions || metric.weighted()) {
+        head.of_directions = AddPieces(head, directions, staging, pieces);
+      }
+      if (metric.values) {
+        head.of_values = AddPieces(head, values, staging, pieces);
+      }
+    }
+    plan->heads[format].push_back(head);
+  }
+}
+
+}  // namespace subgen::cuda

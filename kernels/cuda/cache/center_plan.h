@@ -1,0 +1,26 @@
+// Center tasks as the kernels take them.
+#pragma once
+
+#include <vector>
+
+#include "kernels/backend.h"
+#include "kernels/cuda/cache/centers.h"
+#include "kernels/cuda/runtime/pieces.h"
+
+namespace subgen::cuda {
+
+struct CenterPlan {
+  void Clear() {
+    distances.Clear();
+    heads.Clear();
+  }
+
+  PiecesByFormat<TokenDistancesPiece> distances;
+  PiecesByFormat<CenterHead> heads;
+};
+
+// In place of the plan before. Operands are put into `staging`.
+void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
+                 CenterPlan* plan);
+
+}  // namespace subgen::cuda

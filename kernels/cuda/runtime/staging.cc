@@ -1,0 +1,89 @@
+#include "kernels/cuda/runtime/staging.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace subgen::cuda {
+namespace {
+
+// Packs them.
+void CopyRows(const Matrix<uint8_t>& from, uint8_t* to) {
+  for (int64_t i = 0; i < from.rows; ++i) {
+    std::copy_n(from.row(i).data(), from.cols, to + i * from.cols);
+  }
+}
+
+}  // namespace
+
+const uint8_t* Staging::InBytes(const void* host, size_t bytes) {
+  if (bytes == 0) return nullptr;
+  if (const MirroredRange range = mirror_.Find(host, bytes); range.region) {
+    mirror_.Send(range, bytes);
+    return range.device();
+  }
+  const uint8_t*& known = known_[{host, bytes}];
+  if (known != nullptr) return known;
+  const ArenaPlace place = queue_.Stage(bytes);
+  std::memcpy(place.host, host, bytes);
+  return known = place.device;
+}
+
+Matrix<const float> Staging::In(Matrix<const float> host) {
+  constexpr int64_t size = sizeof(float);
+  const Matrix<uint8_t> bytes(
+      const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(host.data)),
+      host.rows, host.cols * size, host.stride * size);
+  const int64_t span = Span(bytes);
+  if (const MirroredRange range = mirror_.Find(host.data, span); range.region) {
+    mirror_.Send(range, span);
+    return {reinterpret_cast<const float*>(range.device()), host.rows,
+            host.cols, host.stride};
+  }
+  const ArenaPlace place = queue_.Stage(bytes.rows * bytes.cols);
+  CopyRows(bytes, place.host);
+  return {reinterpret_cast<const float*>(place.device), host.rows, host.cols};
+}
+
+Matrix<uint8_t> Staging::ResultBytes(Matrix<uint8_t> host, bool send) {
+  const int64_t span = Span(host);
+  if (const MirroredRange range = mirror_.Find(host.data, span); range.region) {
+    if (send) mirror_.Send(range, span);
+    const bool packed = host.stride == host.cols;
+    for (int64_t i = 0; i < (packed ? 1 : host.rows); ++i) {
+      mirror_.WrittenByDevice({range.region, range.first + i * host.stride},
+                              packed ? span : host.cols);
+    }
+    return {range.device(), host.rows, host.cols, host.stride};
+  }
+  const size_t bytes = host.rows * host.cols;
+  if (bytes == 0) return {nullptr, host.rows, host.cols};
+  if (!results_.HasRoom(bytes)) queue_.Use();
+  ArenaPlace place = results_.Take(bytes);
+  uint8_t* const pinned = place.host;
+  if (send) {
+    place = queue_.Stage(bytes);
+    CopyRows(host, place.host);
+  }
+  returns_.push_back({host, place.device, pinned});
+  return {place.device, host.rows, host.cols};
+}
+
+void Staging::Finish() {
+  for (const Return& result : returns_) {
+    queue_.Copy(result.pinned, result.device, result.to.rows * result.to.cols,
+                cudaMemcpyDeviceToHost);
+  }
+  returns_.empty() ? queue_.Bound() : queue_.Run();
+  for (const Return& result : returns_) {
+    for (int64_t i = 0; i < result.to.rows; ++i) {
+      std::copy_n(result.pinned + i * result.to.cols, result.to.cols,
+                  result.to.row(i).data());
+    }
+  }
+  returns_.clear();
+  results_.Reset();
+  known_.clear();
+  queue_.ReleaseScratch();
+}
+
+}  // namespace subgen::cuda

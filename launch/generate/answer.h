@@ -1,0 +1,21 @@
+// One answer of a model, printed as it comes.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/decode/engine.h"
+#include "launch/generate/report.h"
+
+namespace subgen {
+
+struct GenerationOptions;
+
+// Answers the tokens in a slot of the engine. Ctrl-C, where it is caught, ends
+// the answer and no more (finish_reason "cancelled"). An error: the
+// scheduler's, or an output that cannot be written.
+absl::StatusOr<GenerationReport> Answer(const GenerationOptions& options,
+                                        Engine& engine, int slot,
+                                        std::vector<int> prompt);
+
+}  // namespace subgen

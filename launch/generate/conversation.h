@@ -1,0 +1,18 @@
+// A conversation line by line: subgen_generate --chat.
+#pragma once
+
+#include "absl/status/status.h"
+#include "engine/decode/engine.h"
+#include "launch/generate/generation.h"
+#include "launch/ranks/report_file.h"
+
+namespace subgen {
+
+// Reads lines from standard input and answers each, until they end or one of
+// them is /exit. What is wrong with a line is told on standard error and the
+// conversation goes on; an error ends it.
+absl::Status Converse(const GenerationOptions& options, const Model& model,
+                      const ChatTemplate& chat, const ReportFile& report_file,
+                      Engine& engine);
+
+}  // namespace subgen
