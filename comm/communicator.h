@@ -44,7 +44,7 @@ class Communicator {
   // Root's bytes everywhere. Ranks other than the root may wait here for long:
   // they sleep rather than spin.
   void Broadcast(Vector<std::byte> data, int root);
-  // The ranks that give the same colour (>= 0), in rank order. Collective.
+  // The ranks that give the same color (>= 0), in rank order. Collective.
   virtual std::unique_ptr<Communicator> Split(int color) = 0;
 
   const CommunicatorStats& stats() const { return stats_; }

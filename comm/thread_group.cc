@@ -127,7 +127,7 @@ void Group::Spread() {
 }
 
 void Group::Divide() {
-  std::map<int, std::vector<int>> members;  // by colour
+  std::map<int, std::vector<int>> members;  // by color
   for (int rank = 0; rank < size(); ++rank) {
     members[calls_[rank].argument].push_back(members_[rank]);
   }

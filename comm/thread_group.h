@@ -24,7 +24,7 @@ struct Call {
   enum class Kind { kAllReduce, kAllGather, kBroadcast, kSplit };
   Kind kind = Kind::kSplit;
   int64_t size = 0;  // of the whole result
-  int argument = 0;  // the op, the root or the colour
+  int argument = 0;  // the op, the root or the color
   Vector<const float> in;
   Vector<float> out;
   Vector<std::byte> bytes;

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by the scripts of this folder: a temporary folder that goes when the
-# script ends, pinned packages of PyPI in it, and one way to state a behaviour.
+# script ends, pinned packages of PyPI in it, and one way to state a behavior.
 set -euo pipefail
 
 case "${1:-}" in
@@ -41,7 +41,7 @@ cc1() {
     -isystem "$folder/include" "$@"
 }
 
-# expect WHAT SEEN WANTED: prints both; another behaviour than WANTED, which is
+# expect WHAT SEEN WANTED: prints both; another behavior than WANTED, which is
 # what was found, makes the script end with 1.
 expect() {
   printf '%s: %s\n' "$1" "$2"
@@ -54,7 +54,7 @@ expect() {
 # end: the last line, and the exit code.
 end() {
   if ((changed)); then
-    echo "The behaviour has changed."
+    echo "The behavior has changed."
   else
     echo "As found."
   fi

@@ -5,7 +5,7 @@
 # one instruction that processors have for it (vpmovzxbd), as the conversion
 # from integers to floats is (vcvtdq2ps).
 # Seen: with AVX2 and AVX-512 each byte goes through a general register, and the
-# vector is put together again; in a kernel that decodes scales of quantised
+# vector is put together again; in a kernel that decodes scales of quantized
 # weights that made the whole product three times as slow. The intrinsic is one
 # instruction.
 # shellcheck source=findings/common.sh

@@ -5,7 +5,7 @@
 # instruction ldtilecfg reads, so that what a function wrote there before stays.
 # Seen: the header tells the compiler that 8 bytes are read (those of a pointer).
 # Stores to the other 56, rows and bytes of a row of each tile, are dead to the
-# optimiser and go; the tiles have no rows then. One comes upon it where a
+# optimizer and go; the tiles have no rows then. One comes upon it where a
 # struct is filled and loaded in one function. Other accesses of the struct, a
 # barrier, or an asm with the whole struct as its input keep them.
 # shellcheck source=findings/common.sh

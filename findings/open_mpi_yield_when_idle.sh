@@ -5,7 +5,7 @@
 # calls sched_yield, so that others get its core and the job is, beside busy
 # programs, about as fast as before or faster.
 # Seen: since Linux 6.6 (the EEVDF scheduler) a thread that yields gives up the
-# rest of its time slice to a neighbour that has work, some 4 ms, at each wait.
+# rest of its time slice to a neighbor that has work, some 4 ms, at each wait.
 # An exchange of two ranks takes several times as long as without yielding.
 # So leave the parameter alone: Open MPI yields by itself where there are more
 # ranks than slots, and has to.

@@ -58,11 +58,12 @@ void Backend::SplitHeads(Vector<const HeadSplit> splits) {
   }
 }
 
-void Backend::Turn(const HadamardTurn& turn, Matrix<float> rows, bool back) {
+void Backend::ApplyHadamard(const HadamardTransform& transform,
+                            Matrix<float> rows, bool back) {
   if (back) {
-    turn.Undo(rows);
+    transform.Undo(rows);
   } else {
-    turn.Apply(rows);
+    transform.Apply(rows);
   }
 }
 
@@ -131,9 +132,9 @@ void Backend::InsertClusters(Vector<const ClusterTask> tasks) {
   }
 }
 
-void Backend::InsertScored(Vector<const ScoredTask> tasks) {
+void Backend::KeepBest(Vector<const KeepBestTask> tasks) {
   SUBGEN_CHECK(mirror() == nullptr);
-  for (const ScoredTask& task : tasks) InsertScoredOnHost(task);
+  for (const KeepBestTask& task : tasks) KeepBestOnHost(task);
 }
 
 }  // namespace subgen

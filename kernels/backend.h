@@ -9,14 +9,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "kernels/centers.h"
-#include "kernels/clusters.h"
 #include "kernels/heads.h"
 #include "kernels/memory/mirror.h"
 #include "kernels/memory/view.h"
 #include "kernels/quant/block_format.h"
 #include "kernels/rotary.h"
-#include "kernels/scored_rows.h"
+#include "kernels/row_ops.h"
 #include "kernels/softmax_partials.h"
 #include "kernels/top_numbers.h"
 #include "kernels/weighted_rows.h"
@@ -26,7 +24,7 @@ namespace subgen {
 namespace cuda {
 class Staging;
 }
-class HadamardTurn;
+class HadamardTransform;
 
 // Queries of one KV head over one set of rows. The result is merged into
 // `out`, so tasks over several sets of the same queries follow one another in
@@ -55,22 +53,14 @@ struct AttentionMassTask {
   Vector<float> mass;                 // [rows]
 };
 
-// squared_j = |point - row_j|^2, or of their directions: both scaled to length
-// 1 (what is zero stays zero), so that squared_j = 2 - 2 cos(point, row_j).
-struct DistanceTask {
-  Vector<const float> point;  // [dim]
-  Rows rows;                  // [rows, dim]
-  Vector<float> squared;      // [rows]
-  bool directions = false;
-};
-
 // One of several products of the same input.
 struct LinearProduct {
   const WeightMatrix* weight = nullptr;
   Matrix<float> output;  // [tokens, weight->rows]
 };
 
-// How heads turn: those of token i by positions[i]. No rotary: not at all.
+// How heads are rotated: those of token i by positions[i]. No rotary: not at
+// all.
 struct HeadRotation {
   const Rotary* rotary = nullptr;
   Vector<const int64_t> positions;  // [tokens]
@@ -85,18 +75,8 @@ struct HeadSplit {
   Matrix<float> head_major;  // [layout.rows(), head_dim]
 };
 
-// Rows to another place, in another format: [from.count] packed rows.
-struct RowCopy {
-  Rows from;
-  RowFormat format = RowFormat::kF32;
-  std::byte* to = nullptr;
-
-  int64_t to_bytes() const { return from.count * RowBytes(format, from.dim); }
-};
-
-class Backend {
+class Backend : public RowOps {
  public:
-  virtual ~Backend() = default;
   virtual absl::string_view name() const = 0;
   // A line for the user on how it runs; empty: as it should.
   virtual std::string note() const { return ""; }
@@ -167,8 +147,9 @@ class Backend {
   virtual void Clear(Matrix<float> matrix);  // to zeros
   // Rotate, then SplitHeads (heads.h), of each.
   virtual void SplitHeads(Vector<const HeadSplit> splits);
-  // As HadamardTurn::Apply of the rows, or Undo where it goes back.
-  virtual void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back);
+  // HadamardTransform::Apply of the rows, or Undo where it goes back.
+  virtual void ApplyHadamard(const HadamardTransform& transform,
+                             Matrix<float> rows, bool back);
   // As the functions of these names (heads.h, softmax_partials.h).
   virtual void JoinHeads(const HeadLayout& layout,
                          const SoftmaxPartials& partials,
@@ -180,19 +161,17 @@ class Backend {
   virtual void MergePacked(Vector<const float> packed,
                            const SoftmaxPartials& into);
 
-  // As ConvertRow. None writes what another one reads or writes.
-  virtual void ConvertRows(Vector<const RowCopy> copies);
-
   virtual void Attend(Vector<const AttentionTask> tasks) = 0;
   // SetEmpty of all outputs, then Attend; tasks of one output stand together.
   virtual void AttendFromEmpty(Vector<const AttentionTask> tasks);
   virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
-  virtual void Distances(Vector<const DistanceTask> tasks) = 0;
-  // One task for each head. By default on the host, one after another;
-  // clusters and scored rows only where there is no mirror.
-  virtual void InsertCenters(Vector<const CenterTask> tasks);
-  virtual void InsertClusters(Vector<const ClusterTask> tasks);
-  virtual void InsertScored(Vector<const ScoredTask> tasks);
+
+  // RowOps, by default on the host, one task after another; clusters and the
+  // best rows only where there is no mirror.
+  void ConvertRows(Vector<const RowCopy> copies) override;
+  void InsertCenters(Vector<const CenterTask> tasks) override;
+  void InsertClusters(Vector<const ClusterTask> tasks) override;
+  void KeepBest(Vector<const KeepBestTask> tasks) override;
 };
 
 // Tells the backend's mirror, if it has one, that host code wrote this memory,

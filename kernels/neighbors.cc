@@ -12,7 +12,7 @@ namespace {
 
 constexpr Neighbor kNone = {-1, std::numeric_limits<float>::infinity()};
 
-// What is not a number is no neighbour.
+// What is not a number is no neighbor.
 Neighbor Nearest(int64_t row, int64_t but, Vector<const float> squared) {
   Neighbor nearest = kNone;
   for (int64_t i = 0; i < static_cast<int64_t>(squared.size()); ++i) {

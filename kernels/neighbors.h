@@ -55,7 +55,7 @@ class NeighborTable {
   // Makes a row exact. Its own entry is not read.
   void Set(int64_t row, Vector<const float> squared);
 
-  // The row of the least weight * squared distance to its neighbour, which is
+  // The row of the least weight * squared distance to its neighbor, which is
   // exact then; the first of equals. weights: [size()], none negative; empty:
   // all 1. size() >= 1.
   int64_t Least(Vector<const float> weights, const DistancesOf& distances_of);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what busy neighbours cost: one rank on all cores, and two ranks by
+"""Measures what busy neighbors cost: one rank on all cores, and two ranks by
 how they wait and how they are bound, beside programs that only compute.
 
 usage: bench_neighbors.py MODEL [--build BUILD] [--neighbors 0,1,2]

@@ -131,7 +131,7 @@ def compare_policies(options, llama_cpp):
         measure(options, llama, Test("tg", options.gen, depth),
                 ["exact", "subgen"], "f16")
     llama.close()
-    llama = Llama(llama_cpp, options, model, context, quantised=True)
+    llama = Llama(llama_cpp, options, model, context, quantized=True)
     for depth in options.depths:
         measure(options, llama, Test("tg", options.gen, depth), ["exact/q8"],
                 "q8_0")

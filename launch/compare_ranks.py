@@ -18,7 +18,7 @@ import tempfile
 PROMPTS = [
     "What is the capital of France?", "Count to thirty.",
     "Write a poem about the sea.", "Explain what a compiler does.",
-    "List five fruits and their colours.", "Who wrote Hamlet?",
+    "List five fruits and their colors.", "Who wrote Hamlet?",
     "Tell me a story about a fox and a crow.", "What is 12 times 12?",
     "Translate 'good morning' into Spanish and German.",
     "How does a bicycle stay upright?", "Name three planets and describe them.",

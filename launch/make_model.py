@@ -6,7 +6,7 @@ usage: make_model.py SHAPE TYPE OUT [--tied | --untied] [--pure] [--seed 0]
 The weights are blocks of random bits, valid in their format, with scales that
 keep activations near one, so the file costs what a trained one of its shape
 costs to load and to run, and says nothing. Formats stand where llama.cpp's
-quantiser puts them without an importance matrix: a Q4_0 file has its output
+quantizer puts them without an importance matrix: a Q4_0 file has its output
 matrix in Q6_K, a Q4_K_M file has Q6_K in half of its layers too.
 
 Needs the Python packages gguf and numpy:
@@ -157,10 +157,10 @@ def tensors_of(shape, file_type, pure):
 # --- random blocks ----------------------------------------------------------
 
 class Blocks:
-    """Random blocks of a quantised format, of a given standard deviation.
+    """Random blocks of a quantized format, of a given standard deviation.
 
     All bits of a block are drawn but those of its 16-bit scales, and those
-    that would make a block that no quantiser writes: numbers are centred, as
+    that would make a block that no quantizer writes: numbers are centerd, as
     trained weights are, and no group of a block is lost in the others."""
 
     # Where a block has its scale, and its minimum in units of that scale.
@@ -209,7 +209,7 @@ class Blocks:
         """Bytes of so many numbers, whole blocks."""
         blocks = self.draw(random, count // self.size)
         scales = random.uniform(0.75, 1.25, len(blocks)).astype(np.float32)
-        # Quantisers let a scale be negative where they have no minimum.
+        # Quantizers let a scale be negative where they have no minimum.
         if not self.minimum and self.name != "Q8_0":
             scales *= random.choice(np.array([-1, 1], np.float32), len(blocks))
         self.put_scales(blocks, scales * np.float32(deviation / self.unit))

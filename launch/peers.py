@@ -135,9 +135,9 @@ def our_load(options, model):
 class Llama:
     """llama.cpp with a context that is filled once to each depth."""
 
-    def __init__(self, llama_cpp, options, model, context, quantised=False):
+    def __init__(self, llama_cpp, options, model, context, quantized=False):
         self.cpp = llama_cpp
-        kind = llama_cpp.GGML_TYPE_Q8_0 if quantised else None
+        kind = llama_cpp.GGML_TYPE_Q8_0 if quantized else None
         try:
             self.llama = llama_cpp.Llama(
                 model, n_ctx=context, n_batch=CHUNK, n_ubatch=CHUNK,

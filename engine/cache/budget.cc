@@ -47,7 +47,7 @@ bool IsKCenter(const CacheConfig& config) {
   return IsSubgen(config, "k_center");
 }
 
-// Of the row format and the turn.
+// Of the row format and the Hadamard transform.
 absl::Status CheckRows(const CacheConfig& config, const CacheShape& shape) {
   ASSIGN_OR_RETURN(const RowFormat format, ParseRowFormat(config.row_format));
   const int64_t block = RowBlock(format, shape.head_dim);
@@ -127,7 +127,7 @@ int64_t RowsIn(int64_t bytes, int64_t exact, const CacheConfig& config,
   return exact + (bytes - exact * exact_cost) / RowCost(config, layout);
 }
 
-// Bytes of a centre's two neighbours and alignment.
+// Bytes of a center's two neighbors and alignment.
 int64_t NeighborCost(const SubgenConfig& config) {
   return 2 * sizeof(Neighbor) +
          (config.distinctiveness_exponent != 0 ? sizeof(float) : 0);
@@ -170,7 +170,7 @@ int64_t Share(int64_t whole, const CacheShape& shape, int token_shard) {
 
 }  // namespace
 
-bool TurnsRows(const CacheConfig& config) {
+bool TransformsRows(const CacheConfig& config) {
   if (config.rotate != "auto") return config.rotate == "true";
   if (config.policy == "kivi") return false;  // groups numbers of a channel
   return config.row_format == "q4" || config.row_format == "q3";
@@ -265,7 +265,7 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
 }
 
 int64_t RecentTokens(const CacheConfig& config, int64_t budget_rows) {
-  // A row is quantised when it leaves the window, and those in it are dear.
+  // A row is quantized when it leaves the window, and those in it are dear.
   const auto format = ParseRowFormat(config.row_format);
   if (format.ok() && IsQuantized(*format)) return config.recent_tokens;
   const double part = config.recent_fraction * static_cast<double>(budget_rows);
@@ -306,7 +306,7 @@ static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
   CachePlan plan;
   plan.layout = LayoutOf(config, shape);
   plan.window = WindowOf(config, shape, rows);
-  if (config.policy == "kivi") {  // quantises by itself
+  if (config.policy == "kivi") {  // quantizes by itself
     plan.layout = plan.layout.Exact();
     plan.window.exact_tokens = WindowShape::kEveryToken;
     plan.window.recent_tokens = config.kivi.exact_tokens;

@@ -117,8 +117,8 @@ SketchPolicyOptions PolicySetup::Options(absl::string_view fingerprint) const {
   options.plan = plan;
   options.seed = config.seed;
   options.once = config.when == "once";
-  if (TurnsRows(config)) {
-    options.turn.emplace(shape.head_dim);
+  if (TransformsRows(config)) {
+    options.transform.emplace(shape.head_dim);
     options.fingerprint += " turned";
   }
   return options;

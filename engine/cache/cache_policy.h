@@ -37,7 +37,7 @@ struct LayerStep {
   int64_t owned = 0;            // of them owned by this token shard
   int group = 1;                // query heads of a KV head
   Matrix<const float> queries;  // [kv_heads * tokens * group, head_dim]
-  Matrix<const float> keys;     // [kv_heads * owned, head_dim], turned
+  Matrix<const float> keys;     // [kv_heads * owned, head_dim], rotated
   Matrix<const float> values;   // [kv_heads * owned, head_dim]
   Vector<const int64_t> owned_positions;  // [owned], ascending in a chunk
   Vector<const int> owned_tokens;         // [owned], token of its chunk, from 0
@@ -123,9 +123,9 @@ class CachePolicy {
   virtual absl::Status Load(int slot, absl::string_view saved) = 0;
 };
 
-// Whether queries, keys and values come turned (kernels/memory/hadamard.h), so
-// that attention must be turned back.
-bool TurnsRows(const CacheConfig& config);
+// Whether queries, keys and values come transformed
+// (kernels/memory/hadamard.h), so that attention must be transformed back.
+bool TransformsRows(const CacheConfig& config);
 
 // Rows of a KV head over all token shards: the budget in rows, whichever way it
 // is given, at most context_tokens. An error where sinks, recent tokens and one

@@ -7,7 +7,7 @@
 namespace subgen {
 namespace {
 
-// Centres in ascending order of rows, with the sizes of their clusters.
+// Centers in ascending order of rows, with the sizes of their clusters.
 Centers Sorted(const std::vector<int64_t>& chosen,
                const std::vector<int32_t>& owner) {
   std::vector<int32_t> counts(chosen.size());

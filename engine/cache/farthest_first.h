@@ -1,5 +1,5 @@
-// Greedy k-center (Gonzalez 1985): the next centre is the row farthest from all
-// centres so far. Where rows weigh alike, the radius of the clusters is at most
+// Greedy k-center (Gonzalez 1985): the next center is the row farthest from all
+// centers so far. Where rows weigh alike, the radius of the clusters is at most
 // twice the smallest possible.
 #pragma once
 
@@ -25,7 +25,7 @@ struct Centers {
   std::vector<int32_t> counts;  // rows nearest to each, itself included
 };
 
-// At most k centres, k >= 1; fewer where the rest are copies of centres or
+// At most k centers, k >= 1; fewer where the rest are copies of centers or
 // weigh nothing. The first is the heaviest row. k distance passes.
 Centers FarthestFirst(const FarthestFirstRows& rows, int64_t k);
 

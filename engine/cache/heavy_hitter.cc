@@ -18,7 +18,7 @@ class HeavyHitterSketch final : public Sketch {
   // All is left to the backend.
   void Insert(const LeavingTokens&, Matrix<const float>) override {}
   void AddTasks(const LeavingTokens& tokens, SketchTasks* tasks) override {
-    ScoredTask task = Task();
+    KeepBestTask task = Task();
     Resize(std::min(store_.size() + tokens.count(), limit_));
     SetArrays(&task);
     task.token_keys = tokens.keys;
@@ -30,15 +30,15 @@ class HeavyHitterSketch final : public Sketch {
   void InsertPrompt(const LeavingTokens& tokens, Backend& backend) override {
     SketchTasks tasks;
     AddTasks(tokens, &tasks);
-    backend.InsertScored(tasks.scored);
+    backend.KeepBest(tasks.scored);
   }
 
   void SetLimit(int64_t rows) override {
     limit_ = rows;
     if (store_.size() > rows) {
-      ScoredTask task = Task();
+      KeepBestTask task = Task();
       SetArrays(&task);
-      place_.backend->InsertScored({&task, 1});
+      place_.backend->KeepBest({&task, 1});
       Resize(rows);
     }
     store_.SetLimit(rows);
@@ -72,8 +72,8 @@ class HeavyHitterSketch final : public Sketch {
 
  private:
   // Of what is held now, and no tokens.
-  ScoredTask Task() const {
-    ScoredTask task;
+  KeepBestTask Task() const {
+    KeepBestTask task;
     task.held = store_.size();
     task.limit = limit_;
     const RowLayout& layout = place_.layout;
@@ -81,7 +81,7 @@ class HeavyHitterSketch final : public Sketch {
     task.token_values = task.token_keys;
     return task;
   }
-  void SetArrays(ScoredTask* task) {
+  void SetArrays(KeepBestTask* task) {
     task->keys = store_.keys();
     task->values = store_.values();
     task->scores = scores_.span();

@@ -1,4 +1,4 @@
-// What the centres are kept in, and the policy.
+// What the centers are kept in, and the policy.
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -75,14 +75,14 @@ absl::Status KCenterSketch::Links::Load(ByteReader* in) {
   RETURN_IF_ERROR(CheckSaved(squared.size() == size() &&
                                  second_rows.size() == size() &&
                                  second_squared.size() == size(),
-                             "the number of neighbours"));
+                             "the number of neighbors"));
   const auto legal = [&](int32_t row, float distance, int64_t of) {
     return row >= -1 && row < size() && row != of && distance >= 0.0f;
   };
   for (int64_t i = 0; i < size(); ++i) {
     RETURN_IF_ERROR(CheckSaved(legal(rows[i], squared[i], i) &&
                                    legal(second_rows[i], second_squared[i], i),
-                               "a neighbour"));
+                               "a neighbor"));
   }
   return absl::OkStatus();
 }
@@ -163,7 +163,7 @@ absl::Status KCenterSketch::Load(ByteReader* in, int64_t entered) {
       rows <= entered && counts_.size() == (metric_.counted() ? rows : 0) &&
           links_.size() == rows &&
           alignments_.size() == (metric_.weighted() ? rows : 0),
-      "the number of centres"));
+      "the number of centers"));
   RETURN_IF_ERROR(CheckSaved(totals_.size() == totals && totals_[0] >= 0.0,
                              "the size of the values"));
   for (const double x : totals_.span()) {

@@ -1,4 +1,4 @@
-// Which centres stay: of a prompt at once, under a new limit.
+// Which centers stay: of a prompt at once, under a new limit.
 #include <algorithm>
 #include <cmath>
 

@@ -1,14 +1,14 @@
 // SubGen as its paper's experiments run it (arXiv 2402.06082, section 4.1): the
-// budget holds centres of clusters, each with its own key and value.
+// budget holds centers of clusters, each with its own key and value.
 //   once:   of the whole prompt, by greedy k-center, farthest first.
 //   stream: where all rows are taken, a token that leaves the window joins the
-//           centres; then the one that is nearest to another goes, and the
+//           centers; then the one that is nearest to another goes, and the
 //           other takes its count. O(k d) a token.
-// Distances are those of cache.subgen.metric, times a centre's distinctiveness,
+// Distances are those of cache.subgen.metric, times a center's distinctiveness,
 //   w = (1 - cos(key, mean of the unit keys that left the window so far))^p,
 // p = cache.subgen.distinctiveness_exponent. The paper: metric key, p = 0. In
 // the stream a distance keeps the scale of its time. The stream is an operation
-// of the backend (kernels/centers.h).
+// of the backend (kernels/k_center.h).
 #pragma once
 
 #include "engine/cache/sketch.h"
@@ -44,12 +44,12 @@ class KCenterSketch final : public Sketch {
   // Weights of squared distances of rows that entered.
   std::vector<float> PromptWeights(const Rows& keys, Backend& backend);
   void SetPromptRow(int64_t i, EncodedRow row, int32_t count);
-  // The neighbours of row i and those before it.
+  // The neighbors of row i and those before it.
   void LinkPromptRow(int64_t i, Backend& backend);
 
   SketchPlace place_;
   CenterMetric metric_;
-  int64_t limit_;  // centres
+  int64_t limit_;  // centers
   RowStore store_;
   // As in CenterArrays.
   Column<int32_t> counts_;

@@ -2,7 +2,7 @@
 // it is not among the last ones; see kivi_block.h. Memory grows with the
 // context. Differs from the published code in that sinks stay exact, and that
 // at least the last `exact_tokens` always are (there 0 to 127 of 128 keys):
-// tokens are quantised 32 at a time, behind them.
+// tokens are quantized 32 at a time, behind them.
 #include "absl/strings/str_cat.h"
 #include "engine/cache/kivi_block.h"
 #include "engine/cache/policies.h"

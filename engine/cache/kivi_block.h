@@ -1,4 +1,4 @@
-// 32 tokens in KIVI's layout (Liu et al., arXiv 2402.02750): keys quantised per
+// 32 tokens in KIVI's layout (Liu et al., arXiv 2402.02750): keys quantized per
 // channel over the tokens, values per token over groups of 32 numbers along the
 // head. Each group has its scale and minimum in f16:
 //   [keys: dim x (scale, minimum) | 32 rows of quants |

@@ -1,5 +1,5 @@
 // Tokens on their way from the window of a KV head to its sketch. Here their
-// rows are quantised, once and for all.
+// rows are quantized, once and for all.
 #pragma once
 
 #include <vector>

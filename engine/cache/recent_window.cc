@@ -83,7 +83,7 @@ bool RecentWindow::HasLeaving(int64_t next_position) const {
 }
 
 WindowToken RecentWindow::Front() const {
-  SUBGEN_CHECK(begin_ == exact_begin_);  // a sketch quantises what leaves
+  SUBGEN_CHECK(begin_ == exact_begin_);  // a sketch quantizes what leaves
   return Token(begin_);
 }
 
@@ -164,7 +164,7 @@ absl::Status RecentWindow::Load(ByteReader* in, int64_t next_position) {
   for (const RowRing::Segment& s :
        quantized_ring_.Segments(begin_, exact_begin_)) {
     RETURN_IF_ERROR(CheckSaved(s.first + s.count <= quantized_.size(),
-                               "the quantised window"));
+                               "the quantized window"));
   }
   return CheckSaved(!shape_.scored || scores_.size() == held, "the scores");
 }

@@ -1,8 +1,8 @@
 // The tokens of one KV head of one slot that are always kept: sinks (the first
 // of the sequence, Xiao et al., arXiv 2309.17453) and the most recent. Which
 // they are follows from positions alone, so that every token shard agrees.
-// Where rows are quantised, sinks and the last `exact_tokens` are not: a row is
-// quantised once, when it is as old as that.
+// Where rows are quantized, sinks and the last `exact_tokens` are not: a row is
+// quantized once, when it is as old as that.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@ struct WindowShape {
   TokenDealing dealing;
   int64_t sink_tokens = 0;             // positions below are sinks
   int64_t recent_tokens = 1;           // >= 1; kEveryToken: nothing ever leaves
-  int64_t exact_tokens = kEveryToken;  // of the recent, not quantised
-  bool scored = false;  // each row has a score; nothing is quantised here
+  int64_t exact_tokens = kEveryToken;  // of the recent, not quantized
+  bool scored = false;  // each row has a score; nothing is quantized here
 
   static constexpr int64_t kEveryToken = int64_t{1} << 40;
   // Rows of this shard.
@@ -100,13 +100,13 @@ class RecentWindow {
     return number < sink_rows_ ? number : exact_ring_.Row(number);
   }
   WindowToken Token(int64_t number) const;
-  // Quantises what is old enough when `end` tokens came.
+  // Quantizes what is old enough when `end` tokens came.
   void QuantizeBefore(int64_t end, RowMoves* moves);
   int64_t sinks_held() const { return std::min(end_, sink_rows_); }
-  // Number of the first token that is not quantised, after `end` tokens.
+  // Number of the first token that is not quantized, after `end` tokens.
   int64_t ExactBegin(int64_t end) const;
   RowRing::SegmentList ExactSegments() const;
-  // Sinks and exact rows, then quantised rows.
+  // Sinks and exact rows, then quantized rows.
   RowRing::SegmentList Segments() const;
   void AddQuantizedRows(std::vector<WeightedRows>* out) const;
 
@@ -118,7 +118,7 @@ class RecentWindow {
   RowStore store_;
   RowStore quantized_;  // a ring of those before them
   Column<float> scores_;
-  // Numbers (TokenDealing) of the recent tokens held: [begin_, end_), quantised
+  // Numbers (TokenDealing) of the recent tokens held: [begin_, end_), quantized
   // before exact_begin_.
   int64_t begin_, exact_begin_, end_ = 0;
 };

@@ -14,7 +14,7 @@ struct RowLayout {
   Mirror* mirror = nullptr;  // of stored rows; outlives the stores
 
   int64_t row_bytes() const { return RowBytes(format, head_dim); }
-  // Of sinks and recent rows, which are not quantised.
+  // Of sinks and recent rows, which are not quantized.
   RowLayout Exact() const {
     return {IsQuantized(format) ? RowFormat::kBF16 : format, head_dim, mirror};
   }

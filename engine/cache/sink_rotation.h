@@ -1,8 +1,8 @@
 // StreamingLLM's positions inside the cache (arXiv 2309.17453, section 3.2):
 // distances are as if the dropped tokens had never been. Recent tokens are
-// consecutive and stay as they are; only sinks turn, by the tokens dropped
-// between them and the window. Keys that went through a Hadamard turn after
-// their rotation are turned back for it.
+// consecutive and stay as they are; only sinks are rotated, by the tokens
+// dropped between them and the window. A Hadamard transform that keys went
+// through after their rotation is undone for it.
 #pragma once
 
 #include <optional>
@@ -16,16 +16,17 @@ namespace subgen {
 
 class SinkRotation {
  public:
-  // Turns by `delta` positions, without the magnitude, which stored keys have.
+  // Rotates by `delta` positions, without the magnitude, which stored keys
+  // have.
   SinkRotation(const Rotary& rotary, int64_t delta,
-               std::optional<HadamardTurn> turn);
+               std::optional<HadamardTransform> transform);
 
   // out: [keys.count * keys.dim]
-  void Turn(const Rows& keys, Vector<float> out) const;
+  void Rotate(const Rows& keys, Vector<float> out) const;
 
  private:
   bool interleaved_;
-  std::optional<HadamardTurn> turn_;
+  std::optional<HadamardTransform> transform_;
   std::vector<double> cosine_, sine_;  // [rotary_dim / 2]
 };
 

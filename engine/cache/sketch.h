@@ -42,7 +42,7 @@ struct SketchPlace {
 struct SketchTasks {
   std::vector<CenterTask> centers;
   std::vector<ClusterTask> clusters;
-  std::vector<ScoredTask> scored;
+  std::vector<KeepBestTask> scored;
 };
 
 class Sketch {

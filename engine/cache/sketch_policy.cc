@@ -69,7 +69,7 @@ void SketchPolicy::AddRowsOf(const Head& head,
 
 void SketchPolicy::AddReindexedRows(const Head& head,
                                     const SinkRotation& rotation,
-                                    std::vector<float>* turned,
+                                    std::vector<float>* rotated,
                                     std::vector<WeightedRows>* rows) const {
   WeightedRows sinks = head.window.SinkRows();
   const int64_t count = sinks.keys.count, dim = sinks.keys.dim;
@@ -77,10 +77,10 @@ void SketchPolicy::AddReindexedRows(const Head& head,
     const size_t bytes = count * RowBytes(sink.format, dim);
     ReadByHost(backend_, Vector<const std::byte>(sink.data, bytes));
   }
-  turned->resize(2 * count * dim);
-  const Matrix<float> keys(turned->data(), count, dim);
-  const Matrix<float> values(turned->data() + count * dim, count, dim);
-  rotation.Turn(sinks.keys, Numbers(keys));
+  rotated->resize(2 * count * dim);
+  const Matrix<float> keys(rotated->data(), count, dim);
+  const Matrix<float> values(rotated->data() + count * dim, count, dim);
+  rotation.Rotate(sinks.keys, Numbers(keys));
   for (int64_t i = 0; i < count; ++i) {
     DecodeRow(sinks.values.format, sinks.values.row(i), values.row(i));
   }
@@ -101,10 +101,10 @@ void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   Settle();
   std::vector<AttentionTask> tasks;
   std::vector<WeightedRows> past;
-  // Turned sinks, until the backend has read them.
-  std::vector<std::vector<float>> turned(step.chunks.size() *
-                                         options_.shape.kv_heads);
-  auto next_turned = turned.begin();
+  // Rotated sinks, until the backend has read them.
+  std::vector<std::vector<float>> rotated(step.chunks.size() *
+                                          options_.shape.kv_heads);
+  auto next_rotated = rotated.begin();
   // The next chunk sees these rows in that format.
   const bool may_round = options_.plan.layout.Exact().format != RowFormat::kF32;
   for (const Chunk& chunk : step.chunks) {
@@ -112,14 +112,15 @@ void SketchPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
     const bool reindex = options_.reindex_sinks && Dropped(slot) > 0;
     std::optional<SinkRotation> rotation;
     if (reindex) {
-      rotation.emplace(options_.shape.rotary, Dropped(slot), options_.turn);
+      rotation.emplace(options_.shape.rotary, Dropped(slot),
+                       options_.transform);
     }
     for (int head = 0; head < options_.shape.kv_heads; ++head) {
       AttentionTask inside = step.TaskInside(chunk, head, out);
       inside.may_round = may_round;
       past.clear();
       if (reindex) {
-        AddReindexedRows(slot.heads[head], *rotation, &*next_turned++, &past);
+        AddReindexedRows(slot.heads[head], *rotation, &*next_rotated++, &past);
       } else if (!slot.heads.empty()) {
         AddRowsOf(slot.heads[head], &past);
       }

@@ -24,10 +24,10 @@ struct SketchPolicyOptions {
   CacheShape shape;
   CachePlan plan;
   uint64_t seed = 0;
-  bool once = false;                 // the prompt is kept whole until it ends
-  bool reindex_sinks = false;        // sink_rotation.h
-  std::optional<HadamardTurn> turn;  // of keys, before they came here
-  bool reads_queries = false;        // sketches learn from queries
+  bool once = false;           // the prompt is kept whole until it ends
+  bool reindex_sinks = false;  // sink_rotation.h
+  std::optional<HadamardTransform> transform;  // of keys, before they came here
+  bool reads_queries = false;                  // sketches learn from queries
   // Sketches leave their tokens to the backend (AddTasks), nothing else;
   // of a whole step and all layers at once where the shape has a queue.
   bool leaves_tokens = false;
@@ -68,10 +68,10 @@ class SketchPolicy final : public CachePolicy {
   Slot NewSlot(bool whole) const;
   Slot& SlotOf(const Chunk& chunk);
   static void AddRowsOf(const Head& head, std::vector<WeightedRows>* rows);
-  // The same rows with the sinks turned, as floats; `turned` is where these
+  // The same rows with the sinks rotated, as floats; `rotated` is where these
   // lie.
   void AddReindexedRows(const Head& head, const SinkRotation& rotation,
-                        std::vector<float>* turned,
+                        std::vector<float>* rotated,
                         std::vector<WeightedRows>* rows) const;
   // Attention over the packed rows of sketches, a piece at a time.
   void AttendPacked(const LayerStep& step, const SoftmaxPartials& out) const;

@@ -34,7 +34,7 @@ void SketchQueue::Run() {
     }
     Insert(joining.centers);
     if (!joining.clusters.empty()) backend_.InsertClusters(joining.clusters);
-    if (!joining.scored.empty()) backend_.InsertScored(joining.scored);
+    if (!joining.scored.empty()) backend_.KeepBest(joining.scored);
   }
 }
 

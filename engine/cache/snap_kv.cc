@@ -1,7 +1,7 @@
 // SnapKV (Li et al., arXiv 2404.14469): the tokens that the last queries attend
 // to. Query-aware: what is kept of a prompt depends on the question at its end.
 //   score = sum over the last queries, and over the query heads of the group,
-//           of their attention probability; then a mean over 5 neighbours.
+//           of their attention probability; then a mean over 5 neighbors.
 //   once:   as published: of the whole prompt, the best stay. Published SnapKV
 //           keeps all later tokens; memory is bounded here, and they go on as
 //           `stream`.

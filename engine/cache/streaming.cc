@@ -27,7 +27,7 @@ struct StreamingOptions {
   }
 };
 
-// The arrays of kernels/clusters.h. How many clusters are held is known where
+// The arrays of kernels/algorithm1.h. How many clusters are held is known where
 // these are; here there is room for as many as there may be.
 class StreamingSketch final : public Sketch {
  public:

@@ -7,8 +7,8 @@ namespace subgen {
 
 MadePolicy MakeWindow(const PolicySetup& setup) {
   const int64_t turned = 2 * setup.shape.rotary.inverse_frequency.size();
-  SUBGEN_CHECK(turned <= setup.shape.head_dim, turned, " numbers turn in ",
-               setup.shape.head_dim);
+  SUBGEN_CHECK(turned <= setup.shape.head_dim, turned,
+               " numbers are rotated in ", setup.shape.head_dim);
   SketchPolicyOptions options = setup.Options("window");
   options.reindex_sinks = true;
   return std::make_unique<SketchPolicy>(std::move(options), *setup.backend);

@@ -26,7 +26,7 @@ struct SubgenConfig {
   // to this power; 0 in the paper.
   std::string metric = "key_value";
   int distinctiveness_exponent = 3;
-  // k_center: the part of its cluster's size that a centre's weight has:
+  // k_center: the part of its cluster's size that a center's weight has:
   // log-weight = count_exponent * log(n). 0 as in the paper's experiments.
   double count_exponent = 0.25;
   // streaming (Algorithm 1). Radius 0 lets the bound on clusters choose it.
@@ -38,7 +38,7 @@ struct SubgenConfig {
 // Keeps every token, whatever the budget; recent_tokens is exact_tokens.
 struct KiviConfig {
   int bits = 4;                // or 2
-  int64_t exact_tokens = 128;  // last tokens, not quantised
+  int64_t exact_tokens = 128;  // last tokens, not quantized
 };
 
 struct CacheConfig {
@@ -55,7 +55,7 @@ struct CacheConfig {
   // keys vary (engine/model/head_shares.h). auto: spread for subgen's k_center.
   std::string head_budgets = "auto";
   int64_t sink_tokens = 4;     // first tokens, always exact
-  int64_t recent_tokens = 64;  // last tokens, always exact, not quantised
+  int64_t recent_tokens = 64;  // last tokens, always exact, not quantized
   // At least this part of the budget is for the last tokens, unless
   // row_format is of few bits.
   double recent_fraction = 0.33;

@@ -86,12 +86,12 @@ class Engine {
 };
 
 // Tokens of a conversation in the model's chat template. What people typed is
-// plain text: control tokens in it are not recognised.
+// plain text: control tokens in it are not recognized.
 absl::StatusOr<std::vector<int>> EncodeChat(
     const Tokenizer& tokenizer, const ChatTemplate& chat,
     const std::vector<ChatMessage>& messages);
 
-// Tokens of a raw prompt: control tokens are recognised, BOS where the model
+// Tokens of a raw prompt: control tokens are recognized, BOS where the model
 // wants it.
 absl::StatusOr<std::vector<int>> EncodeRaw(const Tokenizer& tokenizer,
                                            absl::string_view prompt);

@@ -77,10 +77,11 @@ int MeasuredToken(int64_t i, int64_t vocabulary) {
 
 KeySpreadProbe::KeySpreadProbe(std::unique_ptr<CachePolicy> exact,
                                const CacheShape& shape,
-                               const HadamardTurn* turn, Backend& backend)
+                               const HadamardTransform* transform,
+                               Backend& backend)
     : exact_(std::move(exact)),
       shape_(shape),
-      turn_(turn),
+      transform_(transform),
       backend_(backend),
       sums_(shape.kv_heads, std::vector<double>(KeySumsSize(shape.head_dim))) {}
 
@@ -96,7 +97,7 @@ void KeySpreadProbe::Append(const LayerStep& step) {
     for (int64_t turn = 0; turn < kTurns; ++turn) {
       const Matrix<float> turned(keys.data(), rows, dim);
       std::copy_n(step.keys.row(head * rows).data(), rows * dim, keys.data());
-      if (turn_ != nullptr) turn_->Undo(turned);
+      if (transform_ != nullptr) transform_->Undo(turned);
       const std::vector<int64_t> positions(
           rows, turn * shape_.context_tokens / kTurns);
       backend_.Rotate(shape_.rotary, positions, dim, turned);

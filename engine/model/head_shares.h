@@ -41,9 +41,9 @@ int MeasuredToken(int64_t i, int64_t vocabulary);
 // tokens came again and again, up to the end of the context.
 class KeySpreadProbe final : public CachePolicy {
  public:
-  // `turn`: what keys were turned by before they came here.
+  // `transform`: what keys went through before they came here.
   KeySpreadProbe(std::unique_ptr<CachePolicy> exact, const CacheShape& shape,
-                 const HadamardTurn* turn, Backend& backend);
+                 const HadamardTransform* transform, Backend& backend);
 
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
   void Append(const LayerStep& step) override;
@@ -62,7 +62,7 @@ class KeySpreadProbe final : public CachePolicy {
 
   const std::unique_ptr<CachePolicy> exact_;
   const CacheShape shape_;
-  const HadamardTurn* const turn_;
+  const HadamardTransform* const transform_;
   Backend& backend_;
   std::vector<std::vector<double>> sums_;  // [kv_heads]
 };

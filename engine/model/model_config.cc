@@ -196,7 +196,7 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
   RETURN_IF_ERROR(keys.RefuseOthers());
   RETURN_IF_ERROR(CheckTensors(file, config));
   // Files of llama models have their query and key rows permuted for pairs of
-  // neighbours; the others keep halves.
+  // neighbors; the others keep halves.
   rotary.interleaved = config.architecture == "llama";
   config.rotary = MakeRotary(rotary);
   return config;

@@ -8,7 +8,7 @@
 namespace subgen {
 
 // InvalidArgumentError naming the first tensor that is missing, has another
-// shape than the hyperparameters say, is a vector in a quantised format, or
+// shape than the hyperparameters say, is a vector in a quantized format, or
 // does not belong to the architecture.
 absl::Status CheckTensors(const GgufFile& file, const ModelConfig& config);
 

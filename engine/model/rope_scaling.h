@@ -28,7 +28,7 @@ struct RopeScaling {
 };
 
 struct RopeParameters {
-  int64_t dimension = 0;  // numbers of a head that turn, even
+  int64_t dimension = 0;  // numbers of a head that are rotated, even
   double frequency_base = 10000.0;
   bool interleaved = false;
   RopeScaling scaling;

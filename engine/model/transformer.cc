@@ -13,9 +13,10 @@ namespace subgen {
 
 namespace {
 
-std::optional<HadamardTurn> Turn(const CacheConfig& cache, int64_t head_dim) {
-  if (!TurnsRows(cache)) return std::nullopt;
-  return HadamardTurn(head_dim);
+std::optional<HadamardTransform> HadamardOf(const CacheConfig& cache,
+                                            int64_t head_dim) {
+  if (!TransformsRows(cache)) return std::nullopt;
+  return HadamardTransform(head_dim);
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ Transformer::Transformer(const GgufFile& file, const ModelConfig& config,
                          Backend& backend)
     : config_(config),
       options_(options),
-      turn_(Turn(options.cache, config.head_dim)),
+      hadamard_(HadamardOf(options.cache, config.head_dim)),
       grid_(grid),
       backend_(backend),
       plan_(PlanShard(config, file, grid.shape, grid.world->rank())),
@@ -167,8 +168,8 @@ void Transformer::ShowAttention(const SoftmaxPartials& partials,
   policy->Observe(step_, log_partition);
 }
 
-void Transformer::ApplyTurn(Matrix<float> rows, bool back) {
-  if (turn_) backend_.Turn(*turn_, rows, back);
+void Transformer::ApplyHadamard(Matrix<float> rows, bool back) {
+  if (hadamard_) backend_.ApplyHadamard(*hadamard_, rows, back);
 }
 
 void Transformer::SumOverRanks(Matrix<float> part) {
@@ -231,8 +232,8 @@ void Transformer::ArrangeHeads(const Projected& rows) {
       {{&config_.rotary, owned_positions_}, owned, rows.keys, 1.0f, keys},
       {{}, owned, rows.values, 1.0f, values}};
   backend_.SplitHeads(splits);
-  for (const Matrix<float>& turned : {queries, keys, values}) {
-    ApplyTurn(turned, false);
+  for (const Matrix<float>& rows : {queries, keys, values}) {
+    ApplyHadamard(rows, false);
   }
   step_.queries = queries;
   step_.keys = keys;
@@ -248,7 +249,7 @@ void Transformer::ProjectOutput(const LayerWeights& weights) {
   if (columns.count > features.count) {  // zeros for other ranks' features
     backend_.Clear(attention);
   }
-  ApplyTurn(partials_.view().weighted, true);
+  ApplyHadamard(partials_.view().weighted, true);
   const int64_t first_feature = plan_.query_heads.first * config_.head_dim;
   backend_.JoinHeads(layout, partials_.view(),
                      {features.first - first_feature, features.count,

@@ -49,7 +49,7 @@ struct TransformerOptions {
 struct CacheUse {
   int64_t tokens = 0;  // of the sequence
   ByteUse bytes;
-  int64_t exact_bytes = 0;  // of an exact cache, not quantised
+  int64_t exact_bytes = 0;  // of an exact cache, not quantized
   int64_t rows = 0;
 };
 
@@ -103,7 +103,7 @@ class Transformer {
   void Attention(int layer);
   void FeedForward(const LayerWeights& weights);
   void ShowAttention(const SoftmaxPartials& partials, CachePolicy* policy);
-  void ApplyTurn(Matrix<float> rows, bool back);  // where there is one
+  void ApplyHadamard(Matrix<float> rows, bool back);  // where there is one
   void SumOverRanks(Matrix<float> part);
   void ProjectHeads(const LayerWeights& weights);
   void NormHeads(Vector<const float> gain, Matrix<float> heads);
@@ -121,7 +121,8 @@ class Transformer {
 
   const ModelConfig& config_;
   const TransformerOptions options_;
-  const std::optional<HadamardTurn> turn_;  // of queries, keys and values
+  const std::optional<HadamardTransform>
+      hadamard_;  // of queries, keys and values
   RankGrid& grid_;
   Backend& backend_;
   const ShardPlan plan_;

@@ -72,7 +72,7 @@ std::vector<double> Transformer::MeasureKeySpreads() {
     auto policy = MakeCachePolicy(exact, shape, backend_);
     SUBGEN_CHECK(policy.ok(), policy.status().ToString());
     auto probe = std::make_unique<KeySpreadProbe>(
-        *std::move(policy), shape, turn_ ? &*turn_ : nullptr, backend_);
+        *std::move(policy), shape, hadamard_ ? &*hadamard_ : nullptr, backend_);
     probes.push_back(probe.get());
     policies_.push_back(std::move(probe));
   }

@@ -1,5 +1,5 @@
 // This rank's shard of the weights: views into the mapped file for matrices,
-// which stay quantised, and floats for the small vectors.
+// which stay quantized, and floats for the small vectors.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,6 @@
 // Byte-level BPE (Radford et al. 2019, section 2.2; Sennrich et al. 2016): each
 // byte is written as one printable character, and inside a word the pair of
-// neighbours with the lowest merge rank is joined until none is left.
+// neighbors with the lowest merge rank is joined until none is left.
 #include <array>
 #include <cstdint>
 #include <queue>

@@ -1,5 +1,5 @@
 // Chat templates as prefixes and suffixes. The Jinja text of a model file is
-// only recognised, never run.
+// only recognized, never run.
 #pragma once
 
 #include <string>
@@ -33,7 +33,7 @@ struct ChatFormat {
 class ChatTemplate {
  public:
   // By the prefixes and suffixes of `config` (then its name is custom), else
-  // by its template_name, else recognised from `jinja`; config.system replaces
+  // by its template_name, else recognized from `jinja`; config.system replaces
   // the template's own system message. InvalidArgumentError: no known family,
   // or both a name and prefixes.
   // Families: chatml, llama2, llama3, mistral, vicuna.

@@ -1,5 +1,5 @@
 // SentencePiece-style BPE (Kudo and Richardson 2018) as llama.cpp reads it from
-// GGUF: characters are joined to the neighbouring pair whose token has the
+// GGUF: characters are joined to the neighboring pair whose token has the
 // highest score, the leftmost first, until no pair is a token.
 #include <algorithm>
 #include <array>

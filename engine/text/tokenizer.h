@@ -43,7 +43,7 @@ class Tokenizer {
   virtual absl::StatusOr<std::vector<int>> EncodePrompt(
       const std::vector<PromptPiece>& pieces) const = 0;
   // The same for one text. special: control tokens written in the text are
-  // recognised; otherwise they are ordinary text.
+  // recognized; otherwise they are ordinary text.
   absl::StatusOr<std::vector<int>> Encode(absl::string_view text,
                                           bool special) const;
 

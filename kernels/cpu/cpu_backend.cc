@@ -3,8 +3,8 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/attention/attention.h"
-#include "kernels/cpu/cache/centers.h"
-#include "kernels/cpu/cache/clustering.h"
+#include "kernels/cpu/cache/distances.h"
+#include "kernels/cpu/cache/k_center.h"
 #include "kernels/cpu/dense/dense.h"
 #include "kernels/cpu/dense/linear.h"
 #include "kernels/cpu/dense/top.h"

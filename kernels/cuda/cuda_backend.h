@@ -8,10 +8,10 @@
 
 #include "kernels/backend.h"
 #include "kernels/cuda/attention/attention_plan.h"
-#include "kernels/cuda/cache/center_plan.h"
-#include "kernels/cuda/cache/cluster_plan.h"
+#include "kernels/cuda/cache/algorithm1_plan.h"
+#include "kernels/cuda/cache/k_center_plan.h"
+#include "kernels/cuda/cache/keep_best.h"
 #include "kernels/cuda/cache/row_plan.h"
-#include "kernels/cuda/cache/scored_rows.h"
 #include "kernels/cuda/dense/dense.h"
 #include "kernels/cuda/dense/kept_weights.h"
 #include "kernels/cuda/dense/rotary.h"
@@ -62,7 +62,8 @@ class CudaBackend final : public Backend {
   void SplitHeads(Vector<const HeadSplit> splits) override;
   void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
               int64_t head_dim, Matrix<float> heads) override;
-  void Turn(const HadamardTurn& turn, Matrix<float> rows, bool back) override;
+  void ApplyHadamard(const HadamardTransform& transform, Matrix<float> rows,
+                     bool back) override;
   void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
                  const JoinPlace& place, Matrix<float> token_major) override;
   void SetEmpty(const SoftmaxPartials& partials) override;
@@ -85,7 +86,7 @@ class CudaBackend final : public Backend {
   void Distances(Vector<const DistanceTask> tasks) override;
   void InsertCenters(Vector<const CenterTask> tasks) override;
   void InsertClusters(Vector<const ClusterTask> tasks) override;
-  void InsertScored(Vector<const ScoredTask> tasks) override;
+  void KeepBest(Vector<const KeepBestTask> tasks) override;
 
  private:
   WeightMatrix OnDevice(const WeightMatrix& weight);
@@ -107,7 +108,7 @@ class CudaBackend final : public Backend {
   AttentionPlan attention_{&staging_};
   CenterPlan centers_;
   PiecesByFormat<ClusterHead> clusters_;
-  std::vector<ScoredHead> scored_;
+  std::vector<KeepBestHead> scored_;
   PiecesByFormat<RowCopyPiece> copies_;
   PiecesByFormat<DistancePiece> distances_;
   std::vector<DeviceProduct> products_;

@@ -85,12 +85,12 @@ void CudaBackend::SplitHeads(Vector<const HeadSplit> splits) {
   staging_.Finish();
 }
 
-void CudaBackend::Turn(const HadamardTurn& turn, Matrix<float> rows,
-                       bool back) {
-  SUBGEN_CHECK(rows.cols == turn.dim() && rows.cols <= kMostHeadDim);
-  const DeviceTurn on_device = {kept_.Numbers(turn.signs()), turn.block(),
-                                back};
-  TurnRows(&queue_, on_device, staging_.InOut(rows));
+void CudaBackend::ApplyHadamard(const HadamardTransform& transform,
+                                Matrix<float> rows, bool back) {
+  SUBGEN_CHECK(rows.cols == transform.dim() && rows.cols <= kMostHeadDim);
+  const DeviceHadamard on_device = {kept_.Numbers(transform.signs()),
+                                    transform.block(), back};
+  cuda::ApplyHadamard(&queue_, on_device, staging_.InOut(rows));
   staging_.Finish();
 }
 

@@ -91,11 +91,11 @@ void CudaBackend::InsertClusters(Vector<const ClusterTask> tasks) {
   staging_.Finish();
 }
 
-void CudaBackend::InsertScored(Vector<const ScoredTask> tasks) {
+void CudaBackend::KeepBest(Vector<const KeepBestTask> tasks) {
   scored_.clear();
-  for (const ScoredTask& task : tasks) {
+  for (const KeepBestTask& task : tasks) {
     Check(task);
-    ScoredHead& head = scored_.emplace_back();
+    KeepBestHead& head = scored_.emplace_back();
     head.row_bytes = task.row_bytes();
     head.held = static_cast<int>(task.held);
     head.limit = static_cast<int>(task.limit);
@@ -115,8 +115,8 @@ void CudaBackend::InsertScored(Vector<const ScoredTask> tasks) {
     head.token_positions = staging_.In(task.token_positions);
   }
   SendPieces(&scored_, &staging_,
-             [this](const ScoredHead* heads, int64_t count) {
-               InsertScoredOfHeads(&queue_, heads, count);
+             [this](const KeepBestHead* heads, int64_t count) {
+               KeepBestOfHeads(&queue_, heads, count);
              });
   staging_.Finish();
 }

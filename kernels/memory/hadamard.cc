@@ -8,7 +8,7 @@
 
 namespace subgen {
 
-HadamardTurn::HadamardTurn(int64_t dim) : block_(dim & -dim) {
+HadamardTransform::HadamardTransform(int64_t dim) : block_(dim & -dim) {
   // The same in every process: sketches may be saved and loaded.
   const CounterRandom random(0x4a17, 0, 0, 0);
   const float size = 1.0f / std::sqrt(static_cast<float>(block_));
@@ -19,7 +19,7 @@ HadamardTurn::HadamardTurn(int64_t dim) : block_(dim & -dim) {
 
 // Without the factor 1 / sqrt(block). Every stage has the same geometry (Pease
 // 1968), which makes vectors of all of them.
-void HadamardTurn::Transform(float* row, std::vector<float>& other) const {
+void HadamardTransform::Transform(float* row, std::vector<float>& other) const {
   const int64_t half = block_ / 2;
   for (int64_t first = 0; first < dim(); first += block_) {
     float* from = row + first;
@@ -35,7 +35,7 @@ void HadamardTurn::Transform(float* row, std::vector<float>& other) const {
   }
 }
 
-void HadamardTurn::Apply(Matrix<float> rows) const {
+void HadamardTransform::Apply(Matrix<float> rows) const {
   SUBGEN_CHECK(rows.cols == dim());
   std::vector<float> other(block_);
   for (int64_t i = 0; i < rows.rows; ++i) {
@@ -45,7 +45,7 @@ void HadamardTurn::Apply(Matrix<float> rows) const {
   }
 }
 
-void HadamardTurn::Undo(Matrix<float> rows) const {
+void HadamardTransform::Undo(Matrix<float> rows) const {
   SUBGEN_CHECK(rows.cols == dim());
   std::vector<float> other(block_);
   for (int64_t i = 0; i < rows.rows; ++i) {

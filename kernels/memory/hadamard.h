@@ -1,7 +1,7 @@
-// A fixed random turn of a head: signs, then a Walsh-Hadamard transform over
-// blocks, as in QuaRot (Ashkboos et al., arXiv 2404.00456). Orthonormal: norms
-// and dot products stay, while a large number is spread over its block, so that
-// rows lose less when they are quantised.
+// A fixed random transform of each row of a head: signs, then a Walsh-Hadamard
+// transform over blocks, as in QuaRot (Ashkboos et al., arXiv 2404.00456).
+// Orthonormal: norms and dot products stay, while a large number is spread over
+// its block, so that rows lose less when they are quantized.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace subgen {
 
-class HadamardTurn {
+class HadamardTransform {
  public:
   // Blocks are of the largest power of two that divides `dim`.
-  explicit HadamardTurn(int64_t dim);
+  explicit HadamardTransform(int64_t dim);
 
   int64_t dim() const { return static_cast<int64_t>(signs_.size()); }
   int64_t block() const { return block_; }

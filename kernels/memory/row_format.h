@@ -12,14 +12,14 @@
 
 namespace subgen {
 
-// The last three are quantised in blocks, see row_blocks.h.
+// The last three are quantized in blocks, see row_blocks.h.
 enum class RowFormat { kF32, kBF16, kF16, kQ8, kQ4, kQ3 };
 
 // "f32", "bf16", "f16", "q8", "q4", "q3".
 absl::StatusOr<RowFormat> ParseRowFormat(absl::string_view name);
 absl::string_view RowFormatName(RowFormat format);
 
-// Numbers that share a scale: 1 where nothing is quantised. q8: 32. q4 and q3:
+// Numbers that share a scale: 1 where nothing is quantized. q8: 32. q4 and q3:
 // 64 where that divides `dim`, else 32. `dim` must be a multiple of it.
 int64_t RowBlock(RowFormat format, int64_t dim);
 inline constexpr int64_t kMostRowBlock = 64;
@@ -28,7 +28,7 @@ inline bool IsQuantized(RowFormat format) { return format >= RowFormat::kQ8; }
 // Bytes of one row of `dim` numbers.
 int64_t RowBytes(RowFormat format, int64_t dim);
 
-// Rounds to nearest, ties to even (away from zero where quantised); NaN stays
+// Rounds to nearest, ties to even (away from zero where quantized); NaN stays
 // NaN.
 void EncodeRow(RowFormat format, Vector<const float> row, std::byte* out);
 void DecodeRow(RowFormat format, const std::byte* row, Vector<float> out);

@@ -1,4 +1,4 @@
-// What quants of IQ4_NL and IQ4_XS stand for (ggml's non-linear quantisation).
+// What quants of IQ4_NL and IQ4_XS stand for (ggml's non-linear quantization).
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,8 @@
 
 #include "kernels/backend.h"
 #include "kernels/reference/attention.h"
-#include "kernels/reference/clustering.h"
 #include "kernels/reference/dense.h"
+#include "kernels/reference/distances.h"
 
 namespace subgen {
 namespace {

@@ -1,5 +1,5 @@
 // Times prompts and generated tokens at depths of context, in llama-bench's
-// habits: random tokens, no tokenisation, of the logits the largest. Many
+// habits: random tokens, no tokenization, of the logits the largest. Many
 // sequences at once are timed as llama-batched-bench does.
 #pragma once
 

@@ -80,7 +80,7 @@ std::vector<std::vector<size_t>> Groups(const EvaluationOptions& options,
       groups.push_back({i});
       continue;
     }
-    size_t& group = whole[TurnsRows(cache)];
+    size_t& group = whole[TransformsRows(cache)];
     if (group == setups.size() ||
         groups[group].size() == EngineChoice::kMostSubjects) {
       group = groups.size();

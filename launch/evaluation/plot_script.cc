@@ -10,11 +10,11 @@
 namespace subgen {
 namespace {
 
-// Colours that people of every colour vision tell apart (Okabe and Ito 2008);
+// Colors that people of every color vision tell apart (Okabe and Ito 2008);
 // the one of SubGen is used for nothing else.
-constexpr const char* kSubGenColour = "#D55E00";
-constexpr const char* kColours[] = {"#0072B2", "#009E73", "#56B4E9",
-                                    "#CC79A7", "#8A8A8A", "#5D3A1A"};
+constexpr const char* kSubGenColor = "#D55E00";
+constexpr const char* kColors[] = {"#0072B2", "#009E73", "#56B4E9",
+                                   "#CC79A7", "#8A8A8A", "#5D3A1A"};
 constexpr int kPoints[] = {5, 9, 11, 13, 4, 8, 10, 12};  // filled first
 constexpr int kSubGenPoint = 7;
 
@@ -58,12 +58,12 @@ std::string ExactLines(const PlotRows& rows) {
 }
 
 struct CurveStyle {
-  std::string colour;
+  std::string color;
   int point = 0, dash = 1;
   double width = 1.5, size = 1.0;
 };
 
-// The first policy that is SubGen's is thick; its variants have its colour and
+// The first policy that is SubGen's is thick; its variants have its color and
 // are thin and dashed.
 std::vector<CurveStyle> StylesOf(const PlotRows& rows,
                                  const PlotSubject& subject) {
@@ -74,15 +74,15 @@ std::vector<CurveStyle> StylesOf(const PlotRows& rows,
     CurveStyle style;
     if (std::count(subject.subgen.begin(), subject.subgen.end(), curve.policy) >
         0) {
-      style = {kSubGenColour, kSubGenPoint, 1 + variants, 4.0, 1.6};
+      style = {kSubGenColor, kSubGenPoint, 1 + variants, 4.0, 1.6};
       if (variants++ > 0) {
         style.width = 1.5;
         style.size = 1.0;
         style.point = 6;
       }
     } else {
-      style.colour = kColours[others % std::size(kColours)];
-      style.dash = 1 + static_cast<int>(others / std::size(kColours));
+      style.color = kColors[others % std::size(kColors)];
+      style.dash = 1 + static_cast<int>(others / std::size(kColors));
       style.point = kPoints[others++ % std::size(kPoints)];
     }
     styles.push_back(std::move(style));
@@ -106,11 +106,11 @@ std::string CurveData(const PlotCurve& curve, const MetricScale& scale) {
 }
 
 // Both plots of curve `i`, its bars and its line; `shift` keeps the bars of
-// neighbours apart.
+// neighbors apart.
 std::string CurvePlots(size_t i, const PlotCurve& curve,
                        const CurveStyle& style, const std::string& x) {
   const std::string data = absl::StrCat("$data", i, " using ", x, ":2");
-  const std::string look = absl::StrCat("linecolor '", style.colour, "'");
+  const std::string look = absl::StrCat("linecolor '", style.color, "'");
   return absl::StrFormat(
       "%s:3:4 with yerrorbars pointtype 0 linewidth %.3g %s notitle, \\\n     "
       "%s with linespoints linewidth %.3g dashtype %d pointtype %d pointsize "

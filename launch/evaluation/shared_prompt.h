@@ -10,8 +10,8 @@
 namespace subgen {
 
 // Policies of all `subjects`, none of which chooses before the prompt ends. All
-// agree in TurnsRows. The configuration that the factory is called with does
-// not matter. Shares of heads are for those that want them.
+// agree in TransformsRows. The configuration that the factory is called with
+// does not matter. Shares of heads are for those that want them.
 PolicyFactory SharePrompt(std::vector<CacheConfig> subjects);
 
 }  // namespace subgen

@@ -24,7 +24,7 @@ loss_folder=${1:-$root/engine/cache/pictures}
 depth_folder=${1:-$root/launch/pictures}
 mkdir -p "$loss_folder" "$depth_folder" || die "$loss_folder: cannot be made"
 
-# Colours that people of every colour vision tell apart (Okabe and Ito 2008);
+# Colors that people of every color vision tell apart (Okabe and Ito 2008);
 # SubGen's is used for nothing else.
 style="set terminal pngcairo noenhanced size 840,500 font 'sans,11'
 set datafile separator ','

@@ -74,7 +74,7 @@ absl::Status CheckBroadcast(Communicator& ranks, int size) {
   return absl::OkStatus();
 }
 
-// Splits by `color_of`, which says the colour of any rank; checks the place of
+// Splits by `color_of`, which says the color of any rank; checks the place of
 // this rank in its group, and the group.
 template <class ColorOf>
 absl::Status CheckSplit(Communicator& ranks, const ColorOf& color_of) {

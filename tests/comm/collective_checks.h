@@ -10,7 +10,7 @@ namespace subgen {
 // numbers are small integers. The error says what differs. Collective.
 absl::Status CheckCollectives(Communicator& ranks);
 
-// The same on groups made by Split: one colour, each rank alone, odd and even,
+// The same on groups made by Split: one color, each rank alone, odd and even,
 // halves, and a split of a split.
 absl::Status CheckSplits(Communicator& ranks);
 

@@ -25,7 +25,7 @@ double Dot(Vector<const float> a, Vector<const float> b) {
 TEST(Hadamard, KeepsDotProductsAndNorms) {
   for (const int64_t dim : {1, 2, 12, 32, 64, 80, 96, 128, 256}) {
     RandomMatrix plain(2, dim, 1), turned(2, dim, 1);
-    HadamardTurn(dim).Apply(turned.view());
+    HadamardTransform(dim).Apply(turned.view());
     const auto a = plain.view(), b = turned.view();
     const double norms = Norm(a.row(0)) * Norm(a.row(1));
     EXPECT_NEAR(Dot(b.row(0), b.row(1)), Dot(a.row(0), a.row(1)),
@@ -37,7 +37,7 @@ TEST(Hadamard, KeepsDotProductsAndNorms) {
 TEST(Hadamard, UndoIsTheInverse) {
   for (const int64_t dim : {1, 2, 12, 32, 64, 80, 96, 128, 256}) {
     RandomMatrix plain(3, dim, 2, 5), turned(3, dim, 2, 5);  // with a gap
-    const HadamardTurn turn(dim);
+    const HadamardTransform turn(dim);
     turn.Apply(turned.view());
     turn.Undo(turned.view());
     for (int64_t i = 0; i < 3; ++i) {
@@ -57,7 +57,7 @@ TEST(Hadamard, IsTheWalshMatrixOfEachBlockAfterSigns) {
   for (int64_t j = 0; j < dim; ++j) {
     std::vector<float> unit(dim);
     unit[j] = 1.0f;
-    HadamardTurn(dim).Apply({unit.data(), 1, dim});
+    HadamardTransform(dim).Apply({unit.data(), 1, dim});
     const float sign = unit[j / block * block] < 0.0f ? -1.0f : 1.0f;
     flipped += sign < 0.0f;
     for (int64_t i = 0; i < dim; ++i) {
@@ -80,7 +80,7 @@ TEST(Hadamard, OutliersCostLess) {
   for (auto* m : {&plain, &turned}) {
     for (int64_t i = 0; i < 100; ++i) m->view().row(i)[7] = 30.0f;
   }
-  const HadamardTurn turn(64);
+  const HadamardTransform turn(64);
   turn.Apply(turned.view());
   const auto error = [](RandomMatrix& m) {
     const StoredRows stored(RowFormat::kQ3, m.view());

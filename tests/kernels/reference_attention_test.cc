@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/reference/attention.h"
-#include "kernels/reference/clustering.h"
+#include "kernels/reference/distances.h"
 
 namespace subgen {
 namespace {

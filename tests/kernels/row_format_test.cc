@@ -36,7 +36,7 @@ uint16_t CompilerFloatToF16(float x) {
   return bits;
 }
 
-// Round to nearest even by its definition: of the two neighbours the nearer,
+// Round to nearest even by its definition: of the two neighbors the nearer,
 // of two as near the one with an even last bit. Finite, not near overflow.
 uint16_t NearestBF16(float x) {
   const auto below = static_cast<uint16_t>(Bits(x) >> 16);  // towards zero
@@ -93,7 +93,7 @@ TEST(F16, RoundsAsTheCompilerDoes) {
   }
 }
 
-// Halfway between two neighbours, and a hair to either side.
+// Halfway between two neighbors, and a hair to either side.
 TEST(F16, TiesGoToEven) {
   for (uint16_t bits = 0; bits < 0x7bff; ++bits) {
     const float low = F16ToFloat(bits), high = F16ToFloat(bits + 1);

@@ -35,7 +35,7 @@ def layers_with(kinds, part, kind):
 
 
 class FormatsTest(unittest.TestCase):
-    """Against what llama.cpp's quantiser does, written down by hand."""
+    """Against what llama.cpp's quantizer does, written down by hand."""
 
     shape = make_model.SHAPES["1B"]
 

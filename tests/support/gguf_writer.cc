@@ -55,7 +55,7 @@ Scales ScalesOf(BlockFormat format) {
     case BlockFormat::kQ6_K:
       return {208, -1, kDeviation / 1366, 0};
     default:
-      Fatal("not a quantised format");
+      Fatal("not a quantized format");
   }
 }
 

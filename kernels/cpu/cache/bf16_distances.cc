@@ -24,8 +24,8 @@ namespace {
 
 inline constexpr int64_t kRows = 16;  // a row a lane
 
-// Rows turned: pair p of numbers of 16 rows at out + 16 p.
-void TurnRows(const Rows& rows, int64_t first, int64_t count, float* out) {
+// Rows transposed: pair p of numbers of 16 rows at out + 16 p.
+void Transpose(const Rows& rows, int64_t first, int64_t count, float* out) {
   std::array<const std::byte*, kRows> row;
   for (int64_t r = 0; r < kRows; ++r) {
     row[r] = rows.row(first + std::min(r, count - 1));
@@ -52,8 +52,8 @@ void TurnRows(const Rows& rows, int64_t first, int64_t count, float* out) {
   }
 }
 
-inline __m512bh LoadPairs(const float* turned) {
-  return reinterpret_cast<__m512bh>(_mm512_loadu_si512(turned));
+inline __m512bh LoadPairs(const float* transposed) {
+  return reinterpret_cast<__m512bh>(_mm512_loadu_si512(transposed));
 }
 
 inline __m512bh SpreadPair(const std::byte* pair) {
@@ -62,8 +62,8 @@ inline __m512bh SpreadPair(const std::byte* pair) {
   return reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits));
 }
 
-// Dot products of 16 turned rows, a row a lane, with kPoints points, or of each
-// with itself (kPoints = 1, `points` null).
+// Dot products of 16 transposed rows, a row a lane, with kPoints points, or of
+// each with itself (kPoints = 1, `points` null).
 template <int kPoints>
 struct PointDots {
   PointDots& operator+=(const PointDots& other) {
@@ -76,7 +76,7 @@ struct PointDots {
 };
 
 struct TurnedDots {
-  const float* turned = nullptr;
+  const float* transposed = nullptr;
   int64_t dim = 0;
   const std::byte* points = nullptr;
 
@@ -86,7 +86,7 @@ struct TurnedDots {
     PointDots<kPoints> sum;
     for (__m512& dot : sum.at) dot = _mm512_setzero_ps();
     for (int64_t pair = lane; pair < dim / 2; pair += kRows) {
-      const __m512bh numbers = LoadPairs(turned + pair * kRows);
+      const __m512bh numbers = LoadPairs(transposed + pair * kRows);
       for (int p = 0; p < kPoints; ++p) {
         sum.at[p] = _mm512_dpbf16_ps(
             sum.at[p], numbers,
@@ -116,8 +116,8 @@ struct TurnedDots {
   }
 };
 
-inline __m512 SquaredLengths(const float* turned, int64_t dim) {
-  return TurnedDots{turned, dim, nullptr}.Sum<1>().at[0];
+inline __m512 SquaredLengths(const float* transposed, int64_t dim) {
+  return TurnedDots{transposed, dim, nullptr}.Sum<1>().at[0];
 }
 
 // 1 / length from its square, and 1; of a row that is zero both are 0.
@@ -179,9 +179,9 @@ struct Sums {
   }
 };
 
-// 16 rows that were turned: `columns` of the distances.
+// 16 rows that were transposed: `columns` of the distances.
 struct TurnedRows {
-  const float* turned;
+  const float* transposed;
   RowSums sums;
   Range columns;
 };
@@ -191,7 +191,7 @@ template <int kPoints>
 void SomePoints(const RowDistances& task, const Sums& sums, int64_t first,
                 const TurnedRows& rows) {
   const PointDots<kPoints> dots =
-      TurnedDots{rows.turned, task.rows.dim, task.points.row(first)}
+      TurnedDots{rows.transposed, task.rows.dim, task.points.row(first)}
           .Sum<kPoints>();
   for (int p = 0; p < kPoints; ++p) {
     Store(Squared(task.directions, sums.of(first + p), rows.sums, dots.at[p]),
@@ -202,10 +202,10 @@ void SomePoints(const RowDistances& task, const Sums& sums, int64_t first,
 void ManyPoints(const RowDistances& task, Range range, float* scratch) {
   const int64_t count = task.points.count;
   const int64_t padded = (count + kRows - 1) / kRows * kRows;
-  float* const turned = scratch + 3 * padded;
+  float* const transposed = scratch + 3 * padded;
   for (int64_t first = 0; first < count; first += kRows) {
-    TurnRows(task.points, first, std::min(kRows, count - first), turned);
-    const RowSums points(SquaredLengths(turned, task.points.dim));
+    Transpose(task.points, first, std::min(kRows, count - first), transposed);
+    const RowSums points(SquaredLengths(transposed, task.points.dim));
     _mm512_storeu_ps(scratch + first, points.squares);
     _mm512_storeu_ps(scratch + padded + first, points.inverse.lengths);
     _mm512_storeu_ps(scratch + 2 * padded + first, points.inverse.ones);
@@ -214,9 +214,10 @@ void ManyPoints(const RowDistances& task, Range range, float* scratch) {
   const int64_t end = range.first + range.count;
   for (int64_t first = range.first; first < end; first += kRows) {
     const Range columns = {first, std::min(kRows, end - first)};
-    TurnRows(task.rows, columns.first, columns.count, turned);
-    const TurnedRows rows = {
-        turned, RowSums(SquaredLengths(turned, task.rows.dim)), columns};
+    Transpose(task.rows, columns.first, columns.count, transposed);
+    const TurnedRows rows = {transposed,
+                             RowSums(SquaredLengths(transposed, task.rows.dim)),
+                             columns};
     int64_t p = 0;
     for (; p + 4 <= count; p += 4) SomePoints<4>(task, sums, p, rows);
     for (; p < count; ++p) SomePoints<1>(task, sums, p, rows);

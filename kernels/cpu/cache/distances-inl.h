@@ -10,7 +10,7 @@
 
 #include "kernels/cpu/attention/attention_piece.h"
 #include "kernels/cpu/attention/few_queries-inl.h"
-#include "kernels/cpu/cache/clustering.h"
+#include "kernels/cpu/cache/distances.h"
 #include "kernels/cpu/simd/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();

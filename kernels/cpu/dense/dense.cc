@@ -22,7 +22,7 @@ namespace {
 HWY_EXPORT(NormRow);
 HWY_EXPORT(SiluRow);
 HWY_EXPORT(AddToRow);
-HWY_EXPORT(TurnHead);
+HWY_EXPORT(RotateHead);
 
 // Rows of a matrix, each by whatever thread.
 template <class Work>
@@ -125,10 +125,10 @@ void Rotation::Rotate(Context& context, const Rotary& rotary,
                static_cast<int64_t>(positions.size()) == heads.rows);
   Prepare(rotary, positions);
   ForRows(context, heads.rows, heads.cols, [&](int64_t i) {
-    const Turn turn{&cosines_[i * pairs], &sines_[i * pairs], pairs,
-                    rotary.interleaved};
+    const RotaryAngles angles{&cosines_[i * pairs], &sines_[i * pairs], pairs,
+                              rotary.interleaved};
     for (int64_t first = 0; first < heads.cols; first += head_dim) {
-      HWY_DYNAMIC_DISPATCH(TurnHead)(turn, heads.row(i).data() + first);
+      HWY_DYNAMIC_DISPATCH(RotateHead)(angles, heads.row(i).data() + first);
     }
   });
 }

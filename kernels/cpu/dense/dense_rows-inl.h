@@ -11,7 +11,7 @@
 
 #include <cmath>
 
-#include "kernels/cpu/dense/turn.h"
+#include "kernels/cpu/dense/rotary_angles.h"
 #include "kernels/memory/view.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -70,24 +70,24 @@ void AddToRow(Vector<const float> x, float* accumulator) {
   });
 }
 
-void TurnHead(const Turn& turn, float* head) {
-  ForVectors(turn.pairs, [&](auto tag, int64_t j) HWY_ATTR {
-    const auto cosine = hn::LoadU(tag, turn.cosine + j);
-    const auto sine = hn::LoadU(tag, turn.sine + j);
+void RotateHead(const RotaryAngles& angles, float* head) {
+  ForVectors(angles.pairs, [&](auto tag, int64_t j) HWY_ATTR {
+    const auto cosine = hn::LoadU(tag, angles.cosine + j);
+    const auto sine = hn::LoadU(tag, angles.sine + j);
     auto x = hn::Zero(tag), y = hn::Zero(tag);
-    if (turn.interleaved) {
+    if (angles.interleaved) {
       hn::LoadInterleaved2(tag, head + 2 * j, x, y);
     } else {
       x = hn::LoadU(tag, head + j);
-      y = hn::LoadU(tag, head + turn.pairs + j);
+      y = hn::LoadU(tag, head + angles.pairs + j);
     }
-    const auto turned_x = hn::NegMulAdd(y, sine, hn::Mul(x, cosine));
-    const auto turned_y = hn::MulAdd(x, sine, hn::Mul(y, cosine));
-    if (turn.interleaved) {
-      hn::StoreInterleaved2(turned_x, turned_y, tag, head + 2 * j);
+    const auto rotated_x = hn::NegMulAdd(y, sine, hn::Mul(x, cosine));
+    const auto rotated_y = hn::MulAdd(x, sine, hn::Mul(y, cosine));
+    if (angles.interleaved) {
+      hn::StoreInterleaved2(rotated_x, rotated_y, tag, head + 2 * j);
     } else {
-      hn::StoreU(turned_x, tag, head + j);
-      hn::StoreU(turned_y, tag, head + turn.pairs + j);
+      hn::StoreU(rotated_x, tag, head + j);
+      hn::StoreU(rotated_y, tag, head + angles.pairs + j);
     }
   });
 }

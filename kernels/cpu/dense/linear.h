@@ -1,4 +1,4 @@
-// input weight^T from quantised weights.
+// input weight^T from quantized weights.
 #pragma once
 
 #include "kernels/backend.h"

@@ -105,7 +105,7 @@ void WideTile::Set(const Tile* tiles, int64_t count) {
   }
 }
 
-// Rows of neighbouring wide tiles.
+// Rows of neighboring wide tiles.
 template <int kScales, bool kHasMinima, int kOffsetOfQuants>
 struct WideRows {
   static constexpr int kScalesOfBlock = kScales;

@@ -8,10 +8,11 @@ namespace {
 
 constexpr int kRowsOfBlock = 4;
 
-// A warp a row. The stages of HadamardTurn::Transform, of all its blocks at
-// once.
+// A warp a row. The stages of HadamardTransform::Transform, of all its blocks
+// at once.
 __global__ void __launch_bounds__(kRowsOfBlock* kWarp)
-    Turn(const float* signs, int64_t block, int64_t back, Matrix<float> rows) {
+    Transform(const float* signs, int64_t block, int64_t back,
+              Matrix<float> rows) {
   __shared__ float both[kRowsOfBlock][2][kMostHeadDim];
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kRowsOfBlock + warp;
@@ -43,9 +44,11 @@ __global__ void __launch_bounds__(kRowsOfBlock* kWarp)
 
 }  // namespace
 
-void TurnRows(Queue* queue, const DeviceTurn& turn, Matrix<float> rows) {
+void ApplyHadamard(Queue* queue, const DeviceHadamard& transform,
+                   Matrix<float> rows) {
   Launch(queue, {CeilDivide(rows.rows, kRowsOfBlock), kRowsOfBlock * kWarp},
-         Turn, turn.signs, turn.block, int64_t{turn.back}, rows);
+         Transform, transform.signs, transform.block, int64_t{transform.back},
+         rows);
 }
 
 }  // namespace subgen::cuda

@@ -1,4 +1,4 @@
-// Turns of heads by a Hadamard matrix (kernels/memory/hadamard.h) on device
+// Hadamard transforms of heads (kernels/memory/hadamard.h) on device
 // memory; put on the queue, returns at once.
 #pragma once
 
@@ -8,11 +8,12 @@ namespace subgen::cuda {
 
 class Queue;
 
-struct DeviceTurn {
+struct DeviceHadamard {
   const float* signs = nullptr;  // [dim], dim <= kMostHeadDim
   int64_t block = 1;             // a power of two that divides dim
   bool back = false;
 };
-void TurnRows(Queue* queue, const DeviceTurn& turn, Matrix<float> rows);
+void ApplyHadamard(Queue* queue, const DeviceHadamard& transform,
+                   Matrix<float> rows);
 
 }  // namespace subgen::cuda

@@ -12,7 +12,7 @@
 namespace subgen::cuda {
 
 // Of head sizes up to kDim, zero beyond their own. Two of them are in a block's
-// 48 KB; no two of 8 neighbouring rows are in the same banks.
+// 48 KB; no two of 8 neighboring rows are in the same banks.
 template <int kDim>
 struct alignas(16) RowTile {
   static constexpr int kRows = kDim <= 64 ? 64 : kDim <= 128 ? 32 : 16;

@@ -10,7 +10,7 @@ namespace subgen::cuda {
 
 class Queue;
 
-// Not from one quantised format to another.
+// Not from one quantized format to another.
 inline bool CanConvert(RowFormat from, RowFormat to) {
   return from == to || !IsQuantized(from) || !IsQuantized(to);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/backend.h"
-#include "kernels/cuda/cache/clustering.h"
+#include "kernels/cuda/cache/distances.h"
 #include "kernels/cuda/cache/row_copies.h"
 #include "kernels/cuda/runtime/pieces.h"
 

@@ -22,7 +22,7 @@ struct WeightBlocks {
   WeightBlocks() = default;
 };
 
-// 1 <= input.rows <= kFewTokens. Neighbours of one format share a launch.
+// 1 <= input.rows <= kFewTokens. Neighbors of one format share a launch.
 void LinearsOfFewTokens(Queue* queue, Matrix<const float> input,
                         Vector<const DeviceProduct> products);
 // gate.output = GatedSilu of both products. Weights of one format and shape.

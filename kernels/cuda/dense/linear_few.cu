@@ -1,5 +1,5 @@
 // Matrix-vector products straight from the blocks: a weight is read once, each
-// block of threads takes a few rows and its threads neighbouring pieces of
+// block of threads takes a few rows and its threads neighboring pieces of
 // them. Products of one input share a launch.
 #include <algorithm>
 

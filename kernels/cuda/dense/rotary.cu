@@ -9,8 +9,8 @@ struct Pair {
   float x, y;
 };
 
-__device__ __forceinline__ Pair Turned(Pair pair, double angle,
-                                       double magnitude) {
+__device__ __forceinline__ Pair Rotated(Pair pair, double angle,
+                                        double magnitude) {
   const double cosine = cos(angle) * magnitude;
   const double sine = sin(angle) * magnitude;
   const double x = pair.x * cosine - pair.y * sine;
@@ -19,10 +19,10 @@ __device__ __forceinline__ Pair Turned(Pair pair, double angle,
 }
 
 // A thread a pair of a head.
-__global__ void Turn(const double* inverse_frequency, int64_t pairs,
-                     double magnitude, bool interleaved,
-                     const int64_t* positions, int64_t head_dim,
-                     Matrix<float> heads) {
+__global__ void RotateHeads(const double* inverse_frequency, int64_t pairs,
+                            double magnitude, bool interleaved,
+                            const int64_t* positions, int64_t head_dim,
+                            Matrix<float> heads) {
   const int64_t of_row = heads.cols / head_dim * pairs;
   const int64_t element = Element();
   if (element >= heads.rows * of_row) return;
@@ -31,13 +31,13 @@ __global__ void Turn(const double* inverse_frequency, int64_t pairs,
   float* of_head = heads.data + token * heads.stride + head * head_dim;
   float& x = of_head[interleaved ? 2 * pair : pair];
   float& y = of_head[interleaved ? 2 * pair + 1 : pair + pairs];
-  const Pair turned =
-      Turned({x, y}, positions[token] * inverse_frequency[pair], magnitude);
-  x = turned.x;
-  y = turned.y;
+  const Pair rotated =
+      Rotated({x, y}, positions[token] * inverse_frequency[pair], magnitude);
+  x = rotated.x;
+  y = rotated.y;
 }
 
-// A thread a pair of a head, or a number that does not turn.
+// A thread a pair of a head, or a number that is not rotated.
 __global__ void TurnAndSplit(const HeadSplitPiece* pieces, int64_t threads) {
   int64_t element = Element();
   if (element >= threads) return;
@@ -62,11 +62,11 @@ __global__ void TurnAndSplit(const HeadSplitPiece* pieces, int64_t threads) {
   }
   const int64_t x = angles.interleaved ? 2 * at : at;
   const int64_t y = angles.interleaved ? 2 * at + 1 : at + angles.pairs;
-  const Pair turned = Turned(
+  const Pair rotated = Rotated(
       {from[x], from[y]},
       angles.positions[token] * angles.inverse_frequency[at], angles.magnitude);
-  to[x] = piece.scale * turned.x;
-  to[y] = piece.scale * turned.y;
+  to[x] = piece.scale * rotated.x;
+  to[y] = piece.scale * rotated.y;
 }
 
 }  // namespace
@@ -74,8 +74,8 @@ __global__ void TurnAndSplit(const HeadSplitPiece* pieces, int64_t threads) {
 void Rotate(Queue* queue, const RotaryAngles& angles, int64_t head_dim,
             Matrix<float> heads) {
   Launch(queue,
-         ElementWise(heads.rows * (heads.cols / head_dim) * angles.pairs), Turn,
-         angles.inverse_frequency, angles.pairs, angles.magnitude,
+         ElementWise(heads.rows * (heads.cols / head_dim) * angles.pairs),
+         RotateHeads, angles.inverse_frequency, angles.pairs, angles.magnitude,
          angles.interleaved, angles.positions, head_dim, heads);
 }
 

@@ -9,7 +9,7 @@ namespace subgen::cuda {
 
 class Queue;
 
-// kernels/rotary.h, and the tokens that turn by it. Of the device.
+// kernels/rotary.h, and the tokens that are rotated by it. Of the device.
 struct RotaryAngles {
   const double* inverse_frequency = nullptr;
   int64_t pairs = 0;

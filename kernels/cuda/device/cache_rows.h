@@ -7,7 +7,7 @@
 
 namespace subgen::cuda {
 
-// Where 8 numbers of a quantised row lie: the block's bytes and the number in
+// Where 8 numbers of a quantized row lie: the block's bytes and the number in
 // it, of `size` numbers.
 struct RowBlockPlace {
   const uint8_t* block;

@@ -1,6 +1,6 @@
 // Products of queries with rows, for the kernels of this folder: 8 lanes share
 // a row, so that a warp takes 4 rows at once, and each lane reads runs of 8
-// numbers that neighbours continue.
+// numbers that neighbors continue.
 #pragma once
 
 #include "kernels/cuda/device/cache_rows.h"
@@ -70,7 +70,7 @@ __device__ __forceinline__ int QueryOfLane() {
   return PartOfLane() / kLanesOfQuery<kQueries>;
 }
 
-// Halves of the sums change places with a neighbour until each lane has one;
+// Halves of the sums change places with a neighbor until each lane has one;
 // then those of one query are added. kQueries: a power of two up to 8.
 template <int kQueries>
 __device__ __forceinline__ float SumOfQuery(float (&sums)[kQueries]) {

@@ -12,7 +12,7 @@ namespace subgen::cuda {
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
-// Over groups of `width` neighbouring lanes, a power of two.
+// Over groups of `width` neighboring lanes, a power of two.
 template <class T>
 __device__ __forceinline__ T GroupSum(T x, int width = kWarp) {
   for (int mask = 1; mask < width; mask *= 2) {

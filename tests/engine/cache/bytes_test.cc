@@ -28,7 +28,7 @@ int64_t BytesByHand(const CacheConfig& config) {
     return (kBudget - ring) / kPair * kPair + ring;
   }
   if (config.subgen.mode == "k_center") {
-    // Two neighbours of 8 bytes and an alignment of 4, also of the token at
+    // Two neighbors of 8 bytes and an alignment of 4, also of the token at
     // hand; a count and a bias of 4 where weighted; the mean key, the mean of
     // |v|^2.
     const int64_t count = config.subgen.count_exponent > 0.0 ? 8 : 0;

@@ -1,4 +1,4 @@
-// The rules of SubGen's centres with all distances and means at every step.
+// The rules of SubGen's centers with all distances and means at every step.
 #pragma once
 
 #include <string>

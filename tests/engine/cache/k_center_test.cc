@@ -36,7 +36,7 @@ TEST(KCenter, StreamKeepsWhatBruteForceKeepsInEveryMetric) {
   }
 }
 
-// Lazy neighbours: a token needs its own distances and few more.
+// Lazy neighbors: a token needs its own distances and few more.
 TEST(KCenter, StreamNeedsFewDistancesAToken) {
   constexpr int64_t kCenters = 100, kTokens = 2000;
   CacheShape shape = Shape(kDim, 100000);
@@ -185,7 +185,7 @@ TEST(KCenter, PromptThatFitsIsNotCompressedByOnce) {
   EXPECT_EQ(driver.Kept(0, 0).size(), 25u);
 }
 
-// Gonzalez: no choice of k centres covers with less than half of its radius.
+// Gonzalez: no choice of k centers covers with less than half of its radius.
 // Small enough to try all choices.
 TEST(FarthestFirst, RadiusIsAtMostTwiceTheSmallest) {
   constexpr int kPoints = 12, kCenters = 3;

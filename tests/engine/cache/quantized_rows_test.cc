@@ -1,5 +1,5 @@
 // Rows in few bits, whatever the policy: sinks and recent tokens are not
-// quantised, every other row is the quantised token and never anything else,
+// quantized, every other row is the quantized token and never anything else,
 // and bytes are what the formats say.
 #include <map>
 #include <set>
@@ -167,7 +167,7 @@ TEST(QuantizedRows, WindowAndExactKeepTheRightTokensOnAnyTokenShards) {
   const Stream stream = RandomStream(5, kDim);
   const auto tokens = TokensByKey(stream, RowFormat::kQ4, 300);
   for (const char* policy : {"window", "exact"}) {
-    for (const int budget : {12, 40}) {  // 2 and 30 quantised tokens
+    for (const int budget : {12, 40}) {  // 2 and 30 quantized tokens
       for (const int shards : {1, 2, 3}) {
         CacheConfig config = Config(policy, budget);
         config.row_format = "q4";
@@ -252,11 +252,11 @@ TEST(QuantizedRows, ThreeAndFourBitsAreTurnedUnlessSettingsSayOtherwise) {
   for (const char* format : {"f32", "bf16", "f16", "q8", "q4", "q3"}) {
     config.row_format = format;
     config.rotate = "auto";
-    EXPECT_EQ(TurnsRows(config), format[0] == 'q' && format[1] < '5');
+    EXPECT_EQ(TransformsRows(config), format[0] == 'q' && format[1] < '5');
     config.rotate = "true";
-    EXPECT_TRUE(TurnsRows(config));
+    EXPECT_TRUE(TransformsRows(config));
     config.rotate = "false";
-    EXPECT_FALSE(TurnsRows(config));
+    EXPECT_FALSE(TransformsRows(config));
   }
 }
 

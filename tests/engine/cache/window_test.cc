@@ -41,7 +41,7 @@ std::vector<double> CacheIndexed(const Stream& plain, const Rotary& rotary,
 }
 
 Floats HadamardTurned(Floats row) {
-  HadamardTurn(kDim).Apply({row.data(), 1, kDim});
+  HadamardTransform(kDim).Apply({row.data(), 1, kDim});
   return row;
 }
 
@@ -88,7 +88,7 @@ void ExpectReindexed(const Rotary& rotary, int token_shards, bool hadamard) {
                                       (hadamard ? 8 * 4.8 * 4.8 + 20 : 0));
   for (int64_t at = 0; at < 60; ++at) {
     Floats got = driver.Step({{0, 1}})[0];
-    if (hadamard) HadamardTurn(kDim).Undo({got.data(), 1, kDim});
+    if (hadamard) HadamardTransform(kDim).Undo({got.data(), 1, kDim});
     const auto want = CacheIndexed(plain, rotary, config, 12, at);
     for (int64_t c = 0; c < kDim; ++c) {
       ASSERT_NEAR(got[c], want[c], tolerance) << "position " << at;

@@ -1,5 +1,5 @@
 // The real model against another implementation: logits, greedy tokens and
-// negative log-likelihoods of Hugging Face transformers on the dequantised
+// negative log-likelihoods of Hugging Face transformers on the dequantized
 // weights in float32 (tests/golden/logits.json).
 #include <gtest/gtest.h>
 

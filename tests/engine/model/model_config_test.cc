@@ -218,7 +218,7 @@ std::vector<Refusal> TensorRefusals() {
        "[64, 160]"},
       {"too_deep", add("blk.0.attn_v.weight", kQ8, {64, 48, 1}),
        "has shape [64, 48, 1]"},
-      {"vector_quantised", add("blk.0.attn_norm.weight", kQ8, {64}),
+      {"vector_quantized", add("blk.0.attn_norm.weight", kQ8, {64}),
        "is a vector in Q8_0; F32, F16 and BF16 are legal"},
       {"output", add("output.weight", kQ8, {64, 258}), "has shape [64, 258]"},
       {"divisors_many", add("rope_freqs.weight", kF32, {16}),

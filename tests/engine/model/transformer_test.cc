@@ -212,7 +212,8 @@ TEST(TransformerTest, ChunksDoNotChangeTheLogits) {
   }
 }
 
-// A turn is undone where attention ends; in float rows only rounding differs.
+// A Hadamard transform is undone where attention ends; in float rows only
+// rounding differs.
 TEST(TransformerTest, TurnedRowsDoNotChangeTheLogits) {
   Experiment experiment;
   experiment.cache = FloatCache();

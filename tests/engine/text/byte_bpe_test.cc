@@ -45,7 +45,7 @@ TEST(ByteBpe, LlamaTakesAWholeWordWhateverItsMerges) {
   EXPECT_THAT(Encode(*tokenizer, "abcd"), ElementsAre('a', 256, 'd'));
 }
 
-// A byte without token is left out, as in llama.cpp; its neighbours stay apart.
+// A byte without token is left out, as in llama.cpp; its neighbors stay apart.
 TEST(ByteBpe, LeavesOutAByteWithoutToken) {
   Vocabulary vocabulary = ByteVocabulary({"a b"});
   vocabulary.tokens['x'] = "elsewhere";

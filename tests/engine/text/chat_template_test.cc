@@ -107,7 +107,7 @@ TEST(ChatTemplate, PrefixesOfTheConfigReplaceTheTemplate) {
       "<s>[S]U: x\nA:  y </s>U: z\nA:");
 }
 
-TEST(ChatTemplate, RecognisesVicunaByItsText) {
+TEST(ChatTemplate, RecognizesVicunaByItsText) {
   const char* jinja =
       "{% for m in messages %}{% if m['role'] == 'user' %}{{ 'USER: ' + "
       "m['content'] + ' ' }}{% else %}{{ 'ASSISTANT: ' + m['content'] + "

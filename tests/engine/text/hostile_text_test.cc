@@ -103,12 +103,12 @@ TEST(HostileText, RandomVocabulariesAreUsedOrRefused) {
   EXPECT_GT(used, 200);
 }
 
-TEST(HostileText, AnyChatTemplateIsRecognisedOrRefused) {
+TEST(HostileText, AnyChatTemplateIsRecognizedOrRefused) {
   Hostile hostile(5);
   static const char* const parts[] = {
       "<|im_start|>system", "\n",     "\\n", "'",  "\"",      "\\",
       "<|im_end|>",         "[INST]", "<s>", "{{", "[/INST]", "<<SYS>>"};
-  int recognised = 0;
+  int recognized = 0;
   for (int round = 0; round < 2000; ++round) {
     std::string jinja;
     for (size_t i = hostile.Below(12); i > 0; --i) {
@@ -116,10 +116,10 @@ TEST(HostileText, AnyChatTemplateIsRecognisedOrRefused) {
     }
     const auto chat = ChatTemplate::Make({}, jinja);
     if (!chat.ok()) continue;
-    ++recognised;
+    ++recognized;
     EXPECT_FALSE(chat->Render({{ChatMessage::Role::kUser, "x"}}).empty());
   }
-  EXPECT_GT(recognised, 200);
+  EXPECT_GT(recognized, 200);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ struct Weight {
   WeightMatrix matrix;
 };
 
-// of(token, row) for each token and row of the weight, dequantised.
+// of(token, row) for each token and row of the weight, dequantized.
 template <class Of>
 std::vector<double> ForProducts(Matrix<const float> input,
                                 const WeightMatrix& weight, Of of) {

@@ -64,7 +64,7 @@ TEST_P(RowsTest, RoundsAtEveryEdge) {
 
 // Blocks with outliers, of one number, of zeros of either sign, of the largest
 // and the smallest numbers: to the bits, whatever is cut.
-TEST_P(RowsTest, QuantisedBlocksAreAsConvertRow) {
+TEST_P(RowsTest, QuantizedBlocksAreAsConvertRow) {
   for (const int64_t dim : {32, 64, 96, 128}) {
     constexpr int64_t kRows = 70;
     RandomMatrix rows(kRows, dim, 9);

@@ -228,7 +228,7 @@ TEST(WeightBytesRead, ByHand) {
   }
 }
 
-TEST(CacheBytesRead, QuantisedRowsAreCountedAsAllocated) {
+TEST(CacheBytesRead, QuantizedRowsAreCountedAsAllocated) {
   CacheConfig cache;
   RankTotals totals;
   totals.cache_bytes = 1000;

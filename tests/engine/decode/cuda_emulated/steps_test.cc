@@ -38,7 +38,7 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   ExpectOneOfEach(each);
   EXPECT_EQ(each.allocations, 0);
   // Of a layer, then embedding, first norm, rows of logits, their norm and
-  // product; centres of all layers at once, distances and choices, or rows by
+  // product; centers of all layers at once, distances and choices, or rows by
   // their scores.
   const int of_layer = GetParam() == "subgen"         ? 12
                        : GetParam() == "uniform"      ? 13
@@ -116,7 +116,7 @@ TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
   }
 }
 
-// Rows of few bits are turned and quantised on the device: nothing is read but
+// Rows of few bits are turned and quantized on the device: nothing is read but
 // logits, and the list is as short as that of other rows, with four turns of a
 // layer in few bits.
 TEST(QuantizedStepsTest, AreOneUploadOneGraphAndOneWait) {

@@ -1,4 +1,4 @@
-#include "kernels/reference/clustering.h"
+#include "kernels/reference/distances.h"
 
 #include <cmath>
 #include <vector>

@@ -1,4 +1,4 @@
-// Distances between the centres of a head. Compiled once per target.
+// Distances between the centers of a head. Compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_) == \
     defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_
@@ -11,10 +11,10 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels/centers.h"
 #include "kernels/cpu/cache/bf16_distances.h"
 #include "kernels/cpu/cache/distances-inl.h"
 #include "kernels/cpu/simd/numbers-inl.h"
+#include "kernels/k_center.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {

@@ -1,4 +1,4 @@
-#include "kernels/cuda/cache/cluster_plan.h"
+#include "kernels/cuda/cache/algorithm1_plan.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// One head's centres while tokens join them. Compiled once per target.
+// One head's centers while tokens join them. Compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_
 #undef SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_
@@ -11,8 +11,8 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/cpu/cache/center_distances-inl.h"
-#include "kernels/cpu/cache/centers.h"
+#include "kernels/cpu/cache/k_center.h"
+#include "kernels/cpu/cache/k_center_distances-inl.h"
 #include "kernels/mean_key.h"
 #include "kernels/neighbors.h"
 
@@ -48,7 +48,7 @@ class CenterRows {
            KeptDistances::Floats(task, width);
   }
 
-  // While there are more centres than the limit, the least goes.
+  // While there are more centers than the limit, the least goes.
   void Shrink() {
     if (rows_ <= limit_) return;
     SetFactor();
@@ -205,7 +205,7 @@ class CenterRows {
     SetNearest(rows_, others_);
   }
 
-  // Takes the token as neighbour where it is nearer than a bound.
+  // Takes the token as neighbor where it is nearer than a bound.
   template <class DV>
   HWY_INLINE hn::Vec<DV> Nearer(DV d, hn::Vec<DV> squared, int64_t i) {
     const hn::RebindToSigned<DV> integer;

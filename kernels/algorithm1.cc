@@ -1,4 +1,4 @@
-#include "kernels/clusters.h"
+#include "kernels/algorithm1.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
-// A stream of tokens into centres: after every call each backend holds the same
-// centres as the reference, which engine/cache/k_center_test.cc compares with
+// A stream of tokens into centers: after every call each backend holds the same
+// centers as the reference, which engine/cache/k_center_test.cc compares with
 // brute force.
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "kernels/cuda/cache/clustering.h"
+#include "kernels/cuda/cache/distances.h"
 #include "kernels/cuda/cache/row_shares.h"
 #include "kernels/cuda/device/head_dim.h"
 #include "kernels/cuda/runtime/launch.h"

@@ -1,4 +1,4 @@
-#include "kernels/centers.h"
+#include "kernels/k_center.h"
 
 #include <algorithm>
 #include <cmath>
@@ -97,7 +97,7 @@ void HostCenters::Insert(const CenterTask& task, int64_t i) {
   SetRow(rows_++, task, i);
 }
 
-// The token joins the neighbours, behind the rows.
+// The token joins the neighbors, behind the rows.
 void HostCenters::Compare(const RowPoint& point, Vector<float> squared) {
   std::vector<float> directions(metric_.weighted() ? rows_ : 0);
   MetricDistances(backend_, metric_, MeanSquare(), {point, Centers()},

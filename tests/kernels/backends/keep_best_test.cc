@@ -37,7 +37,7 @@ class Head {
 
   void SetLimit(int64_t limit) { limit_ = limit; }
   // Of the next tokens; key and value are two rows that tell them apart.
-  ScoredTask Insert(int64_t count) {
+  KeepBestTask Insert(int64_t count) {
     tokens_.clear();
     token_scores_.clear();
     token_positions_.clear();
@@ -51,7 +51,7 @@ class Head {
       token_scores_.push_back(tokens_[i].score);
       token_positions_.push_back(tokens_[i].position);
     }
-    ScoredTask task;
+    KeepBestTask task;
     task.keys = keys_.data();
     task.values = values_.data();
     task.scores = scores_;
@@ -132,9 +132,9 @@ TEST_P(ScoredRowsTest, TheBestStay) {
     Head one(format, 32, 1, 1), some(format, 64, 37, 2),
         many(format, 96, 300, 3);
     for (const int64_t count : {1, 30, 0, 1, 200, 7, 1, 1, 150}) {
-      const ScoredTask tasks[] = {one.Insert(count), some.Insert(count),
-                                  many.Insert(count)};
-      tested_->InsertScored(tasks);
+      const KeepBestTask tasks[] = {one.Insert(count), some.Insert(count),
+                                    many.Insert(count)};
+      tested_->KeepBest(tasks);
       ASSERT_NO_FATAL_FAILURE(one.Expect());
       ASSERT_NO_FATAL_FAILURE(some.Expect());
       ASSERT_NO_FATAL_FAILURE(many.Expect());
@@ -146,8 +146,8 @@ TEST_P(ScoredRowsTest, AShorterLimitDropsTheWorst) {
   Head head(RowFormat::kBF16, 32, 120, 4);
   for (const int64_t limit : {120, 119, 60, 61, 2, 1}) {
     head.SetLimit(limit);
-    const ScoredTask task = head.Insert(limit == 60 ? 0 : 90);
-    tested_->InsertScored({&task, 1});
+    const KeepBestTask task = head.Insert(limit == 60 ? 0 : 90);
+    tested_->KeepBest({&task, 1});
     ASSERT_NO_FATAL_FAILURE(head.Expect()) << limit;
   }
 }
@@ -160,10 +160,10 @@ TEST_P(ScoredRowsTest, NoNumberIsTheLargest) {
   const StoredRows rows(RowFormat::kF32, RandomMatrix(3, 4, 1).view());
   const std::vector<float> of_tokens = {NAN, 2.0f, 3.0f};
   const std::vector<int64_t> at = {1, 2, 3};
-  const ScoredTask task = {
+  const KeepBestTask task = {
       keys.data(), values.data(), scores,      positions, 0,
       2,           rows.rows(),   rows.rows(), of_tokens, at};
-  tested_->InsertScored({&task, 1});
+  tested_->KeepBest({&task, 1});
   EXPECT_TRUE(std::isnan(scores[0]));
   EXPECT_EQ(scores[1], 3.0f);
   EXPECT_EQ(positions[1], 3);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
-#include "kernels/cuda/cache/centers.h"
+#include "kernels/cuda/cache/k_center.h"
 #include "kernels/cuda/runtime/pieces.h"
 
 namespace subgen::cuda {

@@ -1,7 +1,7 @@
-// The choices of SubGen's centres, by one block of the device.
+// The choices of SubGen's centers, by one block of the device.
 #pragma once
 
-#include "kernels/cuda/cache/center_totals.h"
+#include "kernels/cuda/cache/k_center_totals.h"
 #include "kernels/cuda/cache/row_shares.h"
 
 namespace subgen::cuda {
@@ -95,7 +95,7 @@ class Centers {
     __syncthreads();
   }
 
-  // While there are more centres than the limit, the least goes.
+  // While there are more centers than the limit, the least goes.
   __device__ void Shrink() {
     totals_.SetFactor();
     totals_.SetInverseLength();
@@ -167,7 +167,7 @@ class Centers {
     SetNearest(rows_, head_.squared);
   }
 
-  // The token as neighbour of a row, where it is nearer than a bound.
+  // The token as neighbor of a row, where it is nearer than a bound.
   __device__ void TakeNearer(int i, float squared) {
     if (squared < head_.near_squared[i]) {
       head_.second_rows[i] = head_.near_rows[i];

@@ -1,4 +1,4 @@
-#include "kernels/cuda/cache/scored_rows.h"
+#include "kernels/cuda/cache/keep_best.h"
 #include "kernels/cuda/device/warp.h"
 #include "kernels/cuda/runtime/launch.h"
 
@@ -11,7 +11,7 @@ constexpr int kThreads = 128;
 // the same in each of them.
 class ScoredRows {
  public:
-  __device__ ScoredRows(const ScoredHead& head, uint64_t* least_of_warps,
+  __device__ ScoredRows(const KeepBestHead& head, uint64_t* least_of_warps,
                         int* lowest)
       : head_(head),
         least_of_warps_(least_of_warps),
@@ -74,14 +74,14 @@ class ScoredRows {
     head_.positions[row] = static_cast<int32_t>(head_.token_positions[token]);
   }
 
-  const ScoredHead head_;
+  const KeepBestHead head_;
   uint64_t* const least_of_warps_;
   int* const lowest_;
   int held_;
 };
 
 __global__ void __launch_bounds__(kThreads)
-    InsertScored(const ScoredHead* heads) {
+    KeepBest(const KeepBestHead* heads) {
   __shared__ uint64_t least_of_warps[kThreads / kWarp];
   __shared__ int lowest;
   if (heads[blockIdx.x].row_bytes == 0) return;  // an empty piece
@@ -90,8 +90,8 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void InsertScoredOfHeads(Queue* queue, const ScoredHead* heads, int64_t count) {
-  Launch(queue, {count, kThreads}, InsertScored, heads);
+void KeepBestOfHeads(Queue* queue, const KeepBestHead* heads, int64_t count) {
+  Launch(queue, {count, kThreads}, KeepBest, heads);
 }
 
 }  // namespace subgen::cuda

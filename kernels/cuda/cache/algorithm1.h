@@ -1,5 +1,5 @@
-// Tokens that join SubGen's clusters and value samples (kernels/clusters.h) on
-// device memory, one head a block; put on the queue, returns at once.
+// Tokens that join SubGen's clusters and value samples (kernels/algorithm1.h)
+// on device memory, one head a block; put on the queue, returns at once.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/base/draws.h"
-#include "kernels/cuda/cache/clusters.h"
+#include "kernels/cuda/cache/algorithm1.h"
 #include "kernels/cuda/cache/row_shares.h"
 #include "kernels/neighbors.h"
 

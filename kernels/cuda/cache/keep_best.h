@@ -1,4 +1,4 @@
-// Rows by their scores (kernels/scored_rows.h) on device memory, one head a
+// Rows by their scores (kernels/keep_best.h) on device memory, one head a
 // block; put on the queue, returns at once.
 #pragma once
 
@@ -8,8 +8,8 @@ namespace subgen::cuda {
 
 class Queue;
 
-// A ScoredTask. Pointers are of the device.
-struct ScoredHead {
+// A KeepBestTask. Pointers are of the device.
+struct KeepBestHead {
   int64_t row_bytes = 0;  // 0: nothing to do
   int held = 0;
   int limit = 0;
@@ -25,6 +25,6 @@ struct ScoredHead {
 };
 
 // An array on the device.
-void InsertScoredOfHeads(Queue* queue, const ScoredHead* heads, int64_t count);
+void KeepBestOfHeads(Queue* queue, const KeepBestHead* heads, int64_t count);
 
 }  // namespace subgen::cuda

@@ -1,5 +1,5 @@
-#include "kernels/cuda/cache/center_block.h"
-#include "kernels/cuda/cache/centers.h"
+#include "kernels/cuda/cache/k_center.h"
+#include "kernels/cuda/cache/k_center_block.h"
 #include "kernels/cuda/runtime/launch.h"
 
 namespace subgen::cuda {

@@ -17,7 +17,7 @@ class Backend;
 // there is room; where there is none it takes the place of the lowest, unless
 // its own score is lower. The lowest: of equal scores the older one; what is
 // not a number counts as the largest.
-struct ScoredTask {
+struct KeepBestTask {
   std::byte* keys = nullptr;      // [room] rows in the format of the tokens
   std::byte* values = nullptr;    // [room]
   Vector<float> scores;           // [room] >= 0, or not a number
@@ -40,9 +40,9 @@ struct ScoredTask {
 };
 
 // Shapes that do not fit together are bugs.
-void Check(const ScoredTask& task);
+void Check(const KeepBestTask& task);
 
 // On host memory.
-void InsertScoredOnHost(const ScoredTask& task);
+void KeepBestOnHost(const KeepBestTask& task);
 
 }  // namespace subgen

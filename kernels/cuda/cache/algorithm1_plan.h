@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/backend.h"
-#include "kernels/cuda/cache/clusters.h"
+#include "kernels/cuda/cache/algorithm1.h"
 #include "kernels/cuda/runtime/pieces.h"
 
 namespace subgen::cuda {

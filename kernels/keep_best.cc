@@ -1,4 +1,4 @@
-#include "kernels/scored_rows.h"
+#include "kernels/keep_best.h"
 
 #include <cmath>
 #include <cstring>
@@ -11,7 +11,7 @@ float Ordered(float score) {
   return std::isnan(score) ? std::numeric_limits<float>::infinity() : score;
 }
 
-int64_t Lowest(const ScoredTask& task, int64_t held) {
+int64_t Lowest(const KeepBestTask& task, int64_t held) {
   int64_t lowest = 0;
   for (int64_t i = 1; i < held; ++i) {
     const float own = Ordered(task.scores[i]);
@@ -24,7 +24,7 @@ int64_t Lowest(const ScoredTask& task, int64_t held) {
   return lowest;
 }
 
-void MoveRow(const ScoredTask& task, int64_t from, int64_t to) {
+void MoveRow(const KeepBestTask& task, int64_t from, int64_t to) {
   if (from == to) return;
   const int64_t bytes = task.row_bytes();
   std::memcpy(task.keys + to * bytes, task.keys + from * bytes, bytes);
@@ -33,7 +33,7 @@ void MoveRow(const ScoredTask& task, int64_t from, int64_t to) {
   task.positions[to] = task.positions[from];
 }
 
-void SetRow(const ScoredTask& task, int64_t token, int64_t to) {
+void SetRow(const KeepBestTask& task, int64_t token, int64_t to) {
   const int64_t bytes = task.row_bytes();
   std::memcpy(task.keys + to * bytes, task.token_keys.row(token), bytes);
   std::memcpy(task.values + to * bytes, task.token_values.row(token), bytes);
@@ -43,7 +43,7 @@ void SetRow(const ScoredTask& task, int64_t token, int64_t to) {
 
 }  // namespace
 
-void Check(const ScoredTask& task) {
+void Check(const KeepBestTask& task) {
   const size_t tokens = task.tokens();
   SUBGEN_CHECK(task.limit >= 1 && task.held >= 0 && task.held <= task.room() &&
                task.HeldAfter() <= task.room() &&
@@ -55,7 +55,7 @@ void Check(const ScoredTask& task) {
                task.token_positions.size() == tokens);
 }
 
-void InsertScoredOnHost(const ScoredTask& task) {
+void KeepBestOnHost(const KeepBestTask& task) {
   Check(task);
   int64_t held = task.held;
   for (; held > task.limit; --held) {

@@ -1,22 +1,22 @@
-#include "kernels/cpu/cache/centers.h"
+#include "kernels/cpu/cache/k_center.h"
 
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/cpu/cache/centers.cc"
+#define HWY_TARGET_INCLUDE "kernels/cpu/cache/k_center.cc"
 #include "kernels/cpu/simd/simd.h"
 // In this order: the targets, this file once for each, the operations.
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/cpu/cache/center_rows-inl.h"
+#include "kernels/cpu/cache/k_center_rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Tokens whose distances are computed at once: they and the centres of a head
+// Tokens whose distances are computed at once: they and the centers of a head
 // of 1,024 rows stay in a second-level cache.
 constexpr int64_t kTogether = 32;
 
@@ -50,7 +50,7 @@ class TogetherMemory {
 };
 
 // Of tokens, which are the points of `of`, from its rows and from each other.
-// most_rows: centres, when all have joined.
+// most_rows: centers, when all have joined.
 TokenDistances::Part MeasurePart(RowDistances of, int64_t most_rows,
                                  TogetherMemory* memory) {
   const int64_t tokens = of.points.count;

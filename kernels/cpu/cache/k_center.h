@@ -1,4 +1,4 @@
-// SubGen's centres (kernels/centers.h), a head a thread: distances of some of
+// SubGen's centers (kernels/k_center.h), a head a thread: distances of some of
 // its tokens at once, then the choices.
 #pragma once
 
@@ -9,7 +9,7 @@ namespace subgen::cpu {
 
 void InsertCenters(Context& context, Vector<const CenterTask> tasks);
 
-// The tokens of a task as floats, and how far each is from the centres as they
+// The tokens of a task as floats, and how far each is from the centers as they
 // are before and from the tokens, by the parts of the metric; a null part is
 // not used.
 struct TokenDistances {

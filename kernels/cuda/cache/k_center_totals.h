@@ -2,7 +2,7 @@
 // warp, which holds a row: the same in every warp of a block.
 #pragma once
 
-#include "kernels/cuda/cache/centers.h"
+#include "kernels/cuda/cache/k_center.h"
 #include "kernels/cuda/cache/row_shares.h"
 
 namespace subgen::cuda {

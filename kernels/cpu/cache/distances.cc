@@ -1,4 +1,4 @@
-#include "kernels/cpu/cache/clustering.h"
+#include "kernels/cpu/cache/distances.h"
 
 #include <algorithm>
 #include <vector>
@@ -6,7 +6,7 @@
 #include "kernels/cpu/attention/attention_piece.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/cpu/cache/clustering.cc"
+#define HWY_TARGET_INCLUDE "kernels/cpu/cache/distances.cc"
 #include "kernels/cpu/simd/simd.h"
 // In this order: the targets, this file once for each, the operations.
 #include <hwy/foreach_target.h>

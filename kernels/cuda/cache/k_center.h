@@ -1,11 +1,11 @@
-// Tokens that join SubGen's centres (kernels/centers.h) on device memory; put
+// Tokens that join SubGen's centers (kernels/k_center.h) on device memory; put
 // on the queue, returns at once. First the distances of all tokens, over many
 // blocks; then the choices, one head a block.
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/centers.h"
+#include "kernels/k_center.h"
 
 namespace subgen::cuda {
 

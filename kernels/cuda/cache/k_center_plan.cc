@@ -1,8 +1,8 @@
-#include "kernels/cuda/cache/center_plan.h"
+#include "kernels/cuda/cache/k_center_plan.h"
 
 #include <algorithm>
 
-#include "kernels/cuda/cache/clustering.h"
+#include "kernels/cuda/cache/distances.h"
 #include "kernels/cuda/device/head_dim.h"
 
 namespace subgen::cuda {

@@ -1,11 +1,11 @@
-// The angles by which one head turns.
+// The angles by which one head is rotated.
 #pragma once
 
 #include <cstdint>
 
 namespace subgen::cpu {
 
-struct Turn {
+struct RotaryAngles {
   const float* cosine = nullptr;  // [pairs]
   const float* sine = nullptr;    // [pairs]
   int64_t pairs = 0;

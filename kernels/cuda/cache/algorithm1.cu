@@ -1,5 +1,5 @@
-#include "kernels/cuda/cache/cluster_block.h"
-#include "kernels/cuda/cache/clusters.h"
+#include "kernels/cuda/cache/algorithm1.h"
+#include "kernels/cuda/cache/algorithm1_block.h"
 #include "kernels/cuda/runtime/launch.h"
 
 namespace subgen::cuda {

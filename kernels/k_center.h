@@ -1,4 +1,4 @@
-// The centres of SubGen's k-center mode (arXiv 2402.06082, section 4.1; what is
+// The centers of SubGen's k-center mode (arXiv 2402.06082, section 4.1; what is
 // ours: engine/cache/README.md), as a backend keeps them.
 #pragma once
 
@@ -20,11 +20,11 @@ struct CenterMetric {
   bool directions = false;  // |k / |k| - k' / |k'||^2
   bool values = false;      // |v - v'|^2
   bool balanced = false;    // values over the mean of |v|^2
-  // A centre that goes is one of the least distance to its neighbour times
+  // A center that goes is one of the least distance to its neighbor times
   // (1 - cos(key, mean of the unit keys))^(2 exponent); the closest pair and of
   // it the one nearer to the rest, where the exponent is 0.
   int distinctiveness_exponent = 0;
-  double count_exponent = 0.0;  // of the log-weight of a centre
+  double count_exponent = 0.0;  // of the log-weight of a center
 
   bool weighted() const { return distinctiveness_exponent != 0; }
   bool counted() const { return count_exponent != 0.0; }
@@ -33,7 +33,7 @@ struct CenterMetric {
   float Bias(int32_t count) const;
 };
 
-// The arrays of the centres of one head. rows: CenterTask::most_rows.
+// The arrays of the centers of one head. rows: CenterTask::most_rows.
 struct CenterArrays {
   RowFormat format = RowFormat::kF32;
   int64_t dim = 0;
@@ -53,16 +53,16 @@ struct CenterArrays {
   Rows ValueRows(int64_t count) const { return {format, values, count, dim}; }
 };
 
-// Tokens that join the centres of a head, one after another: each takes a row
-// while there is room; then, each time, the least of centres and token goes and
-// its neighbour takes its count. Or no tokens and more rows than the limit: the
+// Tokens that join the centers of a head, one after another: each takes a row
+// while there is room; then, each time, the least of centers and token goes and
+// its neighbor takes its count. Or no tokens and more rows than the limit: the
 // least go, each time the last row takes the place of the one that went.
 struct CenterTask {
   CenterMetric metric;
   CenterArrays centers;
-  int64_t rows = 0;     // centres before
+  int64_t rows = 0;     // centers before
   int64_t entered = 0;  // tokens before
-  Rows keys, values;    // of the tokens, in the format of the centres
+  Rows keys, values;    // of the tokens, in the format of the centers
 
   int64_t tokens() const { return keys.count; }
   // That the arrays have room for.
