@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "comm/communicator.h"
+#include "comm/token_dealing.h"
 
 namespace subgen {
 
@@ -42,7 +43,8 @@ struct GridShape {
   int TokenShard(int rank) const { return rank % token_shards; }
   // The token shard that owns a position: blocks dealt round-robin.
   int Owner(int64_t position) const {
-    return static_cast<int>(position / token_block % token_shards);
+    const TokenDealing dealing = {token_shards, 0, token_block};
+    return static_cast<int>(dealing.Owner(position));
   }
 };
 

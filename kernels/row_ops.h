@@ -3,6 +3,8 @@
 // order.
 #pragma once
 
+#include <functional>
+
 #include "kernels/algorithm1.h"
 #include "kernels/k_center.h"
 #include "kernels/keep_best.h"
@@ -42,6 +44,10 @@ class RowOps {
   // for each head.
   virtual void InsertCenters(Vector<const CenterTask> tasks) = 0;
   virtual void InsertClusters(Vector<const ClusterTask> tasks) = 0;
+
+  // Calls `then` when all that was asked for so far is done: by default at
+  // once, as for who does each operation when it is asked for.
+  virtual void After(std::function<void()> then) { then(); }
 };
 
 }  // namespace subgen

@@ -1,12 +1,14 @@
 #include "engine/cache/budget.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "engine/cache/query_ring.h"
+#include "engine/cache/policy_entry.h"
+#include "engine/cache/policy_table.h"
+#include "engine/config/fields.h"
 #include "kernels/base/status_macros.h"
-#include "kernels/neighbors.h"
 
 namespace subgen {
 namespace {
@@ -19,85 +21,45 @@ absl::Status Illegal(absl::string_view key, const T& value,
 }
 
 absl::Status CheckBudget(const CacheConfig& config) {
-  if (config.budget_tokens < 0) {
-    return Illegal("budget_tokens", config.budget_tokens, "0 or more");
-  }
-  if (config.budget_bytes < 0) {
-    return Illegal("budget_bytes", config.budget_bytes, "0 or more");
-  }
-  if (!(config.budget_fraction >= 0.0 && config.budget_fraction <= 1.0)) {
-    return Illegal("budget_fraction", config.budget_fraction, "0 to 1");
-  }
   const int given = (config.budget_tokens > 0) + (config.budget_bytes > 0) +
                     (config.budget_fraction > 0.0);
-  if (given > 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cache.budget_tokens = ", config.budget_tokens,
-                     ", cache.budget_bytes = ", config.budget_bytes,
-                     ", cache.budget_fraction = ", config.budget_fraction,
-                     ": at most one of the three may be given"));
-  }
-  return absl::OkStatus();
+  if (given <= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "cache.budget_tokens = ", config.budget_tokens, ", cache.budget_bytes = ",
+      config.budget_bytes, ", cache.budget_fraction = ", config.budget_fraction,
+      ": at most one of the three may be given"));
 }
 
-bool IsSubgen(const CacheConfig& config, absl::string_view mode) {
-  return config.policy == "subgen" && config.subgen.mode == mode;
-}
-bool IsKCenter(const CacheConfig& config) {
-  return IsSubgen(config, "k_center");
-}
-
-// Of the row format and the Hadamard transform.
-absl::Status CheckRows(const CacheConfig& config, const CacheShape& shape) {
+// A row of few bits is made of blocks.
+absl::Status CheckRowFormat(const CacheConfig& config,
+                            const CacheShape& shape) {
   ASSIGN_OR_RETURN(const RowFormat format, ParseRowFormat(config.row_format));
   const int64_t block = RowBlock(format, shape.head_dim);
-  if (shape.head_dim % block != 0) {
-    return Illegal("row_format", config.row_format,
-                   absl::StrCat("f32, bf16 or f16: a head of ", shape.head_dim,
-                                " numbers is not a multiple of ", block));
-  }
-  if (config.rotate != "auto" && config.rotate != "true" &&
-      config.rotate != "false") {
-    return Illegal("rotate", config.rotate, "auto, true or false");
-  }
-  return absl::OkStatus();
+  if (shape.head_dim % block == 0) return absl::OkStatus();
+  return Illegal("row_format", config.row_format,
+                 absl::StrCat("f32, bf16 or f16: a head of ", shape.head_dim,
+                              " numbers is not a multiple of ", block));
 }
 
-absl::Status CheckShared(const CacheConfig& config, const CacheShape& shape) {
-  RETURN_IF_ERROR(CheckRows(config, shape));
+HeadBudgets BudgetsOf(const PolicyEntry& policy, const CacheConfig& config) {
+  return policy.head_budgets == nullptr ? HeadBudgets::kEqual
+                                        : policy.head_budgets(config);
+}
+
+absl::Status CheckShared(const PolicyEntry& policy, const CacheConfig& config,
+                         const CacheShape& shape) {
+  RETURN_IF_ERROR(CheckCacheFields(config));
+  RETURN_IF_ERROR(CheckRowFormat(config, shape));
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   if (shape.context_tokens < 1 || shape.context_tokens > kMost) {
     return absl::InvalidArgumentError(absl::StrCat(
         "context_tokens = ", shape.context_tokens, ": legal is 1 to ", kMost));
   }
-  if (config.sink_tokens < 0 || config.sink_tokens > kMost) {
-    return Illegal("sink_tokens", config.sink_tokens,
-                   absl::StrCat("0 to ", kMost));
-  }
-  if (config.recent_tokens < 1 || config.recent_tokens > kMost) {
-    return Illegal("recent_tokens", config.recent_tokens,
-                   absl::StrCat("1 to ", kMost));
-  }
-  if (config.when != "stream" && config.when != "once") {
-    return Illegal("when", config.when, "stream or once");
-  }
-  if (config.head_budgets != "auto" && config.head_budgets != "equal" &&
-      config.head_budgets != "spread") {
+  if (config.head_budgets == "spread" && policy.make != nullptr &&
+      BudgetsOf(policy, config) == HeadBudgets::kEqual) {
     return Illegal("head_budgets", config.head_budgets,
-                   "auto, equal or spread");
-  }
-  const bool streaming = IsSubgen(config, "streaming");
-  if (config.head_budgets == "spread" &&
-      (config.policy == "kivi" || streaming)) {
-    return Illegal(
-        "head_budgets", config.head_budgets,
-        "equal or auto, with kivi and cache.subgen.mode = streaming");
-  }
-  if (!(config.recent_fraction >= 0.0 && config.recent_fraction <= 0.9)) {
-    return Illegal("recent_fraction", config.recent_fraction, "0 to 0.9");
-  }
-  if (config.kivi.exact_tokens < 1) {
-    return Illegal("kivi.exact_tokens", config.kivi.exact_tokens, "1 or more");
+                   absl::StrCat("equal or auto: heads of cache.policy = ",
+                                policy.name, ", as it is set, are alike"));
   }
   return CheckBudget(config);
 }
@@ -119,23 +81,19 @@ RowLayout LayoutOf(const CacheConfig& config, const CacheShape& shape) {
   return {*ParseRowFormat(config.row_format), shape.head_dim};
 }
 
-// Rows of which the first `exact` are in layout.Exact().
-int64_t RowsIn(int64_t bytes, int64_t exact, const CacheConfig& config,
-               RowLayout layout) {
-  const int64_t exact_cost = RowCost(config, layout.Exact());
-  if (bytes <= exact * exact_cost) return bytes / exact_cost;
-  return exact + (bytes - exact * exact_cost) / RowCost(config, layout);
+PolicyCosts CostsOf(const CacheConfig& config, const CacheShape& shape) {
+  const RowLayout layout = LayoutOf(config, shape);
+  const PolicyEntry* const policy = FindPolicy(config.policy);
+  if (policy != nullptr && policy->costs != nullptr) {
+    return policy->costs(config, shape, layout);
+  }
+  return {2 * layout.Exact().row_bytes(), 2 * layout.row_bytes(), 0};
 }
 
-// Bytes of a center's two neighbors and alignment.
-int64_t NeighborCost(const SubgenConfig& config) {
-  return 2 * sizeof(Neighbor) +
-         (config.distinctiveness_exponent != 0 ? sizeof(float) : 0);
-}
-
-// Of its count and log-weight.
-int64_t CountCost(const SubgenConfig& config) {
-  return config.count_exponent != 0.0 ? sizeof(int32_t) + sizeof(float) : 0;
+// Rows of which the first `exact` lie in the window.
+int64_t RowsIn(int64_t bytes, int64_t exact, const PolicyCosts& costs) {
+  if (bytes <= exact * costs.window_row) return bytes / costs.window_row;
+  return exact + (bytes - exact * costs.window_row) / costs.sketch_row;
 }
 
 // A row, and a share of the others.
@@ -170,51 +128,52 @@ int64_t Share(int64_t whole, const CacheShape& shape, int token_shard) {
 
 }  // namespace
 
+bool HasBudget(const CacheConfig& config) {
+  return config.budget_tokens > 0 || config.budget_bytes > 0 ||
+         config.budget_fraction > 0.0;
+}
+
+bool TakesBudget(const CacheConfig& config) {
+  const PolicyEntry* const policy = FindPolicy(config.policy);
+  return policy == nullptr || policy->bounded;
+}
+
+CacheConfig WithBudget(CacheConfig config, int64_t context_tokens) {
+  constexpr int64_t kLeast = 1024, kPart = 8;
+  if (TakesBudget(config) && !HasBudget(config)) {
+    config.budget_tokens = std::max(kLeast, context_tokens / kPart);
+  }
+  return config;
+}
+
 bool TransformsRows(const CacheConfig& config) {
   if (config.rotate != "auto") return config.rotate == "true";
-  if (config.policy == "kivi") return false;  // groups numbers of a channel
+  const PolicyEntry* const policy = FindPolicy(config.policy);
+  if (policy != nullptr && policy->quantizes) return false;
   return config.row_format == "q4" || config.row_format == "q3";
 }
 
 bool SharesBySpread(const CacheConfig& config) {
-  if (config.head_budgets != "auto") return config.head_budgets == "spread";
-  return IsKCenter(config);
+  const PolicyEntry* const policy = FindPolicy(config.policy);
+  if (policy == nullptr) return false;
+  const HeadBudgets budgets = BudgetsOf(*policy, config);
+  if (config.head_budgets != "auto") {
+    return config.head_budgets == "spread" && budgets != HeadBudgets::kEqual;
+  }
+  return budgets == HeadBudgets::kSpreadByDefault;
 }
 
-int64_t RowCost(const CacheConfig& config, RowLayout layout) {
-  const int64_t row = 2 * layout.row_bytes();
-  if (config.policy == "heavy_hitter") {
-    return row + sizeof(float) + sizeof(int32_t);  // score, position
-  }
-  if (config.policy == "key_diff") {
-    return row + sizeof(float) + sizeof(double);  // norm, alignment
-  }
-  if (IsKCenter(config)) {
-    return row + NeighborCost(config.subgen) + CountCost(config.subgen);
-  }
-  return row;
+// Whether what leaves the window goes on into a sketch.
+static bool HasSketch(const CacheConfig& config) {
+  const PolicyEntry* const policy = FindPolicy(config.policy);
+  return policy != nullptr && policy->make != nullptr;
 }
 
-int64_t FixedCost(const CacheConfig& config, const CacheShape& shape) {
-  if (config.policy == "key_diff") return shape.head_dim * sizeof(double);
-  if (IsKCenter(config)) {  // the token at hand, the means
-    const bool mean = config.subgen.distinctiveness_exponent != 0;
-    return NeighborCost(config.subgen) +
-           (1 + (mean ? shape.head_dim : 0)) * sizeof(double);
-  }
-  if (IsSubgen(config, "streaming")) return 2 * sizeof(double);  // totals
-  if (config.policy == "snap_kv") {
-    return QueryRing::Bytes(QueryRing::Tokens(config.recent_tokens),
-                            shape.group, shape.head_dim);
-  }
-  return 0;
-}
-
-// Rows for what is always exact, and one more: `window` fills up with recent
-// tokens what the sinks leave.
+// Rows for what is always exact, and one more. Where there is no sketch, recent
+// tokens fill up what the sinks leave.
 static int64_t LeastRows(const CacheConfig& config) {
-  return config.sink_tokens +
-         (config.policy == "window" ? 0 : config.recent_tokens) + 1;
+  return config.sink_tokens + (HasSketch(config) ? config.recent_tokens : 0) +
+         1;
 }
 
 // The fewest from `rows` on that leave each token shard a row of its sketch; at
@@ -223,8 +182,7 @@ static int64_t RowsForAllShards(const CacheConfig& config,
                                 const CacheShape& shape, int64_t rows) {
   rows = std::max(rows, LeastRows(config));
   const auto lacks = [&](int shard) {
-    return config.policy != "window" &&
-           SketchRows(config, shape, rows, shard) < 1;
+    return HasSketch(config) && SketchRows(config, shape, rows, shard) < 1;
   };
   for (int shard = 0; shard < shape.token_shards; ++shard) {
     while (rows < shape.context_tokens && lacks(shard)) {
@@ -236,7 +194,8 @@ static int64_t RowsForAllShards(const CacheConfig& config,
 
 absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
                                    const CacheShape& shape) {
-  RETURN_IF_ERROR(CheckShared(config, shape));
+  ASSIGN_OR_RETURN(const PolicyEntry* const policy, PolicyNamed(config.policy));
+  RETURN_IF_ERROR(CheckShared(*policy, config, shape));
   const int64_t context = shape.context_tokens;
   int64_t rows = context;
   if (!TakesBudget(config)) return rows;
@@ -247,20 +206,19 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
     rows = RowsForAllShards(config, shape, rows);
   }
   if (config.budget_bytes > 0) {
-    rows = RowsIn(
-        config.budget_bytes - shape.token_shards * FixedCost(config, shape),
-        config.sink_tokens + config.recent_tokens, config,
-        LayoutOf(config, shape));
+    const PolicyCosts costs = CostsOf(config, shape);
+    rows = RowsIn(config.budget_bytes - shape.token_shards * costs.fixed,
+                  config.sink_tokens + config.recent_tokens, costs);
   }
   if (rows >= context) return context;
-  const bool fills = config.policy == "window";
   const int64_t least = LeastRows(config);
   if (rows >= least) return rows;
   return absl::InvalidArgumentError(absl::StrCat(
       BudgetName(config, rows),
       " a KV head: cache.sink_tokens = ", config.sink_tokens,
-      fills ? std::string()
-            : absl::StrCat(" and cache.recent_tokens = ", config.recent_tokens),
+      HasSketch(config)
+          ? absl::StrCat(" and cache.recent_tokens = ", config.recent_tokens)
+          : std::string(),
       " need at least ", least, "; raise the budget or lower them"));
 }
 
@@ -290,37 +248,16 @@ int64_t SketchRows(const CacheConfig& config, const CacheShape& shape,
   WindowShape window = WindowOf(config, shape, budget_rows);
   window.dealing.shard = token_shard;
   const int64_t exact = window.sink_rows() + window.exact_rows();
-  const int64_t rows =
-      config.budget_bytes > 0
-          ? RowsIn(Share(config.budget_bytes, shape, token_shard) -
-                       FixedCost(config, shape),
-                   exact, config, LayoutOf(config, shape))
-          : Share(budget_rows, shape, token_shard);
-  return rows - exact;
+  if (config.budget_bytes == 0) {
+    return Share(budget_rows, shape, token_shard) - exact;
+  }
+  const PolicyCosts costs = CostsOf(config, shape);
+  const int64_t bytes = Share(config.budget_bytes, shape, token_shard);
+  return RowsIn(bytes - costs.fixed, exact, costs) - exact;
 }
 
-// All but the limits.
-static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
-                                          const CacheShape& shape) {
-  ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(config, shape));
-  CachePlan plan;
-  plan.layout = LayoutOf(config, shape);
-  plan.window = WindowOf(config, shape, rows);
-  if (config.policy == "kivi") {  // quantizes by itself
-    plan.layout = plan.layout.Exact();
-    plan.window.exact_tokens = WindowShape::kEveryToken;
-    plan.window.recent_tokens = config.kivi.exact_tokens;
-    plan.sketch_rows = plan.window.dealing.Before(shape.context_tokens);
-    return plan;
-  }
-  if (rows >= shape.context_tokens) {
-    plan.window.recent_tokens = WindowShape::kEveryToken;
-    return plan;
-  }
-  if (config.policy == "window") {
-    plan.window.recent_tokens = rows - config.sink_tokens;
-    return plan;
-  }
+static absl::Status CheckEachShard(const CacheConfig& config,
+                                   const CacheShape& shape, int64_t rows) {
   for (int shard = 0; shard < shape.token_shards; ++shard) {
     if (SketchRows(config, shape, rows, shard) >= 1) continue;
     return absl::InvalidArgumentError(absl::StrCat(
@@ -332,8 +269,53 @@ static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
         "; raise the budget or lower cache.recent_tokens, cache.sink_tokens, "
         "ranks.token_block or ranks.token_shards"));
   }
+  return absl::OkStatus();
+}
+
+// All but the limits.
+static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
+                                          const CacheShape& shape) {
+  ASSIGN_OR_RETURN(const PolicyEntry* const policy, PolicyNamed(config.policy));
+  ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(config, shape));
+  CachePlan plan;
+  plan.layout = LayoutOf(config, shape);
+  plan.window = WindowOf(config, shape, rows);
+  if (policy->quantizes) {
+    plan.layout = plan.layout.Exact();
+    plan.window.exact_tokens = WindowShape::kEveryToken;
+  }
+  if (policy->recent_tokens != nullptr) {
+    plan.window.recent_tokens = policy->recent_tokens(config);
+  }
+  if (!policy->bounded && policy->make != nullptr) {
+    plan.sketch_rows = plan.window.dealing.Before(shape.context_tokens);
+    return plan;
+  }
+  if (rows >= shape.context_tokens) {
+    plan.window.recent_tokens = WindowShape::kEveryToken;
+    return plan;
+  }
+  if (policy->make == nullptr) {
+    plan.window.recent_tokens = rows - config.sink_tokens;
+    return plan;
+  }
+  RETURN_IF_ERROR(CheckEachShard(config, shape, rows));
   plan.sketch_rows = SketchRows(config, shape, rows, shape.token_shard);
   return plan;
+}
+
+int64_t MostCacheBytes(const CacheConfig& config, const CacheShape& shape) {
+  const int64_t all = BudgetRows(config, shape).value_or(0);
+  const int64_t rows = (all + shape.token_shards - 1) / shape.token_shards;
+  const PolicyEntry* const policy = FindPolicy(config.policy);
+  const int64_t recent = policy != nullptr && policy->recent_tokens != nullptr
+                             ? policy->recent_tokens(config)
+                             : config.recent_tokens;
+  const int64_t exact = std::min(rows, config.sink_tokens + recent);
+  const PolicyCosts costs = CostsOf(config, shape);
+  const int64_t head = exact * costs.window_row +
+                       (rows - exact) * costs.sketch_row + costs.fixed;
+  return head * shape.kv_heads * shape.slots;
 }
 
 const HeadLimits& CachePlan::LimitsAt(int64_t entered) const {

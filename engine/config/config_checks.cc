@@ -34,12 +34,6 @@ absl::Status CheckBudget(const EngineConfig& config,
         absl::StrJoin(given, " and "),
         " are budgets, of which one at most is legal; set the others to 0"));
   }
-  if (cache.sink_tokens + cache.recent_tokens < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Show("cache.sink_tokens", config, places), " and ",
-                     Show("cache.recent_tokens", config, places),
-                     " leave no exact token; their sum must be 1 or more"));
-  }
   return absl::OkStatus();
 }
 

@@ -12,6 +12,9 @@ Legal Any() { return {}; }
 Legal OneOf(std::vector<absl::string_view> names) {
   return {.names = std::move(names)};
 }
+Legal AnyOf(std::vector<int> numbers) {
+  return {.numbers = std::move(numbers)};
+}
 Legal Between(double low, double high) { return {.low = low, .high = high}; }
 Legal Above(double low, double high) {
   return {.low = low, .high = high, .above_low = true};
@@ -89,10 +92,10 @@ std::vector<Field> CacheFields() {
        "first tokens, always exact"},
       {AT(cache.recent_fraction), Between(0, 0.9),
        "of the budget's rows, at least, are for the last tokens"},
-      {AT(cache.recent_tokens), Between(0, kBillion),
+      {AT(cache.recent_tokens), Between(1, kBillion),
        "last tokens, always exact"},
       {AT(cache.seed), Any(), "of every random choice of a cache"},
-      {AT(cache.kivi.bits), Between(2, 4), "2 or 4, of a key or value; kivi"},
+      {AT(cache.kivi.bits), AnyOf({2, 4}), "of a number of a row; kivi"},
       {AT(cache.kivi.exact_tokens), Between(1, kBillion),
        "last tokens, in 16 bits at least; kivi"},
       {AT(cache.subgen.mode), OneOf({"k_center", "streaming"}),
@@ -105,7 +108,7 @@ std::vector<Field> CacheFields() {
        "a center counts as (cluster size)^this; k_center"},
       {AT(cache.subgen.radius), Between(0, 1e6),
        "of a cluster of keys; 0: from the budget; streaming"},
-      {AT(cache.subgen.samples_per_cluster), Between(1, 65536),
+      {AT(cache.subgen.samples_per_cluster), Between(1, 1024),
        "t of the paper; streaming"},
       {AT(cache.subgen.value_share), StrictlyBetween(0, 1),
        "budget that holds value samples; streaming"},

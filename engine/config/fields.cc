@@ -1,11 +1,13 @@
 #include "engine/config/fields.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -35,7 +37,10 @@ std::string FormatBound(double value) {
                : FormatNumber(value);
 }
 
-bool InRange(const Legal& legal, double value) {
+bool IsLegal(const Legal& legal, double value) {
+  if (!legal.numbers.empty()) {
+    return std::ranges::count(legal.numbers, value) > 0;
+  }
   return (legal.above_low ? value > legal.low : value >= legal.low) &&
          (legal.below_high ? value < legal.high : value <= legal.high);
 }
@@ -44,7 +49,7 @@ bool InRange(const Legal& legal, double value) {
 bool Parse(const std::string& text, const Legal& legal, double* out) {
   double value = 0.0;
   if (!absl::SimpleAtod(text, &value) || !std::isfinite(value) ||
-      !InRange(legal, value)) {
+      !IsLegal(legal, value)) {
     return false;
   }
   *out = value == 0.0 ? 0.0 : value;  // no minus zero
@@ -57,15 +62,18 @@ bool Parse(const std::string& text, const Legal& legal, Integer* out) {
   Integer value = 0;
   if (!absl::SimpleAtoi(text, &value)) return false;
   if constexpr (std::is_signed_v<Integer>) {
-    if (!InRange(legal, static_cast<double>(value))) return false;
+    if (!IsLegal(legal, static_cast<double>(value))) return false;
   }
   *out = value;
   return true;
 }
 
+bool IsLegal(const Legal& legal, const std::string& text) {
+  return legal.names.empty() || std::ranges::count(legal.names, text) > 0;
+}
+
 bool Parse(const std::string& text, const Legal& legal, std::string* out) {
-  bool known = legal.names.empty();
-  for (absl::string_view name : legal.names) known |= name == text;
+  const bool known = IsLegal(legal, text);
   if (known) *out = text;
   return known;
 }
@@ -176,6 +184,10 @@ std::string DescribeLegal(const Field& field) {
         } else if constexpr (std::is_same_v<T, uint64_t>) {
           return "must be an integer from 0 to 18446744073709551615";
         } else if constexpr (!kIsText<T>) {
+          if (!legal.numbers.empty()) {
+            return absl::StrCat("must be ",
+                                absl::StrJoin(legal.numbers, " or "));
+          }
           return absl::StrCat(
               "must be ", std::is_integral_v<T> ? "an integer" : "a number",
               legal.above_low ? " above " : " from ", FormatBound(legal.low),
@@ -203,6 +215,34 @@ absl::Status SetField(const Field& field, const Setting& setting,
   return absl::InvalidArgumentError(absl::StrCat(setting.place, ": ", field.key,
                                                  " ", DescribeLegal(field),
                                                  ", not ", Written(setting)));
+}
+
+absl::Status CheckCacheFields(const CacheConfig& config) {
+  EngineConfig engine;
+  engine.cache = config;
+  for (const Field& field : Fields()) {
+    // Policies are those of their own table, which programs may add to.
+    if (!absl::StartsWith(field.key, "cache.") || field.key == "cache.policy") {
+      continue;
+    }
+    const bool legal = std::visit(
+        [&field](auto* target) {
+          using T = std::remove_pointer_t<decltype(target)>;
+          if constexpr (kIsList<T> || std::is_same_v<T, uint64_t>) {
+            return true;
+          } else if constexpr (kIsText<T>) {
+            return IsLegal(field.legal, *target);
+          } else {
+            return IsLegal(field.legal, static_cast<double>(*target));
+          }
+        },
+        field.target(engine));
+    if (legal) continue;
+    return absl::InvalidArgumentError(absl::StrCat(field.key, " = ",
+                                                   FormatField(field, engine),
+                                                   ": ", DescribeLegal(field)));
+  }
+  return absl::OkStatus();
 }
 
 std::string FormatField(const Field& field, const EngineConfig& config) {

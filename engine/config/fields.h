@@ -18,14 +18,16 @@ namespace subgen {
 using FieldTarget = std::variant<int*, int64_t*, uint64_t*, double*,
                                  std::string*, std::vector<std::string>*>;
 
-// What a field may hold: numbers between low and high, or one of `names`
-// (empty: any text).
+// What a field may hold: numbers between low and high or, where there are
+// `numbers`, one of those; one of `names` (empty: any text). Nothing else says
+// what is legal for a setting by itself.
 struct Legal {
   double low = 0.0;
   double high = 0.0;
   bool above_low = false;   // low itself is not legal
   bool below_high = false;  // high itself is not legal
   std::vector<absl::string_view> names = {};
+  std::vector<int> numbers = {};
 };
 
 struct Field {
@@ -63,6 +65,9 @@ std::string DescribeLegal(const Field& field);
 // Errors: "place: key must be ..., not ...".
 absl::Status SetField(const Field& field, const Setting& setting,
                       EngineConfig& config);
+// The same of the fields of a cache that no text was read into: "cache.when =
+// later: must be one of ...".
+absl::Status CheckCacheFields(const CacheConfig& config);
 // The value as YAML that reads back to the same.
 std::string FormatField(const Field& field, const EngineConfig& config);
 

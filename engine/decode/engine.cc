@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
-#include "engine/cache/budget_rule.h"
+#include "engine/cache/budget.h"
 #include "engine/decode/model_vocabulary.h"
 #include "kernels/base/status_macros.h"
 #include "kernels/cpu/tiles/instruction_sets.h"

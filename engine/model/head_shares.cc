@@ -79,15 +79,11 @@ KeySpreadProbe::KeySpreadProbe(std::unique_ptr<CachePolicy> exact,
                                const CacheShape& shape,
                                const HadamardTransform* transform,
                                Backend& backend)
-    : exact_(std::move(exact)),
+    : ForwardingPolicy(std::move(exact)),
       shape_(shape),
       transform_(transform),
       backend_(backend),
       sums_(shape.kv_heads, std::vector<double>(KeySumsSize(shape.head_dim))) {}
-
-void KeySpreadProbe::Attend(const LayerStep& step, const SoftmaxPartials& out) {
-  exact_->Attend(step, out);
-}
 
 void KeySpreadProbe::Append(const LayerStep& step) {
   const int64_t dim = shape_.head_dim, rows = step.owned;
@@ -104,7 +100,7 @@ void KeySpreadProbe::Append(const LayerStep& step) {
       Count(turned, &sums_[head]);
     }
   }
-  exact_->Append(step);
+  inner().Append(step);
 }
 
 void KeySpreadProbe::Count(Matrix<const float> keys,

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/cache/cache_policy.h"
+#include "engine/cache/forwarding_policy.h"
 #include "kernels/memory/hadamard.h"
 
 namespace subgen {
@@ -39,20 +39,13 @@ int MeasuredToken(int64_t i, int64_t vocabulary);
 
 // An exact cache of one layer that sums up the keys it is given, as if the
 // tokens came again and again, up to the end of the context.
-class KeySpreadProbe final : public CachePolicy {
+class KeySpreadProbe final : public ForwardingPolicy {
  public:
   // `transform`: what keys went through before they came here.
   KeySpreadProbe(std::unique_ptr<CachePolicy> exact, const CacheShape& shape,
                  const HadamardTransform* transform, Backend& backend);
 
-  void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
   void Append(const LayerStep& step) override;
-  void Forget(int slot) override { exact_->Forget(slot); }
-  CacheStats Stats(int slot) const override { return exact_->Stats(slot); }
-  std::string Save(int slot) const override { return exact_->Save(slot); }
-  absl::Status Load(int slot, absl::string_view saved) override {
-    return exact_->Load(slot, saved);
-  }
 
   // Of a local KV head.
   std::vector<float> Sums(int head) const;
@@ -60,7 +53,6 @@ class KeySpreadProbe final : public CachePolicy {
  private:
   void Count(Matrix<const float> keys, std::vector<double>* sums) const;
 
-  const std::unique_ptr<CachePolicy> exact_;
   const CacheShape shape_;
   const HadamardTransform* const transform_;
   Backend& backend_;

@@ -5,7 +5,8 @@
 #include <numeric>
 
 #include "comm/agreement.h"
-#include "engine/cache/row_store.h"
+#include "engine/cache/budget.h"
+#include "engine/cache/rows/row_store.h"
 #include "engine/model/head_shares.h"
 #include "kernels/base/status_macros.h"
 
@@ -31,7 +32,7 @@ Transformer::Transformer(const GgufFile& file, const ModelConfig& config,
       backend_(backend),
       plan_(PlanShard(config, file, grid.shape, grid.world->rank())),
       weights_(LoadWeights(file, config, plan_, backend.mirror())),
-      sketch_queue_(backend),
+      step_work_(backend),
       merger_(*grid.tokens, options.merge,
               options.max_batch * plan_.query_heads.count, config.head_dim,
               &backend) {
@@ -151,7 +152,7 @@ void Transformer::Attention(int layer) {
   CachePolicy& policy = *policies_[layer];
   policy.Attend(step_, partials);
   merger_.Merge(partials_);  // over token shards
-  if (policy.Observes()) ShowAttention(partials, &policy);
+  if (policy.needs() != Needs::kNothing) ShowAttention(partials, &policy);
   policy.Append(step_);
   ProjectOutput(weights);
 }
@@ -161,7 +162,7 @@ void Transformer::ShowAttention(const SoftmaxPartials& partials,
   const Vector<float> log_partition =
       log_partition_.span().first(step_.queries.rows);
   backend_.LogPartition(partials, log_partition);
-  if (policy->ReadsQueries()) {
+  if (policy->needs() == Needs::kQueries) {
     ReadByHost(backend_, Numbers(step_.queries));
     ReadByHost(backend_, log_partition);
   }

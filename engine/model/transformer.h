@@ -11,7 +11,7 @@
 #include "comm/partial_merge.h"
 #include "comm/rank_grid.h"
 #include "engine/cache/cache_policy.h"
-#include "engine/cache/sketch_queue.h"
+#include "engine/cache/step_work.h"
 #include "engine/model/weights.h"
 #include "kernels/backend.h"
 #include "kernels/memory/hadamard.h"
@@ -128,7 +128,7 @@ class Transformer {
   const ShardPlan plan_;
   const Weights weights_;
   std::vector<int> vocabulary_counts_;  // [ranks] rows of the unembedding
-  SketchQueue sketch_queue_;            // of the policies
+  StepWork step_work_;                  // of the policies
   std::vector<std::unique_ptr<CachePolicy>> policies_;  // [layers]
   PartialMerger merger_;
 

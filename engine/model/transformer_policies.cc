@@ -2,7 +2,7 @@
 // its heads.
 #include <algorithm>
 
-#include "engine/cache/budget_rule.h"
+#include "engine/cache/budget.h"
 #include "engine/model/head_shares.h"
 #include "engine/model/transformer.h"
 #include "kernels/base/status_macros.h"
@@ -36,7 +36,6 @@ int64_t Transformer::most_cache_bytes() const {
 absl::Status Transformer::MakePolicies() {
   ASSIGN_OR_RETURN(const std::vector<HeadShares> shares, ShareOutBudget());
   CacheShape shape = ShapeOfCache();
-  shape.sketch_queue = &sketch_queue_;
   for (shape.layer = 0; shape.layer < config_.layers; ++shape.layer) {
     shape.head_shares = shares;
     for (HeadShares& step : shape.head_shares) {
@@ -45,7 +44,7 @@ absl::Status Transformer::MakePolicies() {
       step.shares = std::vector<double>(first, first + shape.kv_heads);
     }
     ASSIGN_OR_RETURN(auto policy,
-                     options_.make_policy(options_.cache, shape, backend_));
+                     options_.make_policy(options_.cache, shape, step_work_));
     policies_.push_back(std::move(policy));
   }
   return absl::OkStatus();
@@ -69,7 +68,7 @@ std::vector<double> Transformer::MeasureKeySpreads() {
   exact.row_format = "f32";
   std::vector<KeySpreadProbe*> probes;
   for (; shape.layer < config_.layers; ++shape.layer) {
-    auto policy = MakeCachePolicy(exact, shape, backend_);
+    auto policy = MakeCachePolicy(exact, shape, step_work_);
     SUBGEN_CHECK(policy.ok(), policy.status().ToString());
     auto probe = std::make_unique<KeySpreadProbe>(
         *std::move(policy), shape, hadamard_ ? &*hadamard_ : nullptr, backend_);

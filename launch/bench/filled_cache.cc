@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "engine/cache/forwarding_policy.h"
+#include "engine/cache/step_work.h"
 #include "kernels/base/status_macros.h"
 #include "launch/bench/synthetic_rows.h"
 
@@ -70,14 +72,14 @@ void ReturnFreedMemory() {
 
 }  // namespace
 
-class FilledPolicy final : public CachePolicy {
+class FilledPolicy final : public ForwardingPolicy {
  public:
   FilledPolicy(FilledCache& cache, const CacheShape& shape, Backend& backend,
                std::unique_ptr<CachePolicy> inner)
-      : cache_(cache),
+      : ForwardingPolicy(std::move(inner)),
+        cache_(cache),
         shape_(shape),
-        backend_(backend),
-        inner_(std::move(inner)) {}
+        backend_(backend) {}
 
   const CacheShape& shape() const { return shape_; }
 
@@ -86,14 +88,15 @@ class FilledPolicy final : public CachePolicy {
     if (std::exchange(at_start_, false) && shape_.layer == 0) clock.BeginLap();
     StartPart();
     communication_ = clock.communication_seconds();
-    inner_->Attend(step, out);
+    inner().Attend(step, out);
   }
   // The clock looks at it where it times parts, whatever the policy inside
   // learns.
-  bool Observes() const override {
-    return cache_.clock_.in_parts() || inner_->Observes();
+  Needs needs() const override {
+    const Needs mine =
+        cache_.clock_.in_parts() ? Needs::kScores : Needs::kNothing;
+    return std::max(mine, ForwardingPolicy::needs());
   }
-  bool ReadsQueries() const override { return inner_->ReadsQueries(); }
   // What lies between Attend and Observe is the merge over ranks.
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {
@@ -104,36 +107,34 @@ class FilledPolicy final : public CachePolicy {
                          (clock.communication_seconds() - communication_));
       StartPart();
     }
-    if (inner_->Observes()) inner_->Observe(step, log_partition);
+    if (ForwardingPolicy::needs() != Needs::kNothing) {
+      inner().Observe(step, log_partition);
+    }
   }
   void Append(const LayerStep& step) override {
-    inner_->Append(step);
+    inner().Append(step);
     if (cache_.clock_.in_parts()) cache_.clock_.AddUpdate(EndPart());
     const Chunk& chunk = step.chunks[0];
-    if (chunk.position + chunk.count == cache_.depth_ && !snapshot_.taken()) {
-      snapshot_.Take(inner_->Save(0));
-      ReturnFreedMemory();
-    }
+    filled_ |= chunk.position + chunk.count == cache_.depth_;
   }
   void EndStep() override {
     const bool in_parts = cache_.clock_.in_parts();
     if (in_parts) StartPart();
-    inner_->EndStep();
+    inner().EndStep();
     if (in_parts) cache_.clock_.AddUpdate(EndPart());
+    if (filled_ && !snapshot_.taken()) {
+      snapshot_.Take(inner().Save(0));
+      ReturnFreedMemory();
+    }
   }
   void Forget(int slot) override {
     cache_.clock_.EndLap();
     at_start_ = true;
-    inner_->Forget(slot);
+    inner().Forget(slot);
     if (!snapshot_.taken()) return;
-    const absl::Status loaded = inner_->Load(slot, snapshot_.Bytes());
+    const absl::Status loaded = inner().Load(slot, snapshot_.Bytes());
     SUBGEN_CHECK(loaded.ok(), loaded.ToString());
     ReturnFreedMemory();
-  }
-  CacheStats Stats(int slot) const override { return inner_->Stats(slot); }
-  std::string Save(int slot) const override { return inner_->Save(slot); }
-  absl::Status Load(int slot, absl::string_view saved) override {
-    return inner_->Load(slot, saved);
   }
 
  private:
@@ -150,23 +151,23 @@ class FilledPolicy final : public CachePolicy {
   FilledCache& cache_;
   const CacheShape shape_;
   Backend& backend_;
-  const std::unique_ptr<CachePolicy> inner_;
   Snapshot snapshot_;
+  bool filled_ = false;  // to the depth that is measured
   bool at_start_ = false;
   Clock::time_point start_ = Clock::now();
   double communication_ = 0.0;
 };
 
 PolicyFactory FilledCache::Factory() {
-  return [this](
-             const CacheConfig& config, const CacheShape& shape,
-             Backend& backend) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
-    ASSIGN_OR_RETURN(auto inner, MakeCachePolicy(config, shape, backend));
-    auto policy =
-        std::make_unique<FilledPolicy>(*this, shape, backend, std::move(inner));
-    policies_.push_back(policy.get());
-    return policy;
-  };
+  return
+      [this](const CacheConfig& config, const CacheShape& shape,
+             StepWork& work) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
+        ASSIGN_OR_RETURN(auto inner, MakeCachePolicy(config, shape, work));
+        auto policy = std::make_unique<FilledPolicy>(
+            *this, shape, work.backend(), std::move(inner));
+        policies_.push_back(policy.get());
+        return policy;
+      };
 }
 
 void FilledCache::FillSynthetically(

@@ -44,6 +44,7 @@ void SyntheticStream::Run(const CacheShape& shape, int64_t tokens,
     chunks_[0].ends_prompt = first + count == tokens;
     policy->Observe(step_, log_partition_);
     policy->Append(step_);
+    policy->EndStep();
   }
 }
 

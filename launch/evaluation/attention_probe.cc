@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/cache/forwarding_policy.h"
+#include "engine/cache/step_work.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
@@ -36,35 +38,37 @@ double OperatorNorm(Vector<const double> gram, int64_t dim) {
 }
 
 // One layer: a policy beside an exact one.
-class ProbedPolicy final : public CachePolicy {
+class ProbedPolicy final : public ForwardingPolicy {
  public:
   ProbedPolicy(AttentionProbe& probe, const CacheShape& shape, Backend& backend,
                std::unique_ptr<CachePolicy> subject,
                std::unique_ptr<CachePolicy> exact)
-      : probe_(probe),
+      : ForwardingPolicy(std::move(subject)),
+        probe_(probe),
         shape_(shape),
         backend_(backend),
-        subject_(std::move(subject)),
         exact_(std::move(exact)) {
     Forget(0);
   }
 
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
-  bool Observes() const override { return subject_->Observes(); }
+  // What the policy would see if its own attention went on.
   void Observe(const LayerStep& step, Vector<const float>) override {
-    subject_->Observe(step, log_partition_);
+    inner().Observe(step, log_partition_);
   }
   void Append(const LayerStep& step) override {
-    subject_->Append(step);
+    inner().Append(step);
     exact_->Append(step);
   }
+  void EndStep() override {
+    inner().EndStep();
+    exact_->EndStep();
+  }
   void Forget(int slot) override {
-    subject_->Forget(slot);
+    inner().Forget(slot);
     exact_->Forget(slot);
     gram_.assign(shape_.kv_heads * shape_.head_dim * shape_.head_dim, 0.0);
   }
-  CacheStats Stats(int slot) const override { return subject_->Stats(slot); }
-  std::string Save(int slot) const override { return subject_->Save(slot); }
   absl::Status Load(int, absl::string_view) override {
     return absl::UnimplementedError("a measured cache cannot be resumed");
   }
@@ -80,7 +84,7 @@ class ProbedPolicy final : public CachePolicy {
   AttentionProbe& probe_;
   const CacheShape shape_;
   Backend& backend_;
-  std::unique_ptr<CachePolicy> subject_, exact_;
+  std::unique_ptr<CachePolicy> exact_;
   std::vector<float> log_partition_;  // the subject's, of this step
   std::vector<double> gram_;          // V^T V of each KV head, of this rank
 };
@@ -91,8 +95,7 @@ void ProbedPolicy::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   ReadByHost(backend_, Numbers(step.queries));
   ReadByHost(backend_, Numbers(step.values));
   AddValues(step);
-  const SoftmaxPartials subject =
-      probe_.Whole(*subject_, step, probe_.subject_);
+  const SoftmaxPartials subject = probe_.Whole(inner(), step, probe_.subject_);
   log_partition_.resize(subject.rows());
   LogPartition(subject, log_partition_);
   const Chunk& chunk = step.chunks[0];
@@ -210,13 +213,13 @@ absl::StatusOr<std::unique_ptr<AttentionProbe>> AttentionProbe::Make(
 PolicyFactory AttentionProbe::Factory() {
   return [this](
              const CacheConfig& config, const CacheShape& shape,
-             Backend& backend) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
+             StepWork& work) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
     CacheConfig exact_config = config;
     exact_config.policy = "exact";
     exact_config.row_format = "f32";
-    ASSIGN_OR_RETURN(auto subject, MakeCachePolicy(config, shape, backend));
-    ASSIGN_OR_RETURN(auto exact, MakeCachePolicy(exact_config, shape, backend));
-    return std::make_unique<ProbedPolicy>(*this, shape, backend,
+    ASSIGN_OR_RETURN(auto subject, MakeCachePolicy(config, shape, work));
+    ASSIGN_OR_RETURN(auto exact, MakeCachePolicy(exact_config, shape, work));
+    return std::make_unique<ProbedPolicy>(*this, shape, work.backend(),
                                           std::move(subject), std::move(exact));
   };
 }

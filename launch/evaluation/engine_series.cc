@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/cache/budget.h"
 #include "kernels/base/status_macros.h"
 #include "launch/evaluation/shared_prompt.h"
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
+#include "engine/cache/budget.h"
 #include "kernels/base/status_macros.h"
 #include "launch/evaluation/bench.h"
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "engine/cache/budget.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
@@ -24,9 +25,12 @@ class SharedPromptPolicy final : public CachePolicy {
       subject.Attend(own, out);
     });
   }
-  bool Observes() const override {
-    return std::ranges::any_of(
-        subjects_, [](const auto& subject) { return subject->Observes(); });
+  Needs needs() const override {
+    Needs most = Needs::kNothing;
+    for (const auto& subject : subjects_) {
+      most = std::max(most, subject->needs());
+    }
+    return most;
   }
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {
@@ -39,6 +43,9 @@ class SharedPromptPolicy final : public CachePolicy {
       subject.Append(own);
     });
     for (const Chunk& chunk : step.chunks) ended_ |= chunk.ends_prompt;
+  }
+  void EndStep() override {
+    for (const auto& subject : subjects_) subject->EndStep();
   }
   // The next prompt begins where slot 0 is forgotten.
   void Forget(int slot) override {
@@ -82,7 +89,7 @@ class SharedPromptPolicy final : public CachePolicy {
 PolicyFactory SharePrompt(std::vector<CacheConfig> subjects) {
   return [subjects = std::move(subjects)](
              const CacheConfig&, CacheShape shape,
-             Backend& backend) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
+             StepWork& work) -> absl::StatusOr<std::unique_ptr<CachePolicy>> {
     std::vector<std::unique_ptr<CachePolicy>> policies;
     const std::vector<HeadShares> shares = std::move(shape.head_shares);
     shape.slots = 1;
@@ -90,7 +97,7 @@ PolicyFactory SharePrompt(std::vector<CacheConfig> subjects) {
       shape.head_shares.clear();
       if (SharesBySpread(subject)) shape.head_shares = shares;
       ASSIGN_OR_RETURN(policies.emplace_back(),
-                       MakeCachePolicy(subject, shape, backend));
+                       MakeCachePolicy(subject, shape, work));
     }
     return std::make_unique<SharedPromptPolicy>(std::move(policies));
   };

@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "engine/cache/budget_rule.h"
+#include "engine/cache/budget.h"
 
 namespace subgen {
 namespace {

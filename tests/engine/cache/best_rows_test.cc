@@ -1,4 +1,4 @@
-#include "engine/cache/best_rows.h"
+#include "engine/cache/policies/best_rows.h"
 
 #include <cmath>
 

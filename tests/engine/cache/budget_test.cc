@@ -19,7 +19,8 @@ int64_t Rows(const CacheConfig& config) {
 
 std::string ErrorOf(const CacheConfig& config, CacheShape shape) {
   RecordingBackend backend;
-  const auto policy = MakeCachePolicy(config, shape, backend);
+  StepWork work(backend);
+  const auto policy = MakeCachePolicy(config, shape, work);
   if (policy.ok()) return "no error";
   EXPECT_EQ(policy.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(policy.status().message().find('\n'), absl::string_view::npos);
@@ -136,7 +137,7 @@ TEST(Budget, IllegalNamesAreListedWithTheLegalOnes) {
   EXPECT_THAT(ErrorWith([](auto& c) { c.subgen.mode = "best"; }),
               AllOf(HasSubstr("best"), HasSubstr("streaming")));
   EXPECT_THAT(ErrorWith([](auto& c) { c.when = "later"; }),
-              AllOf(HasSubstr("cache.when = later"), HasSubstr("once")));
+              AllOf(HasSubstr("cache.when = \"later\""), HasSubstr("once")));
   EXPECT_THAT(ErrorWith([](auto& c) { c.when = "never"; }),
               AllOf(HasSubstr("never"), HasSubstr("once")));
 }

@@ -12,7 +12,8 @@ constexpr int64_t kPair = 2 * kRow;  // a key and its value
 
 // Bytes at the budget, by hand.
 int64_t BytesByHand(const CacheConfig& config) {
-  if (config.policy == "window" || config.policy == "uniform") {
+  if (config.policy == "window" || config.policy == "uniform" ||
+      config.policy == "ring") {
     return kBudget / kPair * kPair;
   }
   if (config.policy == "heavy_hitter") {  // score of all, position behind

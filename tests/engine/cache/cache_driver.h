@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "comm/token_dealing.h"
 #include "engine/cache/cache_policy.h"
-#include "engine/cache/token_dealing.h"
+#include "engine/cache/step_work.h"
 #include "gtest/gtest.h"
 #include "tests/engine/cache/recording_backend.h"
 #include "tests/engine/cache/token_stream.h"
+#include "tests/support/ring_policy.h"
 
 namespace subgen::testing {
 
@@ -43,8 +45,9 @@ inline void AddYardsticks(int64_t budget_tokens,
 // prompt.
 inline std::vector<CacheConfig> AllPolicies(int64_t budget_tokens) {
   std::vector<CacheConfig> all;
+  AddRing();
   for (const char* policy :
-       {"exact", "window", "heavy_hitter", "uniform", "subgen"}) {
+       {"exact", "window", "heavy_hitter", "uniform", "subgen", "ring"}) {
     all.push_back(Config(policy, budget_tokens));
   }
   CacheConfig streaming = Config("subgen", budget_tokens);
@@ -100,11 +103,17 @@ struct Part {
 // One layer of one head shard, with all its token shards.
 class CacheDriver {
  public:
-  CacheDriver(const CacheConfig& config, CacheShape shape, Stream stream)
-      : shape_(shape), stream_(std::move(stream)), next_(shape.slots) {
+  // With work that layers share, their EndStep is up to the caller.
+  CacheDriver(const CacheConfig& config, CacheShape shape, Stream stream,
+              StepWork* shared = nullptr)
+      : shape_(shape),
+        stream_(std::move(stream)),
+        ends_steps_(shared == nullptr),
+        next_(shape.slots) {
     for (int shard = 0; shard < shape.token_shards; ++shard) {
       shape.token_shard = shard;
-      auto policy = MakeCachePolicy(config, shape, backend_);
+      auto policy =
+          MakeCachePolicy(config, shape, shared ? *shared : own_work_);
       EXPECT_TRUE(policy.ok()) << policy.status();
       policies_.push_back(std::move(*policy));
     }
@@ -149,6 +158,8 @@ class CacheDriver {
   CacheShape shape_;
   Stream stream_;
   RecordingBackend backend_;
+  StepWork own_work_{backend_};
+  bool ends_steps_;
   std::vector<std::unique_ptr<CachePolicy>> policies_;
   std::vector<int64_t> next_;
 };
@@ -243,6 +254,7 @@ inline std::vector<Floats> CacheDriver::Step(const std::vector<Part>& parts) {
   for (int shard = 0; shard < shape_.token_shards; ++shard) {
     policies_[shard]->Observe(data[shard].step, log_partition);
     policies_[shard]->Append(data[shard].step);
+    if (ends_steps_) policies_[shard]->EndStep();
   }
   for (const Part& part : parts) next_[part.slot] += part.count;
   std::vector<Floats> attention;
@@ -260,6 +272,7 @@ inline void CacheDriver::Feed(int slot, int count, bool ends_prompt) {
   for (int shard = 0; shard < shape_.token_shards; ++shard) {
     const Data data = Arrange({{slot, count, ends_prompt}}, shard);
     policies_[shard]->Append(data.step);
+    if (ends_steps_) policies_[shard]->EndStep();
   }
   next_[slot] += count;
 }
@@ -274,13 +287,14 @@ inline std::vector<SeenRow> CacheDriver::Seen(int slot, int kv_head,
   PartialsBuffer buffer(data.step.queries.rows, shape_.head_dim);
   backend_.recording = true;
   backend_.seen.clear();
-  policies_[token_shard]->Attend(data.step,
-                                 buffer.Resize(data.step.queries.rows));
+  const SoftmaxPartials out = buffer.Resize(data.step.queries.rows);
+  policies_[token_shard]->Attend(data.step, out);
   backend_.recording = false;
-  const void* queries = data.step.Queries(data.chunks[0], kv_head).data;
+  const void* partials =
+      data.step.Partials(out, data.chunks[0], kv_head).partition.data();
   std::vector<SeenRow> rows;
   for (const SeenRow& row : backend_.seen) {
-    if (row.queries == queries) rows.push_back(row);
+    if (row.partials == partials) rows.push_back(row);
   }
   return rows;
 }

@@ -1,6 +1,6 @@
 #include <set>
 
-#include "engine/cache/farthest_first.h"
+#include "engine/cache/policies/subgen/farthest_first.h"
 #include "tests/engine/cache/direct_centers.h"
 
 namespace subgen::testing {

@@ -1,4 +1,4 @@
-#include "engine/cache/kivi_block.h"
+#include "engine/cache/policies/kivi_block.h"
 #include "gmock/gmock.h"
 #include "tests/engine/cache/cache_driver.h"
 
@@ -191,8 +191,9 @@ TEST(Kivi, BytesAreThoseOfWindowWaitingRowsAndBlocks) {
 
 std::string ErrorOf(int64_t head_dim, int bits) {
   RecordingBackend backend;
+  StepWork work(backend);
   const auto policy =
-      MakeCachePolicy(Kivi(bits, 16), Shape(head_dim, 1000), backend);
+      MakeCachePolicy(Kivi(bits, 16), Shape(head_dim, 1000), work);
   return policy.ok() ? "no error" : std::string(policy.status().message());
 }
 
@@ -200,7 +201,7 @@ TEST(Kivi, WhatCannotBePackedIsNamed) {
   EXPECT_EQ(ErrorOf(6, 4), "no error");
   EXPECT_THAT(ErrorOf(6, 2),
               AllOf(HasSubstr("head_dim = 6"), HasSubstr("multiple of 4")));
-  EXPECT_THAT(ErrorOf(64, 3), HasSubstr("cache.kivi.bits = 3: legal is 2 or"));
+  EXPECT_THAT(ErrorOf(64, 3), HasSubstr("cache.kivi.bits = 3: must be 2 or"));
 }
 
 }  // namespace

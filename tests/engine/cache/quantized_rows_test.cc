@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "engine/cache/budget.h"
 #include "gmock/gmock.h"
 #include "kernels/memory/row_format.h"
 #include "tests/engine/cache/cache_driver.h"
@@ -231,7 +232,8 @@ TEST(QuantizedRows, DamagedBytesNeverCrash) {
 
 std::string ErrorOf(const CacheConfig& config, int64_t dim) {
   RecordingBackend backend;
-  const auto policy = MakeCachePolicy(config, Shape(dim, kContext), backend);
+  StepWork work(backend);
+  const auto policy = MakeCachePolicy(config, Shape(dim, kContext), work);
   return policy.ok() ? "no error" : std::string(policy.status().message());
 }
 
@@ -244,7 +246,7 @@ TEST(QuantizedRows, HeadsThatAreNotWholeBlocksAreRefused) {
                     HasSubstr("multiple of 32")));
   config.rotate = "maybe";
   EXPECT_THAT(ErrorOf(config, 64),
-              AllOf(HasSubstr("rotate = maybe"), HasSubstr("true or false")));
+              AllOf(HasSubstr("rotate = \"maybe\""), HasSubstr("true, false")));
 }
 
 TEST(QuantizedRows, ThreeAndFourBitsAreTurnedUnlessSettingsSayOtherwise) {

@@ -17,7 +17,7 @@ struct SeenRow {
   Floats key, value;  // value empty where there is none
   float partition_bias = 0.0f;
   float value_bias = -std::numeric_limits<float>::infinity();
-  const void* queries = nullptr;  // tells heads apart
+  const void* partials = nullptr;  // tells heads apart
 
   bool operator==(const SeenRow& other) const {
     return key == other.key && value == other.value &&
@@ -83,7 +83,7 @@ class RecordingBackend final : public Backend {
     const WeightedRows& rows = task.rows;
     for (int64_t i = 0; i < rows.keys.count; ++i) {
       SeenRow row;
-      row.queries = task.queries.data;
+      row.partials = task.out.partition.data();
       row.key.resize(rows.keys.dim);
       DecodeRow(rows.keys.format, rows.keys.row(i), row.key);
       if (!rows.partition_bias.empty()) {

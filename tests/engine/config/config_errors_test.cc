@@ -102,8 +102,13 @@ constexpr BadYaml kBadYaml[] = {
      "cache.budget_tokens: 5 (F:1:24) and cache.budget_fraction: 0.5 (F:1:44) "
      "are budgets, of which one at most is legal; set the others to 0"},
     {"cache: {sink_tokens: 0, recent_tokens: 0}\n",
-     "cache.sink_tokens: 0 (F:1:22) and cache.recent_tokens: 0 (F:1:40) leave "
-     "no exact token; their sum must be 1 or more"},
+     "F:1:40: cache.recent_tokens must be an integer from 1 to 1000000000, not "
+     "'0'"},
+    {"cache: {kivi: {bits: 3}}\n",
+     "F:1:22: cache.kivi.bits must be 2 or 4, not '3'"},
+    {"cache: {subgen: {samples_per_cluster: 2000}}\n",
+     "F:1:39: cache.subgen.samples_per_cluster must be an integer from 1 to "
+     "1024, not '2000'"},
     {"ranks: {count: 2}\n",
      "ranks.count: 2 (F:1:16) needs comm: threads, not comm: \"auto\" "
      "(default)"},

@@ -153,6 +153,8 @@ TEST(Fields, EveryKeyWorksInYamlEnvironmentAndSettings) {
             *target = field.legal.names.empty()
                           ? "x"
                           : std::string(field.legal.names.back());
+          } else if (!field.legal.numbers.empty()) {
+            *target = static_cast<T>(field.legal.numbers.front());
           } else {
             *target = static_cast<T>(field.legal.high > 1 ? 2 : 0.25);
           }

@@ -1,0 +1,29 @@
+// What one slot of a layer may hold on this token shard.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/cache/rows/row_store.h"
+#include "engine/cache/rows/window.h"
+
+namespace subgen {
+
+// How many rows each KV head may hold outside its window.
+struct HeadLimits {
+  int64_t after = 0;          // from the token on that is the (after + 1)th
+  std::vector<int64_t> rows;  // [kv_heads]
+};
+
+struct CachePlan {
+  RowLayout layout;
+  WindowShape window;
+  // The mean over KV heads; 0: nothing leaves the window.
+  int64_t sketch_rows = 0;
+  std::vector<HeadLimits> limits;  // ascending, the first from 0
+
+  // Of the time when `entered` tokens left the window.
+  const HeadLimits& LimitsAt(int64_t entered) const;
+};
+
+}  // namespace subgen

@@ -1,0 +1,154 @@
+// How a layer's cache is attended to, and how it learns from attention.
+#include <algorithm>
+
+#include "engine/cache/layer_cache.h"
+#include "kernels/base/status_macros.h"
+
+namespace subgen {
+
+int64_t LayerCache::Dropped(const Slot& slot) const {
+  if (slot.whole) return 0;
+  const WindowShape& window = plan_.plan.window;
+  return std::max<int64_t>(
+      0, slot.next_position - window.sink_tokens - window.recent_tokens);
+}
+
+void LayerCache::Attend(const LayerStep& step, const SoftmaxPartials& out) {
+  CheckStepEnded();
+  std::vector<AttentionTask> tasks;
+  std::vector<WeightedRows> past;
+  LayerStep rotated = step;
+  rotated.queries = RotatedQueries(step);
+  // The next chunk sees these rows in the format of the window.
+  const bool may_round = plan_.plan.layout.Exact().format != RowFormat::kF32;
+  for (const Chunk& chunk : step.chunks) {
+    const Slot& slot = SlotOf(chunk);
+    for (int head = 0; head < plan_.shape.kv_heads; ++head) {
+      AttentionTask inside = step.TaskInside(chunk, head, out);
+      inside.may_round = may_round;
+      past.clear();
+      if (entry_.reindexes_sinks && Dropped(slot) > 0) {
+        past.push_back(slot.window->SinkRows(head));
+        AddTasks(rotated.Queries(chunk, head), past, inside, &tasks);
+        past.clear();
+        slot.window->AddRecentRows(head, &past);
+      } else if (slot.window) {
+        slot.window->AddRows(head, &past);
+      }
+      if (slot.sketch != nullptr) slot.sketch->AddRows(head, &past);
+      AddTasks(inside.queries, past, inside, &tasks);
+      tasks.push_back(inside);
+    }
+  }
+  backend_.AttendFromEmpty(tasks);
+  for (const Chunk& chunk : step.chunks) {
+    const Slot& slot = slots_[chunk.slot];
+    if (slot.sketch != nullptr) slot.sketch->AttendMore(step, chunk, out);
+  }
+}
+
+void LayerCache::AddTasks(Matrix<const float> queries,
+                          const std::vector<WeightedRows>& past,
+                          const AttentionTask& inside,
+                          std::vector<AttentionTask>* tasks) {
+  for (const WeightedRows& rows : past) {
+    if (rows.keys.count == 0) continue;
+    tasks->push_back({queries, rows, {}, inside.group, inside.out});
+  }
+}
+
+Matrix<const float> LayerCache::RotatedQueries(const LayerStep& step) {
+  const auto dropped = [&](const Chunk& chunk) {
+    return Dropped(slots_[chunk.slot]);
+  };
+  if (!entry_.reindexes_sinks || std::ranges::all_of(step.chunks, [&](auto& c) {
+        return dropped(c) == 0;
+      })) {
+    return step.queries;
+  }
+  const int64_t rows = step.queries.rows, dim = plan_.shape.head_dim;
+  if (rotated_queries_.size() < rows * dim) {
+    rotated_queries_ = Buffer<float>(rows * dim, backend_.mirror());
+  }
+  const Matrix<float> rotated = rotated_queries_.matrix(rows, dim);
+  const RowCopy copy = {FloatRows(step.queries), RowFormat::kF32,
+                        reinterpret_cast<std::byte*>(rotated.data)};
+  backend_.ConvertRows({&copy, 1});
+  // Rows that follow one another and go back by the same number of positions
+  // are one: all of a single sequence, else the query heads of a token.
+  const int64_t alike = step.chunks.size() == 1 ? rows : step.group;
+  rotations_.clear();
+  for (int64_t row = 0; row < rows; row += alike) {
+    const int64_t token = row / step.group % step.tokens;
+    for (const Chunk& chunk : step.chunks) {
+      if (token < chunk.first || token >= chunk.first + chunk.count) continue;
+      rotations_.push_back(-dropped(chunk));
+    }
+  }
+  Rotary rotary = plan_.shape.rotary;
+  rotary.magnitude = 1.0;  // queries have it already
+  // A rotation is one of the numbers of a head, before its transform.
+  if (transform_) backend_.ApplyHadamard(*transform_, rotated, true);
+  backend_.Rotate(rotary, rotations_, dim,
+                  {rotated.data, rows / alike, alike * dim});
+  if (transform_) backend_.ApplyHadamard(*transform_, rotated, false);
+  return rotated;
+}
+
+void LayerCache::Observe(const LayerStep& step,
+                         Vector<const float> log_partition) {
+  if (entry_.needs == Needs::kQueries) {
+    for (const Chunk& chunk : step.chunks) {
+      Slot& slot = SlotOf(chunk);
+      if (!slot.window) slot = NewSlot(plan_, plan_.once);
+      if (slot.sketch != nullptr) {
+        slot.sketch->Observe(step, chunk, log_partition);
+      }
+    }
+  }
+  if (plan_.plan.window.scored) AddUpScores(step, log_partition);
+}
+
+void LayerCache::AddUpScores(const LayerStep& step,
+                             Vector<const float> log_partition) {
+  const int64_t scores = plan_.shape.kv_heads * step.owned;
+  if (step_scores_.size() < scores) {
+    step_scores_ = Buffer<float>(scores, backend_.mirror());
+  }
+  backend_.Clear(step_scores_.matrix(1, scores));
+  has_step_scores_ = true;
+  std::vector<AttentionMassTask> tasks;
+  for (const Chunk& chunk : step.chunks) {
+    Slot& slot = SlotOf(chunk);
+    for (int head = 0; head < plan_.shape.kv_heads; ++head) {
+      AttentionMassTask task;
+      task.queries = step.Queries(chunk, head);
+      task.group = step.group;
+      task.log_partition = step.PerQuery(log_partition, chunk, head);
+      if (slot.window) AddPastMass(task, &slot, head, &tasks);
+      if (chunk.owned_count == 0) continue;
+      task.keys = FloatRows(step.Keys(chunk, head));
+      task.row_token = step.Tokens(chunk);
+      task.mass = step_scores_.span().subspan(
+          head * step.owned + chunk.first_owned, chunk.owned_count);
+      tasks.push_back(task);
+    }
+  }
+  backend_.AccumulateMass(tasks);
+}
+
+void LayerCache::AddPastMass(AttentionMassTask task, Slot* slot, int head,
+                             std::vector<AttentionMassTask>* tasks) const {
+  std::vector<Vector<float>> scores = slot->window->Scores(head);
+  scores.push_back(slot->sketch->Scores(head));
+  std::vector<WeightedRows> rows;
+  slot->window->AddRows(head, &rows);
+  slot->sketch->AddRows(head, &rows);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    task.keys = rows[i].keys;
+    task.mass = scores[i];
+    if (task.keys.count > 0) tasks->push_back(task);
+  }
+}
+
+}  // namespace subgen

@@ -1,0 +1,96 @@
+// The cache of one layer: sinks and recent tokens exact, and a sketch of what
+// left the window. Policies differ in the sketch that they make.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/cache/cache_policy.h"
+#include "engine/cache/policy_entry.h"
+#include "engine/cache/rows/leaving_tokens.h"
+#include "engine/cache/slot.h"
+#include "engine/cache/step_work.h"
+#include "kernels/memory/hadamard.h"
+
+namespace subgen {
+
+class LayerCache final : public CachePolicy {
+ public:
+  // The setup was checked (PlanCache, PolicyEntry::check). The entry and the
+  // work outlive the cache.
+  LayerCache(const PolicyEntry& entry, const PolicySetup& setup,
+             StepWork& work);
+  // No work of this layer is left in `work`.
+  ~LayerCache() override { RunWork(); }
+
+  Needs needs() const override {
+    return plan_.make_sketch ? entry_.needs : Needs::kNothing;
+  }
+  void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
+  void Observe(const LayerStep& step,
+               Vector<const float> log_partition) override;
+  void Append(const LayerStep& step) override;
+  void EndStep() override;
+  void Forget(int slot) override;
+  CacheStats Stats(int slot) const override;
+  std::string Save(int slot) const override;
+  absl::Status Load(int slot, absl::string_view saved) override;
+
+ private:
+  // Fatal where work of a step still waits.
+  void CheckStepEnded() const;
+  Slot& SlotOf(const Chunk& chunk);
+  // Tokens between the sinks and the window, where there is no sketch.
+  int64_t Dropped(const Slot& slot) const;
+
+  // Adds tasks over the past rows of a chunk and head, beside the one inside.
+  static void AddTasks(Matrix<const float> queries,
+                       const std::vector<WeightedRows>& past,
+                       const AttentionTask& inside,
+                       std::vector<AttentionTask>* tasks);
+  // What sinks are attended to with: the queries as if each had been asked as
+  // many positions earlier as tokens of its sequence were dropped
+  // (StreamingLLM, arXiv 2309.17453, section 3.2). The step's own where none
+  // was.
+  Matrix<const float> RotatedQueries(const LayerStep& step);
+
+  // Adds tasks for the past rows of a head; `task` has its queries.
+  void AddPastMass(AttentionMassTask task, Slot* slot, int head,
+                   std::vector<AttentionMassTask>* tasks) const;
+  void AddUpScores(const LayerStep& step, Vector<const float> log_partition);
+
+  void AppendChunk(const LayerStep& step, const Chunk& chunk, Slot* slot);
+  // Moves what is not recent before `next_position` on to the sketch.
+  void Evict(int64_t next_position, Slot* slot);
+  // Where the next token that leaves the window brings new limits.
+  void SetLimits(Slot* slot);
+  // The tokens that left the window go into the sketch, or wait for their turn.
+  void Flush(Slot* slot);
+  // Runs what waits, of all layers.
+  void RunWork();
+  // Brings a slot that is whole down to the budget.
+  void Compress(Slot* slot);
+
+  const PolicyEntry& entry_;
+  SlotPlan plan_;
+  std::optional<HadamardTransform> transform_;  // of queries, keys and values
+  Backend& backend_;
+  StepWork& work_;
+  std::vector<Slot> slots_;
+  RowMoves moves_;
+  // Of all slots, one after another; the first so many were flushed. None where
+  // there is no sketch.
+  std::optional<LeavingBatch> leaving_;
+  int64_t flushed_ = 0;
+  bool waits_ = false;  // work of this layer
+  // Attention that the tokens of this step received in it, laid out as the
+  // step's keys; from Observe to Append.
+  Buffer<float> step_scores_;
+  bool has_step_scores_ = false;
+  Buffer<float> rotated_queries_;
+  std::vector<int64_t> rotations_;  // positions, of the rows of a rotation
+};
+
+}  // namespace subgen

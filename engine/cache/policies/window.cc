@@ -1,0 +1,31 @@
+// Policies that choose nothing: a window, and none of what leaves it.
+#include "absl/strings/str_cat.h"
+#include "engine/cache/policy_entry.h"
+
+namespace subgen {
+namespace {
+
+absl::Status CheckRotary(const PolicySetup& setup) {
+  const int64_t rotated = 2 * setup.shape.rotary.inverse_frequency.size();
+  if (rotated <= setup.shape.head_dim) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("cache.policy = window: the model rotates ", rotated,
+                   " numbers of a head of ", setup.shape.head_dim));
+}
+
+}  // namespace
+
+// A window as long as the context.
+extern const PolicyEntry kExact = {
+    .name = "exact", .help = "every key and value", .bounded = false};
+
+// Sinks and the most recent tokens, which fill the budget. Positions are those
+// inside the cache: distances are as if the dropped tokens had never been.
+extern const PolicyEntry kWindow = {
+    .name = "window",
+    .source = "StreamingLLM (Xiao et al., arXiv 2309.17453)",
+    .help = "the first tokens and the last",
+    .reindexes_sinks = true,
+    .check = CheckRotary};
+
+}  // namespace subgen

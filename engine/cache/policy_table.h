@@ -1,0 +1,26 @@
+// The cache policies. A new one is a file that ends with its row, and the row
+// in policy_table.cc.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace subgen {
+
+struct PolicyEntry;
+
+// In the order of the documentation.
+std::vector<const PolicyEntry*> Policies();
+
+// Null where there is none.
+const PolicyEntry* FindPolicy(absl::string_view name);
+// InvalidArgument with the legal names where there is none.
+absl::StatusOr<const PolicyEntry*> PolicyNamed(absl::string_view name);
+
+// A row beyond those of the engine, for who links a policy of their own; stays
+// as long as the process. Called before any engine is made, from one thread.
+void AddPolicy(const PolicyEntry& entry);
+
+}  // namespace subgen
