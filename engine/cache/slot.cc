@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
@@ -20,9 +20,9 @@ absl::Status CheckHeader(const std::string& fingerprint, ByteReader* in) {
   std::string saved(length, ' ');
   RETURN_IF_ERROR(in->GetAll(Vector<char>(saved)));
   if (saved == fingerprint) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("saved cache: written by ",
-                                                    Quoted(saved), ", this is ",
-                                                    Quoted(fingerprint)));
+  return absl::FailedPreconditionError(
+      absl::StrCat("saved cache: written by '", absl::CHexEscape(saved),
+                   "', this is '", fingerprint, "'"));
 }
 
 // Limits come first, as a sketch refuses more rows than it may hold.
