@@ -22,7 +22,7 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Bytes in an anonymous file.
+// A snapshot keeps bytes in an anonymous file.
 class Snapshot {
  public:
   Snapshot() = default;
@@ -60,8 +60,8 @@ class Snapshot {
 };
 
 // Gives freed memory back, so that resident memory is what is in use. One rank
-// at a time: glibc's malloc, which a sanitizer leaves unstarted, starts here,
-// and two threads that start it at once ruin it.
+// does so at a time: glibc's malloc, which a sanitizer leaves unstarted, starts
+// here, and two threads that start it at once ruin it.
 void ReturnFreedMemory() {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
@@ -88,13 +88,13 @@ class FilledPolicy final : public CachePolicy {
     communication_ = clock.communication_seconds();
     inner_->Attend(step, out);
   }
-  // The clock looks at it where it times parts, whatever the policy inside
-  // learns.
+  // The clock needs the call when it times parts, whatever the policy inside
+  // asks for.
   bool Observes() const override {
     return cache_.clock_.in_parts() || inner_->Observes();
   }
   bool ReadsQueries() const override { return inner_->ReadsQueries(); }
-  // What lies between Attend and Observe is the merge over ranks.
+  // The merge over ranks lies between Attend and Observe.
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {
     StepClock& clock = cache_.clock_;
@@ -137,7 +137,8 @@ class FilledPolicy final : public CachePolicy {
   }
 
  private:
-  // A part of a step, with all that a device has to do for it and nothing else.
+  // A part of a step is timed with all that a device has to do for it and
+  // nothing else.
   void StartPart() {
     if (cache_.clock_.in_parts()) backend_.Wait();
     start_ = Clock::now();
