@@ -50,6 +50,24 @@ def oversizes(document, text):
     return faults
 
 
+def unasked_tables(text):
+    """Tables that do not follow a heading which asks a question, and a sentence
+    on how to read them: the first line of each."""
+    faults, question, prose, code, before = [], False, False, False, ""
+    for line in text.splitlines():
+        if line.startswith("```"):
+            code = not code
+        elif line.startswith("#"):
+            question, prose = line.endswith("?"), False
+        elif line.startswith("|") and not code:
+            if not before.startswith("|") and not (question and prose):
+                faults.append(line)
+        elif line and not code:
+            prose = True
+        before = line
+    return faults
+
+
 def named_files(text):
     """Words that look like files of the tree, in order."""
     text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)

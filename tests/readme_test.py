@@ -16,7 +16,8 @@ import unittest
 from readme_commands import (ELSEWHERE, SMALLER, TO_LEAVE, commands_of,
                              elsewhere_of, small_plan)
 from readme_files import (MOST_COLUMNS, MOST_LINES, MOST_LINES_OF_A_README,
-                          documents, missing_files, oversizes)
+                          documents, missing_files, oversizes,
+                          unasked_tables)
 
 SOURCE = os.path.abspath(sys.argv.pop(1))
 BUILD = os.path.abspath(sys.argv.pop(1))
@@ -167,6 +168,20 @@ class FilesTest(unittest.TestCase):
         for document in documents(SOURCE):
             with self.subTest(document=document):
                 self.assertEqual(oversizes(document, read(document)), [])
+
+    def test_tables_of_measurements_answer_questions(self):
+        measured = [document for document in documents(SOURCE)
+                    if os.path.basename(document) == "MEASURED.md"]
+        self.assertGreater(len(measured), 3)
+        for document in measured:
+            with self.subTest(document=document):
+                self.assertEqual(unasked_tables(read(document)), [])
+        table = "|a|\n|---|\n|b|\n"
+        self.assertEqual(unasked_tables(f"## How?\nMore is better.\n\n{table}"),
+                         [])
+        for text in ("## How much\nMore is better.\n\n", "## How?\n\n",
+                     "## How?\nMore is better.\n# Why?\n"):
+            self.assertEqual(unasked_tables(text + table), ["|a|"])
 
     def test_what_is_too_large_is_found(self):
         wide = "x" * MOST_COLUMNS
