@@ -1,4 +1,4 @@
-// Small things that all ranks must know of one another.
+// The functions here tell every rank small things about all the others.
 #pragma once
 
 #include <cstring>
@@ -10,11 +10,11 @@
 
 namespace subgen {
 
-// One plain struct from each rank, in rank order. Collective.
+// Returns one plain struct from each rank, in rank order. Collective.
 template <class T>
 std::vector<T> GatherFromRanks(Communicator& ranks, const T& mine) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 4 == 0);
-  constexpr int kWords = sizeof(T) / 4;  // carried as bits, no arithmetic
+  constexpr int kWords = sizeof(T) / 4;  // floats carry bits, no arithmetic
   std::vector<float> words(kWords), all(kWords * ranks.size());
   std::memcpy(words.data(), &mine, sizeof(T));
   ranks.AllGather(words, std::vector<int>(ranks.size(), kWords), all);
@@ -23,8 +23,8 @@ std::vector<T> GatherFromRanks(Communicator& ranks, const T& mine) {
   return gathered;
 }
 
-// The error of the lowest rank that has one, on every rank; OK if all are.
-// After it no rank is ahead of another. Collective.
+// Returns the error of the lowest rank that has one, on every rank, and OK if
+// all are. When it returns, all ranks have called it. Collective.
 absl::Status AgreeOnStatus(Communicator& ranks, const absl::Status& mine);
 
 }  // namespace subgen

@@ -29,22 +29,25 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // data = op over ranks, in place, the same sizes everywhere.
+  // Sets data to op over the data of all ranks, in place. All ranks hand in the
+  // same number of floats.
   void AllReduce(Vector<float> data, ReduceOp op);
-  // all = what each rank hands in, in rank order; counts[rank] == mine.size(),
-  // all.size() == sum of counts. Zero counts are ordinary. `mine` lies outside
-  // `all`.
+  // Sets all to what each rank hands in, in rank order. counts[rank] is
+  // mine.size(), and all.size() is the sum of the counts. Counts of zero are
+  // ordinary. `mine` lies outside `all`.
   void AllGather(Vector<const float> mine, Vector<const int> counts,
                  Vector<float> all);
-  // The same of memory that the backend mirrors: on the queue of its device
-  // where these ranks can (comm/nccl), and then nobody waits; else on the host.
+  // These do the same with memory that the backend mirrors. If these ranks can
+  // (comm/nccl), the collective is appended to the queue of the device and
+  // nobody waits; else it happens on the host.
   void AllReduce(Backend& backend, Vector<float> data, ReduceOp op);
   void AllGather(Backend& backend, Vector<const float> mine,
                  Vector<const int> counts, Vector<float> all);
-  // Root's bytes everywhere. Ranks other than the root may wait here for long:
-  // they sleep rather than spin.
+  // Sends the root's bytes to all ranks. The other ranks may wait here for
+  // long: they sleep rather than spin.
   void Broadcast(Vector<std::byte> data, int root);
-  // The ranks that give the same color (>= 0), in rank order. Collective.
+  // Returns the ranks that give the same color (>= 0), in rank order.
+  // Collective.
   virtual std::unique_ptr<Communicator> Split(int color) = 0;
 
   const CommunicatorStats& stats() const { return stats_; }
@@ -54,8 +57,8 @@ class Communicator {
   virtual void DoAllGather(Vector<const float> mine, Vector<const int> counts,
                            Vector<float> all) = 0;
   virtual void DoBroadcast(Vector<std::byte> data, int root) = 0;
-  // Does the collective where the backend has the memory, on its device's
-  // queue; false where that cannot be. The same answer on all ranks.
+  // Appends the collective to the queue of the backend's device, if the memory
+  // is there. Returns false if that cannot be. All ranks get the same answer.
   virtual bool QueueAllReduce(Backend&, Vector<float>, ReduceOp) {
     return false;
   }
@@ -65,17 +68,17 @@ class Communicator {
   }
 
  private:
-  // Fatal where the arguments are not as AllGather says.
+  // It is Fatal if the arguments are not as AllGather says.
   void CheckGather(Vector<const float> mine, Vector<const int> counts,
                    Vector<float> all) const;
 
   CommunicatorStats stats_;
 };
 
-// A string of any length from the root, its size first.
+// Sends a string of any length from the root, its size first.
 std::string BroadcastString(Communicator& ranks, std::string text, int root);
 
-// The embedded default: one rank, no library.
+// This is the default: one rank, and no library.
 std::unique_ptr<Communicator> MakeSingleRank();
 
 }  // namespace subgen

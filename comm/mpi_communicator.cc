@@ -36,7 +36,7 @@ int MpiCount(int64_t count) {
   return static_cast<int>(count);
 }
 
-// Waits without keeping a core busy for long.
+// Waits for a request without keeping a core busy for long.
 void WaitAsleep(MPI_Request* request) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point spin_until = Clock::now() + microseconds(50);

@@ -1,4 +1,4 @@
-// Ranks as processes that mpirun or srun started.
+// Ranks are processes that mpirun or srun started.
 #pragma once
 
 #include <memory>
@@ -9,15 +9,15 @@
 
 namespace subgen {
 
-// All ranks of the job, on a communicator of their own; needs a live
-// MpiSession and dies before it. Collective.
+// Makes the communicator of all ranks of the job. It needs a live MpiSession
+// and dies before it. Collective.
 //
 // Data collectives block in MPI. Broadcast polls: it spins for 50 us and then
 // sleeps for up to 1 ms at a time, so that a rank which waits for a person to
 // type costs no core. An MPI error is fatal, with MPI's own words.
 absl::StatusOr<std::unique_ptr<Communicator>> MakeMpiRanks();
 
-// Where this rank runs, for sharing out the cores of a host.
+// This says where a rank runs, so that the cores of a host can be shared out.
 struct HostPlacement {
   std::string host;
   int local_rank = 0;  // among the job's ranks on this host
@@ -25,7 +25,8 @@ struct HostPlacement {
   int rank = 0;  // of the job
 };
 
-// Needs a live MpiSession. Collective over all ranks of the job.
+// Finds where this rank runs. It needs a live MpiSession. Collective over all
+// ranks of the job.
 HostPlacement MpiPlacement();
 
 }  // namespace subgen

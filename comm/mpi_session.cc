@@ -14,7 +14,7 @@ namespace {
 
 bool IsSet(const char* name) { return std::getenv(name) != nullptr; }
 
-// Tasks of an srun step; 1 outside of one.
+// Returns the number of tasks of an srun step, and 1 outside of one.
 int SlurmTasks() {
   const char* text = std::getenv("SLURM_STEP_NUM_TASKS");
   int tasks = 1;

@@ -1,4 +1,4 @@
-// MPI from its start to its end in this process.
+// A session holds MPI from its start to its end in this process.
 #pragma once
 
 #include <memory>
@@ -9,19 +9,19 @@
 
 namespace subgen {
 
-// True where mpirun or srun started this process (by their environment
-// variables; MPI is not touched).
+// Returns whether mpirun or srun started this process. It looks at their
+// environment variables and does not touch MPI.
 bool LaunchedByMpi();
 
-// Calls MPI_Init_thread; its destructor calls MPI_Finalize. One a process, made
-// first thing in main and destroyed after every communicator. MPI is asked for
-// MPI_THREAD_SERIALIZED: any thread may call, one at a time.
+// The constructor calls MPI_Init_thread, the destructor MPI_Finalize. A process
+// has one session, made first in main and destroyed after every communicator.
+// It asks MPI for MPI_THREAD_SERIALIZED: any thread may call, one at a time.
 //
 // MPI_Finalize waits for the peers. A rank that ends alone, for whatever
 // reason, calls AbortMpi instead.
 class MpiSession {
  public:
-  // An error where the MPI library cannot do that, or where srun started
+  // Returns an error if the MPI library cannot do that, or if srun started
   // several processes that do not know of one another.
   static absl::StatusOr<std::unique_ptr<MpiSession>> Start();
   ~MpiSession();
@@ -32,8 +32,8 @@ class MpiSession {
   MpiSession() = default;
 };
 
-// Ends all ranks of the job, each with `code` (0 counts as 1). Works with MPI
-// started or not, from any thread.
+// Ends all ranks of the job, each with `code` (0 counts as 1). It works from
+// any thread, whether MPI has started or not.
 [[noreturn]] void AbortMpi(int code);
 
 }  // namespace subgen

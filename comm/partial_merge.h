@@ -1,5 +1,5 @@
-// The merge of softmax partials over ranks: the all-reduce of partition
-// estimates and outputs that the engine exists for.
+// Softmax partials are merged over ranks. This all-reduce of partition
+// estimates and outputs is what the engine exists for.
 #pragma once
 
 #include <vector>
@@ -23,13 +23,15 @@ absl::string_view MergeMethodName(MergeMethod method);
 class PartialMerger {
  public:
   // `ranks` and the backend outlive the merger. max_rows and head_dim bound the
-  // partials, which lie in memory that the backend mirrors; null: in a host's.
+  // partials. They lie in memory that the backend mirrors, or in host memory if
+  // it is null.
   PartialMerger(Communicator& ranks, MergeMethod method, int64_t max_rows,
                 int64_t head_dim, Backend* backend = nullptr);
 
-  // Afterwards every rank holds the partials over all ranks' tokens, the same
-  // bits everywhere. Empty sides merge as weight zero; NaN spreads to all ranks
-  // rather than being lost. Collective, the same rows on all ranks.
+  // Afterwards every rank holds the partials over the tokens of all ranks, with
+  // the same bits everywhere. Empty sides merge as weight zero; NaN spreads to
+  // all ranks rather than being lost. Collective: all ranks hand in the same
+  // rows.
   void Merge(PartialsBuffer& partials);
 
  private:

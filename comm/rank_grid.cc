@@ -27,7 +27,7 @@ absl::Status CheckNumbers(const GridOptions& options) {
   return absl::OkStatus();
 }
 
-// The largest divisor of `world` that is at most `limit`.
+// Returns the largest divisor of `world` that is at most `limit`.
 int LargestDivisor(int world, int limit) {
   int divisor = std::min(world, limit);
   while (world % divisor != 0) --divisor;

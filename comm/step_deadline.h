@@ -1,4 +1,5 @@
-// Finds a rank that hangs: a step that takes longer than it may ends the job.
+// The deadline finds a rank that hangs: a step that takes longer than it may
+// ends the job.
 #pragma once
 
 #include <chrono>
@@ -18,9 +19,9 @@ class StepDeadline {
   StepDeadline(const StepDeadline&) = delete;
   StepDeadline& operator=(const StepDeadline&) = delete;
 
-  // Arm starts (or starts again) the time of `what`. When it runs out a thread
-  // of this object calls Fatal, at most an eighth of `seconds` or one second
-  // late. Neither call wakes that thread.
+  // Arm starts (or starts again) the time of `what`, and Disarm stops it. When
+  // it runs out, a thread of this object calls Fatal, late by at most an eighth
+  // of `seconds` or one second. Neither call wakes that thread.
   void Arm(std::string what);
   void Disarm();
 

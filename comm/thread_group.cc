@@ -17,7 +17,8 @@ void Team::Leave(int rank) {
     const std::lock_guard lock(mutex_);
     groups = groups_;
   }
-  // A group made from now on cannot have this rank in it: a split needs all.
+  // A group that is made from now on cannot have this rank in it, because a
+  // split needs all ranks.
   for (const std::weak_ptr<Group>& weak : groups) {
     if (const std::shared_ptr<Group> group = weak.lock()) group->Leave(rank);
   }
@@ -61,7 +62,7 @@ void Group::Meet(int rank, const Call& call) {
   }
   const int64_t round = round_;
   changed_.wait(lock, [&] { return round_ != round || left_ >= 0; });
-  // One that left after this round has done its part in it.
+  // A rank that left after this round has done its part in it.
   if (round_ == round) throw PeerLeft{members_[rank], left_};
 }
 

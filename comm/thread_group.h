@@ -1,4 +1,4 @@
-// The meeting place of thread ranks; part of thread_ranks.
+// Thread ranks meet in a group. It is part of thread_ranks.
 #pragma once
 
 #include <condition_variable>
@@ -10,8 +10,8 @@
 
 namespace subgen::thread_ranks {
 
-// What unwinds a rank that waits for one that has returned. Numbers are ranks
-// of the whole run. Only RunThreadRanks catches it.
+// This exception unwinds a rank that waits for one that has returned. Numbers
+// are ranks of the whole run. Only RunThreadRanks catches it.
 struct PeerLeft {
   int waiting;
   int left;
@@ -19,7 +19,8 @@ struct PeerLeft {
 
 class Group;
 
-// What one rank hands in to a collective; all stay valid until it ends.
+// One rank hands this in to a collective; everything stays valid until the
+// collective ends.
 struct Call {
   enum class Kind { kAllReduce, kAllGather, kBroadcast, kSplit };
   Kind kind = Kind::kSplit;
@@ -32,11 +33,11 @@ struct Call {
   std::shared_ptr<Group>* child = nullptr;
 };
 
-// All groups of one run.
+// A team is all groups of one run.
 class Team {
  public:
   void Add(const std::shared_ptr<Group>& group);
-  // `rank` of the whole run will not come any more.
+  // From now on `rank` of the whole run does not come any more.
   void Leave(int rank);
 
  private:

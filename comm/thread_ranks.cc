@@ -69,7 +69,7 @@ class ThreadCommunicator : public Communicator {
   int rank_;
 };
 
-// The first error of a run.
+// This keeps the first error of a run.
 class FirstError {
  public:
   void Note(const absl::Status& status) {

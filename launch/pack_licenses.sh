@@ -1,10 +1,10 @@
 #!/bin/bash
-# Copies the licences of packed files, for package.sh: of the Debian packages
+# Copies the licenses of packed files, for package.sh: of the Debian packages
 # that own the files, of those whose headers are compiled into the programs, and
-# the texts that these licences name.
+# the texts that these licenses name.
 #
 # Usage: launch/pack_licenses.sh FOLDER < LIST
-#   FOLDER   is made: FOLDER/<package>, FOLDER/common-licenses/<licence>
+#   FOLDER   is made: FOLDER/<package>, FOLDER/common-licenses/<license>
 #   LIST     absolute paths of files, one a line
 #
 # A file that no package owns is named on standard error.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes a tarball that runs on a node of a cluster without root and without a
 # package manager: the programs, every library that they load but glibc's, Open
-# MPI with its plugins and its parameter file, configs/ and the licences.
+# MPI with its plugins and its parameter file, configs/ and the licenses.
 #
 # Usage: launch/package.sh [BUILD_FOLDER [OUTPUT]]
 #   BUILD_FOLDER   default build/
@@ -70,7 +70,7 @@ parameters=$(path sysconfdir)/openmpi-mca-params.conf
 mkdir -p "$mpi/etc"
 if [[ -f $parameters ]]; then cp -L "$parameters" "$mpi/etc"; fi
 
-# Lines of `sources` are the files whose licences are to be packed.
+# Lines of `sources` are the files whose licenses are to be packed.
 sources=$stage/sources
 realpath "$(path bindir)/orterun" "$(path bindir)/orted" > "$sources"
 find "$(path pkglibdir)/" "$pmix/" -name '*.so*' -exec realpath {} + >> "$sources"

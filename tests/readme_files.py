@@ -1,4 +1,5 @@
-"""The files that documents name in backticks and links."""
+"""The documents of the tree, how large they may be, and the files that they
+name in backticks and links."""
 import glob
 import os
 import re
@@ -6,10 +7,12 @@ import subprocess
 
 FOLDERS = ("comm", "configs", "engine", "findings", "kernels", "launch",
            "tests")
-NAMES = re.compile(r"(README|MEASURED|CONTRIBUTING|SECURITY|CHANGELOG)\.md$")
 EXTENSION = re.compile(r"\.(cc|h|cu|cuh|py|sh|sbatch|yaml|md|cmake|json|png|"
                        r"txt|csv|gguf)$")
 WORD = re.compile(r"^[\w.\-*/{},]+$")
+MOST_COLUMNS = 100  # in tables too
+MOST_LINES = {"README.md": 150, "CONTRIBUTING.md": 100, "SECURITY.md": 80}
+MOST_LINES_OF_A_README = 80  # in every folder
 # Names of no file of the tree: what a user has or what a program writes.
 NOT_OURS = re.compile(
     r"^(build/|build-|llama/|bin/|mpi/|(model|MODEL|book|answer|report|"
@@ -17,8 +20,8 @@ NOT_OURS = re.compile(
 
 
 def documents(source):
-    """Paths of the documents, from the source folder: tracked ones where git
-    knows, else those of the known folders."""
+    """Paths of all Markdown files, from the source folder: tracked ones where
+    git knows, else those of the known folders."""
     listed = subprocess.run(["git", "-C", source, "ls-files"],
                             capture_output=True, text=True)
     if listed.returncode == 0 and "README.md" in listed.stdout.split():
@@ -29,8 +32,40 @@ def documents(source):
             for where, _, names in os.walk(os.path.join(source, folder)):
                 paths += [os.path.relpath(os.path.join(where, name), source)
                           for name in names]
-    return sorted(path for path in paths
-                  if NAMES.match(os.path.basename(path)))
+    return sorted(path for path in paths if path.endswith(".md"))
+
+
+def oversizes(document, text):
+    """What is too long or too wide, one line for each fault. Tables of
+    measurements, the glossary and the changelog may have any length."""
+    lines = text.splitlines()
+    faults = [f"{document}:{number} has {len(line)} columns"
+              for number, line in enumerate(lines, 1)
+              if len(line) > MOST_COLUMNS]
+    most = MOST_LINES.get(document)
+    if most is None and os.path.basename(document) == "README.md":
+        most = MOST_LINES_OF_A_README
+    if most is not None and len(lines) > most:
+        faults.append(f"{document} has {len(lines)} lines, not {most}")
+    return faults
+
+
+def unasked_tables(text):
+    """Tables that do not follow a heading which asks a question, and a sentence
+    on how to read them: the first line of each."""
+    faults, question, prose, code, before = [], False, False, False, ""
+    for line in text.splitlines():
+        if line.startswith("```"):
+            code = not code
+        elif line.startswith("#"):
+            question, prose = line.endswith("?"), False
+        elif line.startswith("|") and not code:
+            if not before.startswith("|") and not (question and prose):
+                faults.append(line)
+        elif line and not code:
+            prose = True
+        before = line
+    return faults
 
 
 def named_files(text):
@@ -40,7 +75,7 @@ def named_files(text):
         for word in (code or link).split():
             if word.startswith(("http", "~", "/", "$", "-")):
                 continue
-            word = word.rstrip(",;:").removeprefix("./")
+            word = word.rstrip(",;:").removeprefix("./").split("#")[0]
             if not WORD.match(word) or NOT_OURS.match(word):
                 continue
             first = word.split("/")[0]

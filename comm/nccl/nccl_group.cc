@@ -14,8 +14,8 @@
 namespace subgen {
 namespace {
 
-// A wait looks at NCCL's errors and the clock once in so many looks at the
-// stream.
+// A wait looks at the stream, and once in so many looks also at NCCL's errors
+// and at the clock.
 constexpr int kLooks = 64;
 
 std::string Who(const Communicator& ranks) {
@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<NcclGroup>> NcclGroup::Make(
     const NcclLibrary& nccl, const NcclOptions& options, const ncclUniqueId& id,
     Communicator& ranks) {
   std::unique_ptr<NcclGroup> group(new NcclGroup(nccl, options, Who(ranks)));
-  // Before it starts: NCCL would wait for a rank that cannot.
+  // Agree before NCCL starts, as it would wait for a rank that cannot.
   RETURN_IF_ERROR(AgreeOnStatus(ranks, group->Allocate()));
   RETURN_IF_ERROR(AgreeOnStatus(ranks, group->Start(id, ranks)));
   return group;
@@ -76,7 +76,7 @@ int64_t NcclGroup::NextNumber() {
 
 NcclGroup::~NcclGroup() {
   if (comm_ != nullptr) {
-    // Finalize waits for what is on the stream, which is nothing.
+    // Finalize waits for what is on the stream, and nothing is.
     const std::string cause = Settle(nccl_.CommFinalize(comm_), Clock::now());
     cause.empty() ? nccl_.CommDestroy(comm_) : nccl_.CommAbort(comm_);
   }

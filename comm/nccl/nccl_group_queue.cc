@@ -1,4 +1,4 @@
-// Collectives as commands of a device's queue.
+// These collectives are commands of a device's queue.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -12,7 +12,7 @@ void NcclGroup::Look(Clock::time_point start) {
   const bool failed = state != ncclSuccess && state != ncclInProgress;
   if (!failed && !Late(start)) return;
   const std::string cause = failed ? Words(state) : LateWords();
-  // Without CommAbort, which may wait for the graphs that NCCL is in.
+  // It ends without CommAbort, which may wait for the graphs that NCCL is in.
   Fatal(absl::StrCat(who_, ": NCCL, up to call ", calls_, ": ", cause));
 }
 
@@ -44,8 +44,8 @@ void NcclGroup::AllReduce(cuda::Staging* staging, Vector<float> data,
   staging->Finish();
 }
 
-// NCCL gathers as much from each rank: where counts differ, as much as the
-// largest.
+// NCCL gathers the same number of floats from each rank. If counts differ, each
+// rank hands in as many as the largest.
 void NcclGroup::AllGather(cuda::Staging* staging, Vector<const float> mine,
                           Vector<const int> counts, Vector<float> all) {
   cuda::Queue* const queue = staging->queue();

@@ -21,8 +21,8 @@ absl::Status Find(void* library, const char* name, const std::string& path,
                    "; needed is NCCL 2.14 or newer"));
 }
 
-// Ranks choose by themselves when they capture a step, and NCCL would agree
-// with its peers on the buffers of a capture.
+// Ranks decide by themselves when they capture a step, but NCCL would make them
+// agree with their peers on the buffers of a capture.
 void KeepBuffersOfGraphsPrivate() {
   static const int ignored = setenv("NCCL_GRAPH_REGISTER", "0", 0);
   (void)ignored;

@@ -1,4 +1,4 @@
-// The functions of NCCL that are used, from the shared library.
+// These are the functions of NCCL that are used, from the shared library.
 #pragma once
 
 #include <nccl.h>
@@ -23,7 +23,7 @@ struct NcclLibrary {
   decltype(&ncclAllGather) AllGather = nullptr;
 };
 
-// It stays open for as long as the process lives.
+// Opens the library, which stays open as long as the process lives.
 absl::StatusOr<NcclLibrary> OpenNccl(const std::string& path);
 
 }  // namespace subgen

@@ -18,7 +18,7 @@
 namespace subgen {
 namespace {
 
-// What ranks must know of one another before NCCL begins.
+// Ranks tell one another this before NCCL begins.
 struct RankPlace {
   char host[64] = "";
   char device_uuid[16] = {};
@@ -94,7 +94,7 @@ class NcclRanks final : public Communicator {
     return *std::move(made);
   }
 
-  // Collective over `bootstrap`.
+  // Makes the group of this rank. Collective over `bootstrap`.
   static absl::StatusOr<std::unique_ptr<Communicator>> Make(
       std::unique_ptr<Communicator> bootstrap, const NcclLibrary& nccl,
       const NcclOptions& options) {
@@ -124,7 +124,7 @@ class NcclRanks final : public Communicator {
     }
   }
 
-  // Ranks hand in as much as the largest does, a piece at a time.
+  // All ranks hand in as many numbers as the largest does, a piece at a time.
   void DoAllGather(Vector<const float> mine, Vector<const int> counts,
                    Vector<float> all) override {
     const int64_t largest = *std::max_element(counts.begin(), counts.end());
@@ -167,7 +167,8 @@ class NcclRanks final : public Communicator {
   }
 
  private:
-  // The backend of a rank is on the rank's device, or on all ranks the host's.
+  // Either the backend of every rank is on its rank's device, or that of every
+  // rank is on the host.
   bool HasQueue(Backend& backend) const {
     if (backend.staging() == nullptr) return false;
     SUBGEN_CHECK(backend.staging()->queue()->device() == options_.device);

@@ -1,4 +1,4 @@
-// Linked where the build has no CUDA toolkit or no NCCL headers.
+// This is linked if the build has no CUDA toolkit or no NCCL headers.
 #include "absl/status/status.h"
 #include "comm/nccl/nccl_ranks.h"
 

@@ -13,7 +13,7 @@ double Rate(int64_t tokens, double seconds) {
   return tokens > 0 ? tokens / seconds : 0.0;
 }
 
-// A time and a rate; nothing where the test has no such tokens.
+// Returns a time and a rate, and nothing if the test has no such tokens.
 void AddCells(int64_t tokens, double seconds, double rate,
               std::vector<std::string>* cells) {
   cells->push_back(tokens > 0 ? absl::StrFormat("%.3f", seconds) : "");
@@ -68,7 +68,7 @@ ResultTable::Cells BatchTable::CellsOf(const TestResult& row) const {
   return cells;
 }
 
-// The keys of llama-batched-bench's own objects, and what is ours.
+// These are the keys of llama-batched-bench's own objects, and ours.
 nlohmann::ordered_json BatchTable::Object(const TestResult& row) const {
   const BatchFigures figures = FiguresOf(row);
   const TimeSplit split = SplitTime(row);

@@ -1,6 +1,7 @@
-// Tests of many sequences at once, in the columns of llama-batched-bench: PP
-// and TG tokens of each of B sequences, N_KV tokens in all caches at the end,
-// T seconds and S tokens a second of all sequences together.
+// Tests of many sequences at once are shown in the columns of
+// llama-batched-bench: PP and TG tokens of each of B sequences, N_KV tokens in
+// all caches at the end, T seconds and S tokens per second of all sequences
+// together.
 #pragma once
 
 #include <string>
@@ -11,12 +12,13 @@
 
 namespace subgen {
 
-// Figures of one repetition: that of the median time, of an even number the
-// faster of the middle two.
+// These are the figures of one repetition: the one of the median time, and of
+// an even number the faster of the middle two.
 struct BatchFigures {
   int64_t cached = 0;  // N_KV, the depth before the test included
   double prompt_seconds = 0.0, generation_seconds = 0.0, seconds = 0.0;
-  // Tokens a second, without what the context was filled with; 0 of no tokens.
+  // These are tokens per second, without what the context was filled with. They
+  // are 0 if there are no tokens.
   double prompt_rate = 0.0, generation_rate = 0.0, rate = 0.0;
 };
 BatchFigures FiguresOf(const TestResult& row);

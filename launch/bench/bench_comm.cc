@@ -1,4 +1,4 @@
-// subgen_bench_comm: collectives and merges at the engine's message sizes.
+// subgen_bench_comm times collectives and merges at the engine's message sizes.
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -70,7 +70,7 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// What the ranks talk over, and how.
+// Names what the ranks talk over, and how.
 std::string Transport(const EngineConfig& config, int ranks) {
   const bool mpi =
       config.comm == "mpi" || (config.comm == "auto" && LaunchedByMpi());
@@ -80,7 +80,8 @@ std::string Transport(const EngineConfig& config, int ranks) {
   return mpi ? "mpi" : ranks > 1 ? "threads" : "none";
 }
 
-// What is measured: the engine's messages, or each operation at each size.
+// Lists what is measured: the engine's messages, or each operation at each
+// size.
 std::vector<EngineMessage> Messages(const CommandLine& line,
                                     const ModelConfig& model, int ranks) {
   if (line.sizes.empty()) {

@@ -1,4 +1,4 @@
-// subgen_bench_decode: tokens per second at depths of context.
+// subgen_bench_decode measures tokens per second at depths of context.
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -33,7 +33,7 @@ struct CommandLine {
   std::string help;  // to be printed, if any
 };
 
-// The arguments as they were typed.
+// These are the arguments as they were typed.
 struct Flags {
   ConfigSources sources;
   std::string model, policies;
@@ -80,7 +80,7 @@ ProgramFlags AllFlags(Flags* flags, CommandLine* line) {
   return program;
 }
 
-// "subgen 1024 bf16": policy, budget, row format.
+// Formats "subgen 1024 bf16": policy, budget, row format.
 std::string Label(const CacheConfig& cache) {
   std::string label = cache.policy;
   if (cache.policy != "exact" && cache.policy != "kivi") {
@@ -95,7 +95,7 @@ std::string Label(const CacheConfig& cache) {
   return absl::StrCat(label, " ", cache.row_format);
 }
 
-// A step must hold a token of each sequence.
+// Refuses more sequences than a step has room for, as it holds a token of each.
 absl::Status CheckBatches(const std::vector<int64_t>& batches,
                           const EngineConfig& config) {
   for (const int64_t sequences : batches) {
@@ -168,7 +168,8 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// Of the terminal that the table goes to; 0: it goes elsewhere.
+// Returns the columns of the terminal that the table goes to, and 0 if it goes
+// elsewhere.
 int OutputColumns() {
   winsize size = {};
   if (isatty(STDOUT_FILENO) != 1) return 0;

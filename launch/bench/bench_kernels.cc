@@ -1,4 +1,5 @@
-// subgen_bench_kernels: the kernels of a backend beside its memory bandwidth.
+// subgen_bench_kernels times the kernels of a backend beside its memory
+// bandwidth.
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
@@ -21,7 +22,7 @@ struct CommandLine {
   std::string help;
 };
 
-// The arguments as they were typed.
+// These are the arguments as they were typed.
 struct Flags {
   ConfigSources sources;
   std::string model;  // not used by any kernel
@@ -100,7 +101,8 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// Rows as they come; a share is of the copy's bandwidth, the first row.
+// Prints rows as they come. A share is that of the copy's bandwidth, which is
+// the first row.
 class KernelTable {
  public:
   KernelTable(std::string backend, RowFormatting format)

@@ -1,4 +1,4 @@
-// The steps of one repetition of a test.
+// These are the steps of one repetition of a test.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace subgen {
 
-// Of each of `sequences`: a prompt, then tokens that are generated, a step for
-// each token of all.
+// Each of `sequences` reads a prompt. Then tokens are generated, one step for a
+// token of each.
 struct BenchTest {
   int64_t prompt = 0;     // tokens of each sequence
   int64_t generated = 0;  // the same
@@ -22,19 +22,19 @@ struct StepTimes {
   double longest_step = 0.0;  // seconds
 };
 
-// Random tokens of the vocabulary, others in each sequence, through the leader.
-// Each step is timed from its descriptor to the largest logits.
+// Random tokens of the vocabulary, others in each sequence, go through the
+// leader. Each step is timed from its descriptor to the largest logits.
 class BenchSteps {
  public:
-  // step_tokens: most of a step.
+  // A step has at most step_tokens tokens.
   BenchSteps(Leader& leader, int64_t vocabulary, int64_t step_tokens)
       : leader_(leader), vocabulary_(vocabulary), step_tokens_(step_tokens) {}
 
-  // Tokens [first, end) of sequences [0, count), one sequence after another;
-  // the step where one ends goes on with the next.
+  // Reads tokens [first, end) of sequences [0, count), one sequence after
+  // another; the step where one ends goes on with the next.
   StepTimes ReadPrompts(int count, int64_t first, int64_t end) const;
-  // Tokens [first, end), one of each of these sequences a step; count is at
-  // most step_tokens.
+  // Generates tokens [first, end), one of each of these sequences per step;
+  // count is at most step_tokens.
   StepTimes Generate(int count, int64_t first, int64_t end) const;
 
  private:

@@ -12,10 +12,11 @@
 namespace subgen {
 namespace {
 
-// Small whole numbers: sums over up to 2^16 ranks are exact in any order.
+// Numbers are small and whole, so that sums over up to 2^16 ranks are exact in
+// any order.
 float Number(int rank, int64_t i) { return (rank * 7 + i * 3) % 101 - 50; }
 
-// An operation with its data: filled, run, checked.
+// A subject is an operation with its data, which is filled, run and checked.
 class Subject {
  public:
   explicit Subject(Backend* backend) : backend_(backend) {}
@@ -142,7 +143,7 @@ class MergeSubject final : public Subject {
   int64_t Wrong() const override;
 
  private:
-  // What each rank hands in.
+  // Each rank hands this in.
   static float MaxLogit(int rank, int64_t row) {
     return 0.125f * Number(rank, row);
   }
@@ -154,8 +155,8 @@ class MergeSubject final : public Subject {
   }
   static bool Differs(double merged, double expected, double magnitude,
                       int ranks) {
-    // A factor exp(x), |x| <= 12.5, from a float x has relative error 12.5
-    // epsilon; then a product and a sum over ranks.
+    // A factor exp(x), |x| <= 12.5, of a float x has a relative error of 12.5
+    // epsilon; a product and a sum over ranks follow.
     const double bound = (16.0 + ranks) * std::numeric_limits<float>::epsilon();
     return !(std::abs(merged - expected) <= bound * magnitude);
   }
@@ -220,8 +221,8 @@ std::unique_ptr<Subject> MakeSubject(CommOperation operation, int64_t count,
   return nullptr;
 }
 
-// Mean seconds of a call on this rank; all ranks start together, with nothing
-// left to do.
+// Returns the mean seconds of a call on this rank. All ranks start together,
+// with nothing left to do.
 double Time(Subject& subject, const CommBenchOptions& options,
             Communicator& world) {
   const auto wait = [&] {
@@ -289,11 +290,12 @@ CommRow MeasureComm(CommOperation operation, int64_t count,
     int64_t wrong;
     double seconds;
   } mine{subject->Wrong(), 0.0};
-  // Merged again and again, partials stay as they are but for their size.
+  // If they are merged again and again, partials stay as they are but for their
+  // size.
   subject->Fill();
   for (int i = 0; i < options.warm_up; ++i) subject->Run();
   // On a queue the calls of one wait are a list, which is a graph from the
-  // third time on, as a decode step is; what Fill wrote is sent before.
+  // third time on, as a decode step is. What Fill wrote is sent before.
   const bool queued =
       options.backend != nullptr && options.backend->staging() != nullptr;
   for (int i = 0; i < (queued ? 3 : 1); ++i) {

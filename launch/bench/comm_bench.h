@@ -1,5 +1,5 @@
-// Times collectives and merges at given message sizes, and checks what they
-// give, in the manner of nccl-tests.
+// The benchmark times collectives and merges at given message sizes, and checks
+// what they give, in the manner of nccl-tests.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ inline constexpr CommOperation kCommOperations[] = {
     CommOperation::kAllGather, CommOperation::kMergeByAllReduce,
     CommOperation::kMergeByAllGather};
 
-// "all_reduce", "all_reduce_max", ..., each another name, and the operation on
-// numbers: "sum", "max", "merge", "none".
+// Each operation has another name ("all_reduce", "all_reduce_max", ...). Its
+// operation on numbers is "sum", "max", "merge" or "none".
 std::string CommOperationName(CommOperation operation);
 std::string ReductionName(CommOperation operation);
 
@@ -33,8 +33,8 @@ struct CommBenchOptions {
   int64_t head_dim = 64;  // of merged partials
   int warm_up = 5;        // calls
   int calls = 20;         // timed, in a row
-  // Whose memory is exchanged, as the engine does it: on the queue of its
-  // device, where ranks can. Null: of the host.
+  // Memory of this backend is exchanged, as the engine does it: on the queue of
+  // its device, if ranks can. If it is null, memory of the host is.
   Backend* backend = nullptr;
 };
 
@@ -47,15 +47,15 @@ struct CommRow {
   std::string step;  // of the engine, that has such a message; may be empty
 
   int64_t bytes() const { return 4 * count; }
-  // GB/s. Bus bandwidth as in nccl-tests (all-reduce 2 (n-1) / n, all-gather
-  // (n-1) / n); a merge counts as the collective that it is made of, with the
-  // partials of one rank as its size.
+  // These are GB/s. Bus bandwidth is that of nccl-tests (all-reduce 2 (n-1) /
+  // n, all-gather (n-1) / n). A merge counts as the collective that it is made
+  // of, with the partials of one rank as its size.
   double algorithm_bandwidth() const;
   double bus_bandwidth() const;
 };
 
-// The nearest size to `count` floats that the operation can have. The same row
-// on all ranks. Collective.
+// Times the nearest size to `count` floats that the operation can have. The
+// same row on all ranks. Collective.
 CommRow MeasureComm(CommOperation operation, int64_t count,
                     const CommBenchOptions& options, Communicator& world);
 

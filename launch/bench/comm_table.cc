@@ -20,7 +20,8 @@ std::string TextHeader(const std::string& transport, int ranks) {
       "(us)", "(GB/s)", "(GB/s)", "");
 }
 
-// What the engine sends by an operation (transformer.cc, partial_merge.cc).
+// Says what the engine sends by an operation (transformer.cc,
+// partial_merge.cc).
 std::string Purpose(CommOperation operation) {
   switch (operation) {
     case CommOperation::kAllReduceSum:
@@ -75,7 +76,7 @@ std::vector<EngineMessage> EngineMessages(const ModelConfig& model,
                           absl::StrCat(purpose, ", ", when)});
     };
     add(1, "decode");
-    // Of a prompt only the last token's logits are wanted.
+    // Only the last token's logits of a prompt are wanted.
     if (operation == CommOperation::kAllGather) continue;
     add(chunk, absl::StrCat("prompt by ", chunk));
   }

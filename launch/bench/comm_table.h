@@ -1,4 +1,4 @@
-// The rows of subgen_bench_comm as text, in nccl-tests' columns.
+// The rows of subgen_bench_comm become text in nccl-tests' columns.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -13,25 +13,27 @@ namespace subgen {
 
 enum class CommFormat { kText, kCsv, kJson };
 
-// "text", "csv", "json".
+// Knows "text", "csv" and "json".
 absl::StatusOr<CommFormat> ParseCommFormat(const std::string& name);
 
-// Floats of an operation's message in a step of `tokens` tokens: the residual
-// stream for all-reduces (one number a query head for the max of a merge), the
-// logits of one token for all-gathers, the partials of one rank for merges,
-// where as many ranks as there are KV heads share them out and the others share
-// the context.
+// Returns the floats of an operation's message in a step of `tokens` tokens:
+// the residual stream for all-reduces (one number per query head for the max of
+// a merge), the logits of one token for all-gathers, the partials of one rank
+// for merges. As many ranks as there are KV heads share those out, and the
+// others share the context.
 int64_t MessageFloats(CommOperation operation, int64_t tokens,
                       const ModelConfig& model, int ranks);
 
-// A message of a step of the engine, and of which: "logits", "attention output
-// or feed-forward, decode". No two of a list have the same operation and step.
+// This is a message of a step of the engine, and says of which: "logits",
+// "attention output or feed-forward, decode". No two of a list have the same
+// operation and step.
 struct EngineMessage {
   CommOperation operation = CommOperation::kAllReduceSum;
   int64_t floats = 0;
   std::string step;
 };
-// Those of a decoded token and of a prompt's chunk of `chunk` tokens.
+// Lists the messages of a decoded token and of a prompt's chunk of `chunk`
+// tokens.
 std::vector<EngineMessage> EngineMessages(const ModelConfig& model,
                                           int64_t chunk, int ranks);
 
@@ -40,7 +42,7 @@ class CommTable {
   CommTable(std::string transport, CommFormat format)
       : transport_(std::move(transport)), format_(format) {}
 
-  // What is to be printed at once, and at the end.
+  // Add returns what is to be printed at once, End what is printed in the end.
   std::string Add(const CommRow& row);
   std::string End() const;
   int64_t wrong() const { return wrong_; }

@@ -36,7 +36,7 @@ std::vector<BenchTest> TestsOf(const DecodeBenchOptions& options) {
   return tests;
 }
 
-// With a slot for each sequence of the largest test.
+// Returns the configuration with a slot for each sequence of the largest test.
 EngineConfig WithSlots(EngineConfig config,
                        const std::vector<BenchTest>& tests) {
   config.max_sequences = 1;
@@ -46,26 +46,27 @@ EngineConfig WithSlots(EngineConfig config,
   return config;
 }
 
-// All tests of one policy at one depth, on one engine.
+// This runs all tests of one policy at one depth, on one engine.
 class DepthBench {
  public:
   DepthBench(const DecodeBenchOptions& options, const BenchPolicy& policy,
              const Model& model, int64_t depth);
 
-  // Rows on rank 0, none on the others.
+  // Returns rows on rank 0, and none on the others.
   absl::StatusOr<std::vector<TestResult>> Run(Communicator& world);
 
  private:
   std::vector<TestResult> Lead(Engine& engine);
   TestResult Measure(const BenchTest& test, const BenchSteps& steps,
                      Engine& engine);
-  // The test after the filled context: of the prompts, of the generation.
+  // These are the times after the context was filled: those of the prompts and
+  // of the generation.
   struct Times {
     StepTimes prompt, generation;
     double seconds() const { return prompt.seconds + generation.seconds; }
   };
   Times Repeat(const BenchTest& test, const BenchSteps& steps, Leader& leader);
-  // What the caches of the test's sequences hold.
+  // Adds what the caches of the test's sequences hold.
   void AddBytes(Leader& leader, TestResult* row) const;
 
   const DecodeBenchOptions& options_;
@@ -101,7 +102,8 @@ DepthBench::DepthBench(const DecodeBenchOptions& options,
 
 absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
   ForgetHighestMemory();
-  // Of each test: warm-up, repetitions, perhaps one of parts.
+  // The laps of each test are a warm-up, its repetitions, and perhaps one of
+  // parts.
   StepClock clock([this](int64_t lap) {
     const int64_t before = 1 + options_.repetitions;
     return !parts_apart_ || lap % (before + 1) == before;

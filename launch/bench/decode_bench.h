@@ -1,6 +1,7 @@
-// Times prompts and generated tokens at depths of context, in llama-bench's
-// habits: random tokens, no tokenization, of the logits the largest. Many
-// sequences at once are timed as llama-batched-bench does.
+// The benchmark times prompts and generated tokens at depths of context, in
+// llama-bench's habits: tokens are random, nothing is tokenized, and the
+// largest logits are read. Many sequences at once are timed as
+// llama-batched-bench does.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace subgen {
 
-// What fills the context up to its depth.
+// This fills the context up to its depth.
 enum class ContextFill {
   kAuto,       // the model, where a test ends within the context that it knows
   kModel,      // random tokens through the model
@@ -23,7 +24,7 @@ enum class ContextFill {
 };
 absl::StatusOr<ContextFill> ParseContextFill(const std::string& name);
 
-// A cache policy as it is measured.
+// This is a cache policy as it is measured.
 struct BenchPolicy {
   std::string label;
   EngineConfig config;
@@ -34,24 +35,25 @@ struct DecodeBenchOptions {
   std::vector<int64_t> prompts;      // tokens of a prompt test; 0: none
   std::vector<int64_t> generations;  // the same of a generation test
   std::vector<int64_t> depths;       // tokens before the test
-  // Sequences at once, each at most prefill_chunk; every prompt is then
-  // followed by every generation. Empty: one sequence, and tests of their own.
+  // So many sequences run at once, each number at most prefill_chunk, and every
+  // prompt is followed by every generation. If this is empty there is one
+  // sequence, and prompts and generations are tests of their own.
   std::vector<int64_t> batches;
   int repetitions = 3;
   ContextFill fill = ContextFill::kAuto;
   int threads = 1;  // of this rank
   int device = 0;   // of this rank, for cuda
 
-  // On rank 0; none may be empty. So many layers of a synthetic context are
-  // full, none at first; around each repetition that is measured, which starts
-  // when the first returns.
+  // Rank 0 calls these, and neither may be empty. on_fill says how many layers
+  // of a synthetic context are full, none at first. before_repetition comes
+  // before each repetition that is measured, which starts when it returns.
   std::function<void(int64_t done, int64_t total)> on_fill;
   std::function<void(const std::string& policy, const std::string& test)>
       before_repetition;
   std::function<void(double seconds)> after_repetition;
 };
 
-// One test of one policy at one depth.
+// This is one test of one policy at one depth.
 struct TestResult {
   std::string policy;
   BenchTest test;
@@ -60,30 +62,33 @@ struct TestResult {
   std::vector<double> seconds;         // of each repetition
   std::vector<double> prompt_seconds;  // of these, until all prompts are read
   double longest_step_seconds = 0.0;   // of all repetitions
-  // Of the repetitions that were timed in parts, means over ranks: of all, or
-  // of one more where a device has a queue, which parts disturb.
+  // These are the parts of the repetitions that were timed in parts, means over
+  // ranks: of all repetitions, or of one more if a device has a queue, which
+  // parts disturb.
   std::vector<LapTimes> laps;
   std::vector<double> lap_seconds;  // of these
-  // Of all ranks: read by a step that generates, held at the end of the test.
+  // All ranks together read so many bytes in a step that generates, and hold so
+  // many at the end of the test.
   int64_t weight_bytes = 0, cache_bytes_read = 0, cache_bytes = 0;
-  // Of one process, the largest of all: of everything that it holds.
+  // This is the resident memory of one process, the largest of all ranks, with
+  // everything that it holds.
   int64_t resident_bytes = 0, highest_resident_bytes = 0;
   std::string note;  // Engine::note of rank 0
 
-  // "tg64 @ d4096 synthetic", "b8 pp512+tg64"
+  // Names the test: "tg64 @ d4096 synthetic", "b8 pp512+tg64".
   std::string Test() const;
 };
 
-// Bytes of `rows` rows of keys and values, as one step reads them. Where a
-// policy holds rows of several formats this is what it has allocated.
+// Returns the bytes of `rows` rows of keys and values, as one step reads them.
+// If a policy holds rows of several formats, this is what it has allocated.
 int64_t CacheBytesRead(const CacheConfig& cache, int64_t head_dim,
                        const RankTotals& totals);
-// Bytes of the matrices that a step with one token reads: `sharded` (all of
-// layers and unembedding) and a row of the embedding.
+// Returns the bytes of the matrices that a step with one token reads: `sharded`
+// (all of layers and unembedding) and a row of the embedding.
 int64_t WeightBytesRead(const Model& model, int64_t sharded);
 
-// Measures every test, policy by policy and depth by depth. on_row is called on
-// rank 0. The same status on all ranks. Collective.
+// Measures every test, policy by policy and depth by depth. Rank 0 calls
+// on_row. The same status on all ranks. Collective.
 absl::Status RunDecodeBench(
     const DecodeBenchOptions& options, const Model& model, Communicator& world,
     const std::function<void(const TestResult&)>& on_row);

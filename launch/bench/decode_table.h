@@ -1,4 +1,4 @@
-// Tests of one sequence: a row for each prompt and each generation.
+// Tests of one sequence are a row for each prompt and each generation.
 #pragma once
 
 #include <string>
@@ -23,8 +23,8 @@ class DecodeTable final : public ResultTable {
   std::string CompactLine(const TestResult& row) const override;
 };
 
-// Bytes that a generation test reads a second, by the median repetition; 0 of
-// a prompt test.
+// Returns the bytes that a generation test reads per second, by the median
+// repetition, and 0 for a prompt test.
 double BytesPerSecond(const TestResult& row);
 
 }  // namespace subgen

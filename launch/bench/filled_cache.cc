@@ -24,7 +24,7 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Bytes in an anonymous file.
+// A snapshot keeps bytes in an anonymous file.
 class Snapshot {
  public:
   Snapshot() = default;
@@ -62,8 +62,8 @@ class Snapshot {
 };
 
 // Gives freed memory back, so that resident memory is what is in use. One rank
-// at a time: glibc's malloc, which a sanitizer leaves unstarted, starts here,
-// and two threads that start it at once ruin it.
+// does so at a time: glibc's malloc, which a sanitizer leaves unstarted, starts
+// here, and two threads that start it at once ruin it.
 void ReturnFreedMemory() {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
@@ -90,14 +90,14 @@ class FilledPolicy final : public ForwardingPolicy {
     communication_ = clock.communication_seconds();
     inner().Attend(step, out);
   }
-  // The clock looks at it where it times parts, whatever the policy inside
-  // learns.
+  // The clock needs the call when it times parts, whatever the policy inside
+  // asks for.
   Needs needs() const override {
     const Needs mine =
         cache_.clock_.in_parts() ? Needs::kScores : Needs::kNothing;
     return std::max(mine, ForwardingPolicy::needs());
   }
-  // What lies between Attend and Observe is the merge over ranks.
+  // The merge over ranks lies between Attend and Observe.
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {
     StepClock& clock = cache_.clock_;
@@ -138,7 +138,8 @@ class FilledPolicy final : public ForwardingPolicy {
   }
 
  private:
-  // A part of a step, with all that a device has to do for it and nothing else.
+  // A part of a step is timed with all that a device has to do for it and
+  // nothing else.
   void StartPart() {
     if (cache_.clock_.in_parts()) backend_.Wait();
     start_ = Clock::now();

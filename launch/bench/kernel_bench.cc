@@ -20,7 +20,7 @@ class KernelBench {
 
   KernelRow Copy();
   KernelRow Linear(int64_t rows, int64_t cols, int64_t tokens);
-  // All query heads of the tokens over `rows` rows of each KV head.
+  // Attends with all query heads of the tokens to `rows` rows of each KV head.
   KernelRow Attention(const char* kernel, int64_t tokens, int64_t rows);
   KernelRow Distances(int64_t rows);
 
@@ -37,9 +37,9 @@ class KernelBench {
     WrittenByHost(backend_, numbers.span());
     return numbers;
   }
-  // Encoded rows of pseudo-random numbers.
+  // Makes encoded rows of pseudo-random numbers.
   Buffer<std::byte> RandomRows(int64_t rows);
-  // Calls until `seconds` are over; `out` is what the last of them wrote.
+  // Calls until `seconds` are over; the last call wrote `out`.
   double Microseconds(const std::function<void()>& call, Vector<float> out);
 
   const KernelBenchOptions& options_;
@@ -71,7 +71,8 @@ Buffer<std::byte> KernelBench::RandomRows(int64_t rows) {
   Buffer<std::byte> encoded = Make<std::byte>(rows * bytes);
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
-  // As many as make it costly to tell them apart; the rest are copies.
+  // So many are different that it is costly to tell them apart; the rest are
+  // copies.
   const int64_t distinct = std::min<int64_t>(rows, 1024);
   std::vector<float> row(dim);
   for (int64_t i = 0; i < distinct; ++i) {
@@ -104,14 +105,14 @@ KernelRow KernelBench::Copy() {
 KernelRow KernelBench::Linear(int64_t rows, int64_t cols, int64_t tokens) {
   WeightMatrix weight = {options_.weight_format, nullptr, rows, cols, 0};
   weight.row_stride = weight.row_bytes();
-  // More copies than caches hold, taken in turn.
+  // There are more copies than caches hold, and calls take them in turn.
   const int64_t size = rows * weight.row_bytes();
   const int64_t copies =
       std::clamp<int64_t>((int64_t{512} << 20) / size, 1, 64);
   std::vector<std::byte> blocks(copies * size);
   std::mt19937_64 random(2);
   for (size_t i = 0; i + 8 <= blocks.size(); i += 8) {
-    // Bits that no half-precision scale of a block reads as huge.
+    // No half-precision scale of a block reads these bits as huge.
     const uint64_t bits = random() & 0x3b3b3b3b3b3b3b3b;
     std::copy_n(reinterpret_cast<const std::byte*>(&bits), 8, &blocks[i]);
   }

@@ -1,4 +1,5 @@
-// How near the kernels of a backend come to what its memory gives.
+// The benchmark says how near the kernels of a backend come to what its memory
+// gives.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,9 @@ struct KernelRow {
   double speed() const { return operations / microseconds / 1e6; }  // TFLOP/s
 };
 
-// copy (GatherRows of 256 MB), linear of one token, of 16 and of a prompt,
-// attention of a prompt over the first number of rows, attention of one token
-// and distances of one token over each number of rows: those of
+// Times copy (GatherRows of 256 MB), linear of one token, of 16 and of a
+// prompt, attention of a prompt over the first number of rows, attention of one
+// token and distances of one token over each number of rows: those of
 // options.kernels, and always the copy. Each row is handed over as it comes.
 void RunKernelBench(const KernelBenchOptions& options, Backend& backend,
                     const std::function<void(const KernelRow&)>& each);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kPasses = 8;
 
-// Several sums, so that additions do not wait for one another.
+// There are several sums, so that additions do not wait for one another.
 uint64_t Sum(Vector<const uint64_t> words) {
   constexpr size_t kSums = 32;
   uint64_t sums[kSums] = {};
@@ -30,7 +30,7 @@ uint64_t Sum(Vector<const uint64_t> words) {
   return sum;
 }
 
-// The passes of one rank, in seconds.
+// Times the passes of one rank, in seconds.
 std::vector<double> TimePasses(Communicator& world, int threads,
                                int64_t words) {
   using Clock = std::chrono::steady_clock;
@@ -75,8 +75,8 @@ int64_t StatusBytes(const std::string& status, const std::string& key) {
 double ReadBandwidth(Communicator& world, int threads, int64_t bytes) {
   const int64_t words = std::max<int64_t>(1, bytes / threads / 8);
   const std::vector<double> seconds = TimePasses(world, threads, words);
-  // All ranks in the same pass, and the best of them: other programs only take
-  // away from what the memory can do.
+  // All ranks are in the same pass, and the best pass counts: other programs
+  // only take away from what the memory can do.
   double best = 0.0;
   for (const double each : seconds) {
     std::vector<float> rate = {

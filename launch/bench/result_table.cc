@@ -12,7 +12,8 @@
 namespace subgen {
 namespace {
 
-// Columns that text takes on a terminal, if each character takes one.
+// Counts the columns that text takes on a terminal, if each character takes
+// one.
 int Columns(absl::string_view utf8) {
   return static_cast<int>(std::count_if(
       utf8.begin(), utf8.end(), [](char c) { return (c & 0xc0) != 0x80; }));

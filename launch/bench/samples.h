@@ -1,4 +1,5 @@
-// Lists on a command line, and what repetitions say together.
+// These functions read lists of a command line, and say what repetitions show
+// together.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +11,18 @@
 
 namespace subgen {
 
-// All of at least one sample.
+// All of these need at least one sample.
 double Mean(Vector<const double> samples);
 double Median(Vector<const double> samples);
-// Of the population that the samples are drawn from; 0 for one sample.
+// Estimates the deviation of the population that the samples are drawn from; it
+// is 0 for one sample.
 double StandardDeviation(Vector<const double> samples);
 
-// The names between commas; an empty one is an error.
+// Returns the names between commas; an empty one is an error.
 absl::StatusOr<std::vector<std::string>> ParseNames(const std::string& flag,
                                                     const std::string& list);
-// Whole numbers between commas, each of [least, most]. `flag` is for messages.
+// Returns whole numbers between commas, each of [least, most]. `flag` is for
+// messages.
 absl::StatusOr<std::vector<int64_t>> ParseCounts(const std::string& flag,
                                                  const std::string& list,
                                                  int64_t least, int64_t most);

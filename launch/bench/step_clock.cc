@@ -26,7 +26,7 @@ class TimedCommunicator final : public Communicator {
 
   Communicator& inner() { return *inner_; }
   void BeginLap() { calls_.emplace_back(); }
-  // Of each call of each lap.
+  // Returns the seconds of each call of each lap.
   const std::vector<std::vector<float>>& calls() const { return calls_; }
 
  protected:
@@ -52,8 +52,8 @@ class TimedCommunicator final : public Communicator {
   }
 
  private:
-  // On a queue a call only appends; in a lap of parts, what stands before it is
-  // waited for first, and then the call itself.
+  // On a queue a call only appends. In a lap of parts, the queue is waited for
+  // before the call and again after it.
   template <class Call>
   void TimeOn(Backend& backend, const Call& call) {
     if (clock_.in_parts_) backend.Wait();

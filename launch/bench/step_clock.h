@@ -1,5 +1,5 @@
-// Where the time of one rank's steps goes. Time is booked in laps: one
-// repetition of a test, the same laps on every rank.
+// The clock says where the time of one rank's steps goes. Time is booked in
+// laps; a lap is one repetition of a test, and every rank has the same laps.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@
 
 namespace subgen {
 
-// Seconds of one lap.
+// These are the seconds of one lap.
 struct LapTimes {
   double attention = 0.0;      // to the past and inside the chunk
   double update = 0.0;         // of the cache: observe and append
@@ -25,31 +25,31 @@ class StepClock {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `in_parts`: of which laps the parts are timed, the same on every rank; all
-  // where it is empty. Where a device has a queue each part of such a lap is
-  // waited for, so that its time is its own, and the whole is longer; other
-  // laps are not disturbed, and their parts mean nothing.
+  // `in_parts` says of which laps the parts are timed, and says the same on
+  // every rank; if it is empty, all are. If a device has a queue, each part of
+  // such a lap is waited for, so that its time is its own, and the whole is
+  // longer. Other laps are not disturbed, and their parts mean nothing.
   explicit StepClock(std::function<bool(int64_t lap)> in_parts = nullptr)
       : laps_in_parts_(std::move(in_parts)) {}
 
-  // Everything until the first lap, and between EndLap and BeginLap, is not
-  // booked.
+  // Time until the first lap, and between EndLap and BeginLap, is not booked.
   void BeginLap();
   void EndLap() { booking_ = in_parts_ = false; }
-  // Whether the lap that has begun is timed in parts.
+  // Returns whether the lap that has begun is timed in parts.
   bool in_parts() const { return in_parts_; }
 
   void AddAttention(double seconds);
   void AddUpdate(double seconds);
-  // In collectives since the start, booked or not.
+  // Returns the seconds in collectives since the start, booked or not.
   double communication_seconds() const { return communication_seconds_; }
 
-  // `world`, with all its calls (and those of its splits) timed by this clock,
-  // which outlives it.
+  // Returns `world` with all its calls (and those of its splits) timed by this
+  // clock, which outlives it.
   std::unique_ptr<Communicator> Time(std::unique_ptr<Communicator> world);
-  // The mean over ranks, lap by lap, the same on all ranks. A collective takes
-  // as long as for the rank that spends the least time in it; what others spend
-  // longer is waiting. Collective; the timed communicators are alive.
+  // Returns the mean over ranks, lap by lap, the same on all ranks. A
+  // collective takes as long as on the rank that spends the least time in it;
+  // what others spend longer is waiting. Collective; the timed communicators
+  // are alive.
   std::vector<LapTimes> MeanLaps();
 
  private:

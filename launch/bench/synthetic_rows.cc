@@ -10,7 +10,7 @@
 
 namespace subgen {
 
-// Box and Muller, 1958.
+// Draws a normal number as Box and Muller (1958) do.
 SyntheticRows::SyntheticRows(uint64_t seed) : seed_(seed), table_(kTable) {
   const CounterRandom random(seed, 0, 0, 0);
   for (int64_t i = 0; i < kTable; i += 2) {

@@ -1,4 +1,5 @@
-// Keys and values out of nothing, for contexts that no model was trained for.
+// Keys and values come out of nothing, for contexts that no model was trained
+// for.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +9,9 @@
 
 namespace subgen {
 
-// Standard normals by counter: the same row for the same place, whatever was
-// asked for before and on any rank. Cheap: a row is the sum of two windows of
-// a table, scaled to variance 1.
+// These are standard normals by counter: the same row for the same place,
+// whatever was asked for before and on any rank. They are cheap: a row is the
+// sum of two windows of a table, scaled to variance 1.
 class SyntheticRows {
  public:
   explicit SyntheticRows(uint64_t seed);

@@ -37,7 +37,7 @@ double OperatorNorm(Vector<const double> gram, int64_t dim) {
   return std::sqrt(norm);
 }
 
-// One layer: a policy beside an exact one.
+// This is one layer: a policy beside an exact one.
 class ProbedPolicy final : public ForwardingPolicy {
  public:
   ProbedPolicy(AttentionProbe& probe, const CacheShape& shape, Backend& backend,
@@ -75,7 +75,7 @@ class ProbedPolicy final : public ForwardingPolicy {
 
  private:
   void AddValues(const LayerStep& step);
-  // |V|_op of each KV head.
+  // Computes |V|_op of each KV head.
   std::vector<double> OperatorNorms();
   void Compare(const LayerStep& step, const SoftmaxPartials& subject);
   void Add(int64_t head, const SoftmaxPartials& subject,

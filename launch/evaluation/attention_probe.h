@@ -1,6 +1,7 @@
-// How far a cache policy's attention is from exact attention, for each layer
-// and query head. The model goes on with the exact output, so that every policy
-// is measured on the same queries, keys and values.
+// The probe measures how far a cache policy's attention is from exact
+// attention, for each layer and query head. The model goes on with the exact
+// output, so that every policy is measured on the same queries, keys and
+// values.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,9 @@
 
 namespace subgen {
 
-// Means over the measured queries, [layers * query heads]. z is the policy's
-// attention output, a the exact one, p the exact probabilities, V all values
-// up to the end of the query's chunk.
+// These are means over the measured queries, [layers * query heads]. z is the
+// policy's attention output, a the exact one, p are the exact probabilities,
+// and V are all values up to the end of the query's chunk.
 struct AttentionErrors {
   std::vector<double> relative;  // |z - a| / |a|
   // |z - a| / (|p|_2 |V|_op): at most epsilon with SubGen's Algorithm 1 (arXiv
@@ -33,14 +34,14 @@ class AttentionProbe {
 
   // Makes the policies of one engine with one slot, which the probe outlives.
   PolicyFactory Factory();
-  // What the engine's policies saw, on every rank. Collective.
+  // Returns what the engine's policies saw, on every rank. Collective.
   AttentionErrors Gather();
 
  private:
   friend class ProbedPolicy;
   AttentionProbe(const ModelConfig& model, const EngineConfig& config,
                  int64_t measured_from, RankGrid grid, MergeMethod merge);
-  // The policy's attention, over all token shards.
+  // Computes the policy's attention, over all token shards.
   SoftmaxPartials Whole(CachePolicy& policy, const LayerStep& step,
                         PartialsBuffer& buffer);
 
@@ -49,12 +50,13 @@ class AttentionProbe {
   RankGrid grid_;
   PartialMerger merger_;
   PartialsBuffer subject_, exact_, squared_;
-  // Sums over queries, [layers * query heads]; zero for heads of other ranks.
+  // These are sums over queries, [layers * query heads], and zero for heads of
+  // other ranks.
   std::vector<float> relative_, of_bound_, queries_;
 };
 
-// The largest singular value of V, from its Gram matrix V^T V [dim * dim], by
-// power iteration.
+// Returns the largest singular value of V, from its Gram matrix V^T V [dim *
+// dim], by power iteration.
 double OperatorNorm(Vector<const double> gram, int64_t dim);
 
 }  // namespace subgen

@@ -1,4 +1,5 @@
-// The task attention: errors of attention outputs, for each layer and head.
+// The task attention measures errors of attention outputs, for each layer and
+// head.
 #include <numeric>
 
 #include "kernels/base/status_macros.h"
@@ -83,7 +84,8 @@ absl::StatusOr<ResultRows> MeasureSetup(const Bench& bench,
 
 }  // namespace
 
-// One after the other: each is measured at every step beside exact attention.
+// The setups are measured one after the other, each at every step beside exact
+// attention.
 absl::StatusOr<std::vector<ResultRows>> MeasureAttention(
     const Bench& bench, const SetupGroup& group) {
   std::vector<ResultRows> rows;

@@ -17,7 +17,7 @@ EngineSubject Bench::Subject(const Setup& setup, const RunShape& shape) const {
   const int64_t row_bytes =
       2 * RowBytes(RowFormat::kBF16, model.config.head_dim);
   if (setup.mode == "exact") {
-    // The whole context.
+    // The budget of 0 stands for the whole context.
   } else if (plan.budget_of == "rows") {
     subject.budget_tokens = std::max<int64_t>(1, std::llround(rows));
   } else {

@@ -1,4 +1,4 @@
-// What the tasks of an evaluation share, on rank 0.
+// The tasks of an evaluation share this, on rank 0.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,8 @@
 
 namespace subgen {
 
-// A row of the tables: a policy, how it compresses, how much it may hold.
+// A setup is a row of the tables: a policy, how it compresses, how much it may
+// hold.
 struct Setup {
   int64_t policy = 0;  // of the plan's
   std::string name;
@@ -21,12 +22,12 @@ struct Setup {
   double budget_fraction = 1.0;
 };
 
-// Setups that one engine measures: one alone, or several that keep the whole
-// prompt until it ends, so that they can share it (shared_prompt.h).
+// One engine measures the setups of a group: one alone, or several that keep
+// the whole prompt until it ends, so that they can share it (shared_prompt.h).
 using SetupGroup = std::vector<Setup>;
 using ResultRows = std::vector<ResultRow>;
 
-// How long the sequences of a run are.
+// This says how long the sequences of a run are.
 struct RunShape {
   int64_t prompt_tokens = 0;   // budgets are fractions of these
   int64_t context_tokens = 0;  // longest sequence
@@ -45,18 +46,19 @@ struct Bench {
   // Makes the engine of a group, with setup i in slot i, and uses it.
   absl::Status With(const SetupGroup& group, const RunShape& shape,
                     const std::function<absl::Status(Engine&)>& use) const;
-  // Bytes that a slot holds for a KV head of a layer, over its token shards.
+  // Returns the bytes that a slot holds per KV head of a layer, over its token
+  // shards.
   double BytesPerHead(Engine& engine, int slot) const;
   // Empties the slots of the group.
   void Forget(Engine& engine, const SetupGroup& group) const;
   EngineSubject Subject(const Setup& setup, const RunShape& shape) const;
-  // BOS where the vocabulary adds it.
+  // Returns BOS if the vocabulary adds it, else nothing.
   std::vector<int> Beginning() const;
   ResultRow Row(const Setup& setup, const std::string& task,
                 double bytes_per_head) const;
 };
 
-// The tasks: all rows of each setup of a group.
+// These are the tasks. They return all rows of each setup of a group.
 absl::StatusOr<std::vector<ResultRows>> MeasureCopy(const Bench& bench,
                                                     const SetupGroup& group);
 absl::StatusOr<std::vector<ResultRows>> MeasurePerplexity(

@@ -44,13 +44,14 @@ void EngineSeries::Follow() {
     EngineChoice choice;
     Broadcast(world_, &choice);
     if (choice.subjects == 0) return;
-    // Where this fails it does so on every rank; rank 0 decides what follows.
+    // If this fails, it does so on every rank; rank 0 decides what follows.
     Run(choice, nullptr).IgnoreError();
   }
 }
 
-// The engine itself is of the subject with the fewest rows among those whose
-// heads share by spread: the others' sequences outgrow their rows less.
+// The engine itself is configured for the subject with the fewest rows among
+// those whose heads share by spread: the others' sequences outgrow their rows
+// less.
 EngineConfig EngineSeries::Configure(const EngineChoice& choice,
                                      std::vector<CacheConfig>* caches) const {
   size_t least = 0;

@@ -1,5 +1,5 @@
-// One engine after another over the same ranks and the same mapped model. Rank
-// 0 chooses, the others follow.
+// One engine after another runs over the same ranks and the same mapped model.
+// Rank 0 chooses, the others follow.
 #pragma once
 
 #include <array>
@@ -13,8 +13,8 @@
 
 namespace subgen {
 
-// A policy that is measured. One of the two budgets is 0; both: the whole
-// context.
+// A subject is a policy that is measured. One of the two budgets is 0; if both
+// are, the budget is the whole context.
 struct EngineSubject {
   int64_t policy = 0;  // of the configurations
   int64_t once = 0;    // 1: cache.when = once
@@ -22,7 +22,7 @@ struct EngineSubject {
   int64_t budget_bytes = 0;
 };
 
-// What rank 0 sends. Subject i is in slot i; more than one share their prompts
+// Rank 0 sends this. Subject i is in slot i; several share their prompts
 // (shared_prompt.h).
 struct EngineChoice {
   static constexpr int64_t kMostSubjects = 32;
@@ -39,18 +39,18 @@ class EngineSeries {
   EngineSeries(const Model& model, std::vector<EngineConfig> configs,
                const EngineOptions& hardware, Communicator& world);
 
-  // On rank 0: makes the engine on all ranks, calls `use`, takes it down.
+  // Rank 0 makes the engine on all ranks, calls `use`, and takes it down.
   absl::Status With(const EngineChoice& choice,
                     const std::function<absl::Status(Engine&)>& use);
-  // On rank 0: of the last engine, if it was measured.
+  // Returns on rank 0 the errors of the last engine, if it was measured.
   const AttentionErrors& errors() const { return errors_; }
-  // On rank 0: ends Follow on the others.
+  // Rank 0 ends Follow on the others.
   void Stop();
-  // On the others.
+  // The other ranks call this.
   void Follow();
 
  private:
-  // The engine's configuration, with each subject's cache.
+  // Returns the engine's configuration, with each subject's cache.
   EngineConfig Configure(const EngineChoice& choice,
                          std::vector<CacheConfig>* caches) const;
   absl::Status Run(const EngineChoice& choice,

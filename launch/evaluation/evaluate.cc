@@ -1,4 +1,4 @@
-// subgen_evaluate: what cache policies lose, and what they save.
+// subgen_evaluate measures what cache policies lose, and what they save.
 #include <cstdio>
 #include <filesystem>
 
@@ -77,7 +77,7 @@ absl::StatusOr<CommandLine> Parse(int argc, char** argv) {
   return line;
 }
 
-// What the titles of pictures say.
+// Returns what the titles of pictures say.
 PlotSubject SubjectOf(const CommandLine& line) {
   PlotSubject subject;
   subject.model = std::filesystem::path(line.config.model).stem().string();

@@ -69,8 +69,9 @@ std::vector<Setup> Setups(const EvaluationOptions& options) {
   return setups;
 }
 
-// Indices of setups that one engine measures: those that keep their prompts
-// whole together, by whether their rows are turned; the others alone.
+// Returns indices of setups that one engine measures: those that keep their
+// prompts whole together, by whether their rows are transformed, and the others
+// alone.
 std::vector<std::vector<size_t>> Groups(const EvaluationOptions& options,
                                         const std::vector<Setup>& setups) {
   std::vector<std::vector<size_t>> groups;
@@ -92,7 +93,7 @@ std::vector<std::vector<size_t>> Groups(const EvaluationOptions& options,
   return groups;
 }
 
-// "copy: window at 25 % (stream)", for people.
+// Describes a group for people: "copy: window at 25 % (stream)".
 std::string Describe(const Task& task, const SetupGroup& group) {
   if (group.size() > 1) {
     return absl::StrCat(task.name, ": ", group.size(),
@@ -130,7 +131,7 @@ class ProgressTeller {
   std::string what_;
 };
 
-// The rows of a task, in the order of the setups.
+// Returns the rows of a task, in the order of the setups.
 absl::StatusOr<ResultRows> MeasureTask(
     const Task& task, const Bench& bench, const std::vector<Setup>& setups,
     const std::vector<std::vector<size_t>>& groups, ProgressTeller& progress) {

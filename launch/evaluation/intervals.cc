@@ -16,7 +16,8 @@ double StudentQuantile(int64_t freedom) {
   constexpr double kSmall[] = {12.706, 4.303, 3.182, 2.776, 2.571,
                                2.447,  2.365, 2.306, 2.262};
   if (freedom <= std::ssize(kSmall)) return kSmall[freedom - 1];
-  // Cornish-Fisher expansion in 1 / freedom (Abramowitz and Stegun, 26.7.5).
+  // This is the Cornish-Fisher expansion in 1 / freedom (Abramowitz and Stegun,
+  // 26.7.5).
   const double z = kNormalQuantile, f = static_cast<double>(freedom);
   const double z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
   return z + (z3 + z) / (4 * f) + (5 * z5 + 16 * z3 + 3 * z) / (96 * f * f) +
@@ -56,7 +57,7 @@ Estimate ShareEstimate(int64_t right, int64_t asked) {
   const double middle = (share + z * z / (2 * n)) / (1 + z * z / n);
   const double half = z / (1 + z * z / n) *
                       std::sqrt(share * (1 - share) / n + z * z / (4 * n * n));
-  // Where the share is 0 or 1 so is one bound, but for rounding.
+  // If the share is 0 or 1, so is one bound, but for rounding.
   const double low = right == 0 ? 0.0 : middle - half;
   const double high = right == asked ? 1.0 : middle + half;
   return {share, low, high, asked};

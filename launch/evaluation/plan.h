@@ -1,5 +1,5 @@
-// What an evaluation measures: its YAML file (configs/evaluation/). The engine
-// itself has its own settings (engine/config/).
+// A plan says what an evaluation measures: its YAML file is in
+// configs/evaluation/. The engine itself has its own settings (engine/config/).
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace subgen {
 
-// A row of every table: settings "cache.policy=window" on top of the engine's.
+// A policy is a row of every table, with settings such as "cache.policy=window"
+// on top of the engine's.
 struct PolicyChoice {
   std::string name;
   std::vector<std::string> settings;
@@ -23,7 +24,7 @@ struct CopyPlan {  // A, unrelated B, A again; the second A is scored
   int64_t tokens_b = 1024;
 };
 
-// A text whose tokens from `prefix` on are scored, in `buckets` of positions.
+// The tokens of a text from `prefix` on are scored, in `buckets` of positions.
 struct PerplexityPlan {
   int64_t texts = 8;
   int64_t prefix = 1024;  // the prompt, tokens
@@ -54,8 +55,8 @@ struct EvaluationPlan {
   std::vector<std::string> tasks = {"copy"};
   std::vector<std::string> modes = {"once", "stream"};
   std::vector<double> budgets = {0.125, 0.25, 0.5};
-  // What a budget is a fraction of: the rows of an exact cache of the prompt,
-  // or its bytes in 16 bits.
+  // A budget is a fraction of the rows of an exact cache of the prompt, or of
+  // its bytes in 16 bits.
   std::string budget_of = "rows";
   int64_t chunk = 128;  // tokens in a step: what a stream compresses after
   std::vector<int64_t> seeds = {1};
@@ -71,7 +72,7 @@ struct EvaluationPlan {
 // Errors name the file, the key, the value and what is legal. Settings of
 // policies are checked when they are applied.
 absl::StatusOr<EvaluationPlan> LoadPlan(const std::string& path);
-// The same from a text; `place` begins the errors.
+// Reads the same from a text; `place` begins the errors.
 absl::StatusOr<EvaluationPlan> ParsePlan(const std::string& yaml,
                                          const std::string& place);
 

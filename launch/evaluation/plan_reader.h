@@ -1,4 +1,5 @@
-// Reads one map of a YAML file into variables, and remembers the first mistake.
+// A reader reads one map of a YAML file into variables, and remembers the first
+// mistake.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -28,23 +29,23 @@ class PlanReader {
   void Read(const char* key, bool* value);
   void Read(const char* key, NumberRange legal, std::vector<int64_t>* values);
   void Read(const char* key, NumberRange legal, std::vector<double>* values);
-  // Empty `legal`: any text.
+  // If `legal` is empty, any text is.
   void Read(const char* key, const std::vector<std::string>& legal,
             std::vector<std::string>* values);
   void Read(const char* key, const std::vector<std::string>& legal,
             std::string* value);
   void ReadMap(const char* key, const std::function<void(PlanReader&)>& read);
   void ReadMaps(const char* key, const std::function<void(PlanReader&)>& read);
-  // Every key that was not read yet, as "key=value".
+  // Returns every key that was not read yet, as "key=value".
   std::vector<std::string> Rest();
 
   // Adds an error of the caller's.
   void Fail(absl::string_view key, const std::string& message);
-  // The first error; a key that nobody read is one.
+  // Returns the first error; a key that nobody read is one.
   absl::Status Finish();
 
  private:
-  // The value of a key, which may be null; marks it as read.
+  // Returns the value of a key, which may be null, and marks it as read.
   YAML::Node Take(const char* key);
   std::vector<std::string> Scalars(const char* key);
   bool ParseNumber(const char* key, const std::string& text, NumberRange legal,

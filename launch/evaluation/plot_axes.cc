@@ -20,8 +20,8 @@ bool HasInterval(const Estimate& estimate) {
          !std::isnan(estimate.high);
 }
 
-// 1, 2, 5, 10 ... within the range, and more where those would be few: gnuplot
-// itself marks powers of ten only.
+// Marks 1, 2, 5, 10 ... within the range, and more if those would be few:
+// gnuplot itself marks powers of ten only.
 std::string LogarithmicTicks(const PlotRange& range) {
   const bool fine = range.high < 30.0 * range.low;
   std::vector<double> marks = {1, 2, 5};

@@ -10,8 +10,8 @@
 namespace subgen {
 namespace {
 
-// Colors that people of every color vision tell apart (Okabe and Ito 2008);
-// the one of SubGen is used for nothing else.
+// People of every color vision tell these colors apart (Okabe and Ito 2008).
+// The one of SubGen is used for nothing else.
 constexpr const char* kSubGenColor = "#D55E00";
 constexpr const char* kColors[] = {"#0072B2", "#009E73", "#56B4E9",
                                    "#CC79A7", "#8A8A8A", "#5D3A1A"};
@@ -39,7 +39,7 @@ std::string Title(const PlotRows& rows, const PlotSubject& subject) {
                       GnuplotQuoted(absl::StrJoin(about, ", ")));
 }
 
-// A line over the whole frame with its name, above all curves.
+// Draws a line over the whole frame with its name, above all curves.
 std::string ExactLines(const PlotRows& rows) {
   std::string text;
   for (size_t i = 0; i < rows.exact.size(); ++i) {
@@ -105,8 +105,8 @@ std::string CurveData(const PlotCurve& curve, const MetricScale& scale) {
   return data + "EOD\n";
 }
 
-// Both plots of curve `i`, its bars and its line; `shift` keeps the bars of
-// neighbors apart.
+// Draws both plots of curve `i`, its bars and its line; `shift` keeps the bars
+// of neighbors apart.
 std::string CurvePlots(size_t i, const PlotCurve& curve,
                        const CurveStyle& style, const std::string& x) {
   const std::string data = absl::StrCat("$data", i, " using ", x, ":2");

@@ -1,4 +1,4 @@
-// A picture as a gnuplot script: error or accuracy against memory, a line a
+// A picture is a gnuplot script: error or accuracy against memory, one line per
 // policy, exact attention across the frame.
 #pragma once
 
@@ -9,14 +9,16 @@
 
 namespace subgen {
 
-// What the rows are about, for titles, and which policies are set apart.
+// This says what the rows are about, for titles, and which policies are set
+// apart.
 struct PlotSubject {
   std::string model;                // its name
   std::string texts;                // "GPL-3, MPL-2.0", or empty
   std::vector<std::string> subgen;  // names of the policies that are SubGen's
 };
 
-// Complete but for where the picture goes ("set output").
+// Returns a script that is complete but for where the picture goes ("set
+// output").
 std::string PlotScript(const PlotRows& rows, const PlotSubject& subject);
 
 }  // namespace subgen

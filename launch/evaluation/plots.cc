@@ -21,7 +21,7 @@ extern char** environ;
 namespace subgen {
 namespace {
 
-// Letters, digits and _ only.
+// Keeps letters, digits and _ only.
 std::string FileName(const std::string& text) {
   std::string name;
   for (const char c : text) {

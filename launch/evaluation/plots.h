@@ -1,4 +1,4 @@
-// Error and accuracy against memory, as PNG files made by gnuplot.
+// Error and accuracy are drawn against memory, as PNG files made by gnuplot.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace subgen {
 
-// One picture of a task, metric and mode: a line a policy.
+// A plot is one picture of a task, metric and mode: one line per policy.
 struct Plot {
   std::string name;    // of its file, without folder and ending
   std::string script;  // gnuplot's, complete but for where the picture goes
@@ -18,8 +18,9 @@ struct Plot {
 std::vector<Plot> MakePlots(const std::vector<ResultRow>& rows,
                             const PlotSubject& subject);
 
-// Writes each plot's script and picture into the folder, which is made where it
-// is absent. Errors: a folder that cannot be written, no gnuplot.
+// Writes each plot's script and picture into the folder, which is made if it is
+// absent. A folder that cannot be written is an error, and so is a machine
+// without gnuplot.
 absl::Status WritePlots(const std::vector<Plot>& plots,
                         const std::string& folder);
 

@@ -1,4 +1,4 @@
-// The tasks passkey and lines: is the right number found?
+// The tasks passkey and lines ask whether the right number is found.
 #include <algorithm>
 #include <map>
 
@@ -11,8 +11,8 @@
 namespace subgen {
 namespace {
 
-// Answers counted under several headings, in the order of their names' first
-// use.
+// A tally counts answers under several headings, in the order of their names'
+// first use.
 class Tally {
  public:
   void Add(const std::string& metric, bool right, double bytes_per_head) {
@@ -45,7 +45,7 @@ class Tally {
   std::vector<std::string> order_;
 };
 
-// Answers of all setups of a group to one question.
+// These are the answers of all setups of a group to one question.
 struct Answered {
   std::vector<std::string> texts;
   std::vector<double> bytes_per_head;  // after it
@@ -106,7 +106,7 @@ absl::Status AskPasskey(const Bench& bench, const SetupGroup& group,
   return absl::OkStatus();
 }
 
-// The questions of one number of lines, as tokens.
+// These are the questions of one number of lines, as tokens.
 struct LinesItems {
   std::vector<std::vector<int>> prompts;
   std::vector<int> numbers;

@@ -81,7 +81,8 @@ bool StartsWithNumber(absl::string_view completion, absl::string_view number) {
 
 LinesQuestion DrawLines(int64_t lines, Draw draw) {
   SUBGEN_CHECK(lines >= 1 && lines <= kMostLines);
-  // Names differ: the front of a shuffle (Fisher and Yates) of all of them.
+  // Names differ, as they are the front of a shuffle (Fisher and Yates) of all
+  // of them.
   std::vector<int> names(kMostLines);
   std::iota(names.begin(), names.end(), 0);
   const auto name = [&](int64_t i) {

@@ -1,4 +1,4 @@
-// Retrieval questions: prompts with one right number.
+// Retrieval questions are prompts with one right number.
 #pragma once
 
 #include <string>
@@ -17,17 +17,18 @@ struct Passkey {
   std::string number;  // five digits
 };
 
-// As plain completion: small models fail through a chat template.
+// The prompt is a plain completion, as small models fail through a chat
+// template.
 Passkey DrawPasskey(Draw draw);
 
-// `length` tokens: BOS where the vocabulary adds it, prose with the fact
-// `depth` (0 to 1) of the way in, then the ending. Prose gives way.
+// Makes a prompt of `length` tokens: BOS if the vocabulary adds it, prose with
+// the fact `depth` (0 to 1) of the way in, then the ending. Prose gives way.
 absl::StatusOr<std::vector<int>> PasskeyPrompt(const Passkey& passkey,
                                                std::vector<int> prose,
                                                double depth, int64_t length,
                                                const Tokenizer& tokenizer);
 
-// Whether the completion starts with the number and then ends it.
+// Returns whether the completion starts with the number and then ends it.
 bool StartsWithNumber(absl::string_view completion, absl::string_view number);
 
 struct LinesQuestion {
@@ -35,12 +36,12 @@ struct LinesQuestion {
   int number = 0;
 };
 
-// Line retrieval in the format of LongEval (lmsys.org, 2023-06-29). At most
-// kMostLines lines.
+// Makes a line retrieval in the format of LongEval (lmsys.org, 2023-06-29), of
+// at most kMostLines lines.
 constexpr int64_t kMostLines = 4096;
 LinesQuestion DrawLines(int64_t lines, Draw draw);
 
-// LongEval's rule: the last number of the answer is the right one.
+// Applies LongEval's rule: the last number of the answer is the right one.
 bool EndsWithNumber(absl::string_view answer, int number);
 
 }  // namespace subgen

@@ -38,7 +38,7 @@ std::string TerminalLine(const Cells& cells, const std::vector<size_t>& width) {
   std::string line;
   for (size_t i = 0; i < cells.size(); ++i) {
     const std::string space(width[i] - cells[i].size(), ' ');
-    // Names to the left, numbers to the right.
+    // Names stand to the left, numbers to the right.
     absl::StrAppend(&line, i < 2 ? cells[i] + space : space + cells[i],
                     i + 1 < cells.size() ? "  " : "\n");
   }
@@ -70,7 +70,8 @@ std::string MarkdownTable(const std::vector<Cells>& lines) {
   return text;
 }
 
-// One table for each task and metric, in the order in which they come up.
+// Writes one table for each task and metric, in the order in which they come
+// up.
 std::string Tables(const std::vector<ResultRow>& rows, TableFormat format) {
   std::vector<std::string> titles;
   std::vector<std::vector<Cells>> tables;

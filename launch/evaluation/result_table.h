@@ -1,4 +1,5 @@
-// What an evaluation found, a row a figure, as text for people and programs.
+// Results of an evaluation are rows, one per figure, and become text for people
+// and programs.
 #pragma once
 
 #include <string>
@@ -16,15 +17,16 @@ struct ResultRow {
   std::string policy;  // its name in the plan
   std::string mode;    // once, stream; exact where nothing is compressed
   double budget_fraction = 1.0;
-  double bytes_per_head = 0.0;  // held for a KV head of a layer, on all ranks
+  double bytes_per_head = 0.0;  // held per KV head of a layer, on all ranks
   Estimate estimate;
-  // Of figures about one query head; such rows are not shown in tables.
+  // These belong to figures about one query head; such rows are not shown in
+  // tables.
   int layer = -1, head = -1;
 };
 
 enum class TableFormat { kTerminal, kMarkdown, kCsv, kJson };
 
-// By the end of a file's name: .md, .csv, .json.
+// Chooses the format by the end of a file's name: .md, .csv, .json.
 absl::StatusOr<TableFormat> TableFormatOf(absl::string_view path);
 
 // Tables are grouped by task and metric. Csv and json hold every row; json is a

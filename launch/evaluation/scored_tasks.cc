@@ -1,4 +1,4 @@
-// The tasks copy and perplexity: likelihoods of a text's own tokens.
+// The tasks copy and perplexity measure likelihoods of a text's own tokens.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -20,7 +20,7 @@ void Append(const std::vector<int>& more, std::vector<int>* tokens) {
   tokens->insert(tokens->end(), more.begin(), more.end());
 }
 
-// A, B, A: what is lost of A by the end of B is lost for good.
+// The text is A, B, A: what is lost of A by the end of B is lost for good.
 absl::StatusOr<ScoredText> CopyText(const Bench& bench, Draw draw) {
   const CopyPlan& copy = bench.plan.copy;
   ASSIGN_OR_RETURN(
@@ -49,14 +49,15 @@ absl::StatusOr<ScoredText> PlainText(const Bench& bench, Draw draw) {
   return text;
 }
 
-// Scores of `items` texts for each seed, and the bytes held at their ends.
+// These are the scores of `items` texts for each seed, and the bytes held at
+// their ends.
 struct Scores {
   std::vector<std::vector<double>> texts;  // -log p of each scored token
   double bytes_per_head = 0.0;
 };
 using MakeText = absl::StatusOr<ScoredText> (*)(const Bench&, Draw);
 
-// Of each setup of the group.
+// Returns the scores of each setup of the group.
 absl::StatusOr<std::vector<Scores>> ScoreTexts(const Bench& bench,
                                                const SetupGroup& group,
                                                int64_t items, MakeText make) {

@@ -1,4 +1,4 @@
-// Likelihoods of given tokens, and greedy answers.
+// These functions compute likelihoods of given tokens, and greedy answers.
 #pragma once
 
 #include <string>
@@ -22,17 +22,17 @@ struct ScoredText {
   int64_t chunk = 128;       // tokens in a step, of the engine's at most
 };
 
-// -log p(token | those before it) in nats, for each token from first_scored on,
-// in each of `slots`. Reads the prompt into slot 0, all slots go on from there
-// (shared_prompt.h), up to the last token but one.
+// Returns -log p(token | those before it) in nats, for each token from
+// first_scored on, in each of `slots`. Reads the prompt into slot 0; all slots
+// go on from there (shared_prompt.h), up to the last token but one.
 std::vector<std::vector<double>> Score(Leader& leader, const ScoredText& text,
                                        int slots);
 
-// The same of slot 0 alone.
+// Returns the same for slot 0 alone.
 std::vector<double> Score(Leader& leader, const ScoredText& text);
 
-// Greedy answers to a prompt, one in each of `slots`, which begin to differ
-// where the prompt ends. Control tokens are left out.
+// Returns greedy answers to a prompt, one in each of `slots`, which begin to
+// differ where the prompt ends. Control tokens are left out.
 std::vector<std::string> Answer(Leader& leader, const Tokenizer& tokenizer,
                                 const Question& question, int slots);
 

@@ -48,7 +48,7 @@ absl::StatusOr<Text> ReadText(const std::string& path,
   return ToText(path, *std::move(bytes), tokenizer);
 }
 
-// Empty where the program is absent.
+// Returns the Bible, and nothing if the program is absent.
 std::string Bible() {
   struct Close {
     void operator()(std::FILE* pipe) const { pclose(pipe); }
@@ -94,7 +94,7 @@ std::vector<int> Slice(const Text& text, int64_t first, int64_t count) {
   return {begin, begin + count};
 }
 
-// `count` tokens from anywhere in [first, end).
+// Draws `count` tokens from anywhere in [first, end).
 std::vector<int> DrawSlice(const Text& text, int64_t first, int64_t end,
                            int64_t count, const Draw& draw) {
   return Slice(text, first + draw.Below(end - first - count + 1), count);

@@ -1,4 +1,4 @@
-// The only source that includes CLI11, which takes long to compile.
+// This is the only source that includes CLI11, which takes long to compile.
 #include "launch/flags/flags.h"
 
 #include <CLI/CLI.hpp>
@@ -50,7 +50,7 @@ void Add(const Flag& flag, CLI::App* app) {
   if (flag.required) option->required();
 }
 
-// The words that a user meant to be flags and that are none.
+// Returns the words that a user meant to be flags and that are none.
 std::string UnknownFlags(const CLI::App& app, const ProgramFlags& program) {
   std::string text;
   for (const std::string& word : app.remaining()) {

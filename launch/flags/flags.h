@@ -1,4 +1,4 @@
-// The command line of a program as a table of flags. One table gives what is
+// The command line of a program is a table of flags. The table gives what is
 // parsed, --help, the man page and the completion of bash.
 #pragma once
 
@@ -30,20 +30,20 @@ struct ProgramFlags {
   std::vector<std::string> examples = {};  // command lines, for the man page
 };
 
-// Fills the targets. What is not to be run but printed comes back as text: for
-// --help, --version, --man (a man page) and --completion (of bash). Else the
-// text is empty. An error is one line with the word that is wrong and what is
-// legal or near.
+// Fills the targets. If something is to be printed instead of run (for --help,
+// --version, --man or --completion), it comes back as text; else the text is
+// empty. An error is one line with the word that is wrong and what is legal or
+// near.
 absl::StatusOr<std::string> ParseFlags(const ProgramFlags& program, int argc,
                                        const char* const* argv);
 
-// The flags that every program has which takes settings: --config, --set,
+// Returns the flags of every program that takes settings: --config, --set,
 // --model. The targets are ConfigSources' and a path.
 struct ConfigSources;
 std::vector<Flag> SettingFlags(ConfigSources* sources, std::string* model);
 
-// The model among the settings, where one is given, and the process's
-// environment: ready for LoadConfig.
+// Puts the model, if one is given, among the settings, and adds the process's
+// environment, so that LoadConfig can follow.
 void AddModelAndEnvironment(const std::string& model, ConfigSources* sources);
 
 }  // namespace subgen

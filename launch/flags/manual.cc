@@ -13,8 +13,8 @@
 namespace subgen {
 namespace {
 
-// Text of a man page: a backslash, a hyphen that is a minus, and a full stop or
-// quote that would begin a request are escaped.
+// Escapes the text of a man page: a backslash, a hyphen that is a minus, and a
+// full stop or quote that would begin a request.
 std::string Roff(absl::string_view text) {
   std::string roff = absl::StrReplaceAll(
       text, {{"\\", "\\e"}, {"-", "\\-"}, {"\n", "\n.br\n"}});
@@ -39,7 +39,7 @@ std::string ValueName(const Flag& flag) {
   return std::holds_alternative<std::string*>(flag.target) ? "TEXT" : "NUMBER";
 }
 
-// "\fB\-p\fR, \fB\-\-prompt\fR \fITEXT\fR".
+// Formats "\fB\-p\fR, \fB\-\-prompt\fR \fITEXT\fR".
 std::string Heading(const Flag& flag) {
   std::vector<std::string> bold;
   for (const std::string& name : Names(flag)) {
@@ -51,7 +51,7 @@ std::string Heading(const Flag& flag) {
       value.empty() ? "" : absl::StrCat(" \\fI", value, "\\fR"));
 }
 
-// A case of the function that completes: what may follow the last word.
+// Writes a case of the function that completes: what may follow the last word.
 void AppendCase(const Flag& flag, std::string* script) {
   if (!IsFlag(flag) || !HasValue(flag)) return;
   const std::string value = ValueName(flag);
@@ -64,7 +64,7 @@ void AppendCase(const Flag& flag, std::string* script) {
                   action, "; return ;;\n");
 }
 
-// Keys as "cache.policy=", and values where a key has few legal ones.
+// Lists keys as "cache.policy=", and values if a key has few legal ones.
 std::string SettingsFunction() {
   std::string keys, cases;
   for (const Field& field : Fields()) {

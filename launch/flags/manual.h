@@ -1,4 +1,4 @@
-// Texts that follow from a program's table of flags.
+// These texts follow from a program's table of flags.
 #pragma once
 
 #include <string>
@@ -7,13 +7,14 @@
 
 namespace subgen {
 
-// In roff, for man(1).
+// Writes the man page in roff, for man(1).
 std::string ManPage(const ProgramFlags& program);
 
-// A script for bash-completion: flags, and keys and legal values after --set.
+// Writes a script for bash-completion: flags, and after --set keys and legal
+// values.
 std::string BashCompletion(const ProgramFlags& program);
 
-// The flag that is most like the word, with its dashes.
+// Returns the flag that is most like the word, with its dashes.
 std::string NearestFlag(const ProgramFlags& program, absl::string_view word);
 
 }  // namespace subgen

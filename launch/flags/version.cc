@@ -5,7 +5,7 @@
 
 namespace subgen {
 
-// Of the build: launch/version.cmake writes the file that defines them.
+// launch/version.cmake writes the file that defines these.
 extern const char kVersion[];
 extern const char kCommit[];
 extern const bool kHasCuda;

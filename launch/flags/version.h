@@ -1,15 +1,15 @@
-// Which build this is.
+// These say which build this is.
 #pragma once
 
 #include <string>
 
 namespace subgen {
 
-// "0.1.0 (1a2b3c4d)": version and commit; "unknown" outside of a git checkout,
-// with a + where files were changed since.
+// Returns version and commit as "0.1.0 (1a2b3c4d)". The commit is "unknown"
+// outside of a git checkout, and has a + if files were changed since.
 std::string Version();
 
-// A line each: program and version, backends, instruction sets.
+// Returns a line each on program and version, backends, instruction sets.
 std::string VersionText(const std::string& program);
 
 }  // namespace subgen

@@ -1,4 +1,4 @@
-// One answer of a model, printed as it comes.
+// One answer of a model is printed as it comes.
 #pragma once
 
 #include <vector>
@@ -11,9 +11,9 @@ namespace subgen {
 
 struct GenerationOptions;
 
-// Answers the tokens in a slot of the engine. Ctrl-C, where it is caught, ends
-// the answer and no more (finish_reason "cancelled"). An error: the
-// scheduler's, or an output that cannot be written.
+// Answers the tokens in a slot of the engine. Ctrl-C, if it is caught, ends the
+// answer and no more (finish_reason "cancelled"). An error is the scheduler's,
+// or that of an output that cannot be written.
 absl::StatusOr<GenerationReport> Answer(const GenerationOptions& options,
                                         Engine& engine, int slot,
                                         std::vector<int> prompt);

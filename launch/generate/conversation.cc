@@ -40,7 +40,7 @@ class Conversation {
 
   absl::Status Run() {
     ASSIGN_OR_RETURN(slot_, engine_.scheduler().Open());
-    // Under mpirun Ctrl-C ends the job, as everywhere.
+    // Under mpirun Ctrl-C ends the job, as it does in every program there.
     if (!LaunchedByMpi()) CatchInterrupts();
     Tell(
         "A conversation with the model: type a line; /help lists commands, "
@@ -55,7 +55,7 @@ class Conversation {
   }
 
  private:
-  // Whether the conversation ends.
+  // Runs a command, and returns whether the conversation ends.
   absl::StatusOr<bool> Take(const InputLine& line) {
     switch (line.kind) {
       case InputLine::Kind::kInterrupt:
@@ -83,7 +83,7 @@ class Conversation {
     return false;
   }
 
-  // A slash and letters; a path or a sentence is none.
+  // A command is a slash and letters; a path or a sentence is none.
   static bool IsCommand(absl::string_view word) {
     if (word.size() < 2 || word[0] != '/') return false;
     for (const char letter : word.substr(1)) {
@@ -154,7 +154,7 @@ class Conversation {
            result.finish_reason == "cancelled";
   }
 
-  // `begun`: what was said of this answer before.
+  // `begun` is what was said of this answer before.
   absl::Status Answered(std::vector<int> prompt, const std::string& begun) {
     ASSIGN_OR_RETURN(last_,
                      Answer(options_, engine_, slot_, std::move(prompt)));

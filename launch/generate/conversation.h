@@ -1,4 +1,4 @@
-// A conversation line by line: subgen_generate --chat.
+// A conversation goes on line by line: subgen_generate --chat.
 #pragma once
 
 #include "absl/status/status.h"
@@ -9,8 +9,8 @@
 namespace subgen {
 
 // Reads lines from standard input and answers each, until they end or one of
-// them is /exit. What is wrong with a line is told on standard error and the
-// conversation goes on; an error ends it.
+// them is /exit. If something is wrong with a line, standard error says so and
+// the conversation goes on; an error ends it.
 absl::Status Converse(const GenerationOptions& options, const Model& model,
                       const ChatTemplate& chat, const ReportFile& report_file,
                       Engine& engine);

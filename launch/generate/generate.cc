@@ -1,4 +1,4 @@
-// subgen_generate: from a prompt to text, on one rank or many.
+// subgen_generate leads from a prompt to text, on one rank or many.
 #include <unistd.h>
 
 #include "comm/mpi_session.h"
@@ -16,8 +16,8 @@ struct CommandLine {
   std::string help;  // to be printed, if any
 };
 
-// Where text is to come from; standard input where nothing is said and it is
-// no terminal. Under mpirun nobody can tell whether something will come.
+// Text comes from standard input if the command line says nothing and it is no
+// terminal. Under mpirun nobody can tell whether something will come.
 absl::Status ChoosePrompt(GenerationOptions* options) {
   const int sources =
       !options->prompt.empty() + !options->prompt_file.empty() + options->chat;

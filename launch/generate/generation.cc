@@ -19,14 +19,14 @@
 namespace subgen {
 namespace {
 
-// Rank 0's side of a generation.
+// A Generator is rank 0's side of a generation.
 class Generator {
  public:
   Generator(const GenerationOptions& options, const Model& model)
       : options_(options), model_(model) {}
 
-  // Reads and encodes the prompt; what is wrong with it shows here, before
-  // memory is reserved.
+  // Reads and encodes the prompt, so that its faults show before memory is
+  // reserved.
   absl::Status Prepare() {
     for (const std::string& input :
          {options_.config.model, options_.prompt_file}) {
@@ -49,7 +49,7 @@ class Generator {
     return CheckLength();
   }
 
-  // The longest sequence that this run can need.
+  // Returns the longest sequence that this run can need.
   int64_t ContextTokens() const {
     const int64_t limit = ContextLimit(options_.config, model_.config);
     if (options_.chat || options_.config.context_tokens > 0) return limit;

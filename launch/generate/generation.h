@@ -1,4 +1,4 @@
-// What subgen_generate does once ranks are up.
+// subgen_generate does this once ranks are up.
 #pragma once
 
 #include <string>
@@ -20,8 +20,8 @@ struct GenerationOptions {
   bool raw = false;
 };
 
-// One rank's part, from model file to text on standard output. All ranks return
-// the same status.
+// Does one rank's part, from model file to text on standard output. All ranks
+// return the same status.
 absl::Status Generate(const GenerationOptions& options, RankContext rank);
 
 }  // namespace subgen

@@ -34,7 +34,8 @@ bool TakeInterrupt() {
 }
 
 ssize_t ReadOrInterrupt(int file, void* data, size_t size) {
-  // Between the question and the wait no signal may come: it comes in the wait.
+  // No signal may come between the question and the wait: it is let in during
+  // the wait.
   sigset_t interrupt, before;
   sigemptyset(&interrupt);
   sigaddset(&interrupt, SIGINT);

@@ -53,7 +53,7 @@ class PipeReader : public LineReader {
   }
 
  private:
-  // False at the end of the input, and where a signal came.
+  // Returns false at the end of the input, and if a signal came.
   bool Fill() {
     constexpr size_t kPiece = 1 << 16;
     buffer_.resize(kPiece);
@@ -72,12 +72,13 @@ class PipeReader : public LineReader {
   bool first_ = true;
 };
 
-// Lines of a terminal. libedit keeps its screen on standard error, so that
-// standard output has the answers alone.
+// This reads lines of a terminal. libedit keeps its screen on standard error,
+// so that standard output has the answers alone.
 class TerminalReader : public LineReader {
  public:
   explicit TerminalReader(std::string sign) : sign_(std::move(sign)) {
-    // libedit counts columns by the locale: where it is none of UTF-8, one.
+    // libedit counts columns by the locale. If that is not one of UTF-8, set
+    // one.
     std::setlocale(LC_CTYPE, "");
     if (std::string(nl_langinfo(CODESET)) != "UTF-8") {
       std::setlocale(LC_CTYPE, "C.UTF-8");
@@ -129,7 +130,8 @@ class TerminalReader : public LineReader {
   }
   static char* Sign(EditLine* editor) { return Of(editor).sign_.data(); }
 
-  // libedit's own would read again after a signal: Ctrl-C would be lost.
+  // libedit's own function would read again after a signal, and Ctrl-C would be
+  // lost.
   static int ReadCharacter(EditLine* editor, wchar_t* out) {
     TerminalReader& self = Of(editor);
     for (;;) {
@@ -143,7 +145,7 @@ class TerminalReader : public LineReader {
       const size_t length = std::mbrtowc(out, &byte, 1, &self.state_);
       if (length == static_cast<size_t>(-2)) continue;  // more bytes follow
       if (length == static_cast<size_t>(-1)) {
-        // A character that ended early: its follower counts, Return too.
+        // A character ended early. Its follower counts, Return too.
         self.state_ = {};
         self.invalid_ = true;
         *out = (byte & 0x80) != 0 ? L'\ufffd' : static_cast<wchar_t>(byte);

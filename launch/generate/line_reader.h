@@ -1,4 +1,4 @@
-// Lines that a person types, or that another program sends.
+// A reader gives lines that a person types, or that another program sends.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,10 @@ class LineReader {
   virtual ~LineReader() = default;
   virtual InputLine Read() = 0;
 
-  // Of standard input: on a terminal with editing and a history (libedit),
-  // else plain. The sign is written to standard error before each line, also
-  // where `show_sign` says that a person sits behind a pipe, as under mpirun.
+  // Makes the reader of standard input: with editing and a history (libedit) on
+  // a terminal, else a plain one. The sign is written to standard error before
+  // each line on a terminal, and also if `show_sign` says that a person sits
+  // behind a pipe, as under mpirun.
   static std::unique_ptr<LineReader> Make(std::string sign, bool show_sign);
 };
 

@@ -10,7 +10,8 @@
 namespace subgen {
 namespace {
 
-// The first number of a file, -1 where there is none ("max" among them).
+// Returns the first number of a file, and -1 if there is none (the file may
+// hold "max").
 int64_t NumberIn(const char* path) {
   std::ifstream file(path);
   int64_t number = -1;

@@ -29,7 +29,7 @@ nlohmann::json TopLogitsJson(const GenerationResult& result) {
   return all;
 }
 
-// Thousands apart: 16,384.
+// Sets thousands apart: 16,384.
 std::string Grouped(int64_t number) {
   std::string text = absl::StrCat(number);
   for (int64_t i = static_cast<int64_t>(text.size()) - 3; i > 0; i -= 3) {

@@ -1,4 +1,4 @@
-// What a generation cost, for people and for programs.
+// The report says what a generation cost, for people and for programs.
 #pragma once
 
 #include <string>
@@ -21,14 +21,15 @@ struct GenerationReport {
   std::string note;  // a line on how the backend ran, or empty
 };
 
-// A line on the policy in force and what it keeps, and one on a budget that has
-// no effect.
+// Returns a line on the policy in force and what it keeps, and one on a budget
+// that has no effect.
 std::string DescribeCache(const Engine& engine);
 
-// A few lines for standard error: speed, share of communication, cache held.
+// Returns a few lines for standard error: speed, share of communication, cache
+// held.
 std::string Summary(const GenerationReport& report);
 
-// The same as a JSON object, with tokens, text and top_logits.
+// Returns the same as a JSON object, with tokens, text and top_logits.
 std::string ToJson(const GenerationReport& report);
 
 }  // namespace subgen

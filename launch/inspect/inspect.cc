@@ -1,5 +1,5 @@
-// subgen_inspect: what a model file holds, how it would be sharded, and its
-// tokenizer.
+// subgen_inspect shows what a model file holds, how it would be sharded, and
+// its tokenizer.
 #include <iostream>
 
 #include "launch/flags/flags.h"

@@ -19,8 +19,8 @@ struct Overloaded : Visitors... {
   using Visitors::operator()...;
 };
 
-// A file's text is shown as a JSON string: no control character reaches the
-// terminal.
+// A file's text is shown as a JSON string, so that no control character reaches
+// the terminal.
 std::string Quoted(absl::string_view text) {
   const bool cut = text.size() > kShownBytes;
   const std::string shown(text.substr(0, kShownBytes));

@@ -1,4 +1,4 @@
-// The texts that subgen_inspect prints.
+// subgen_inspect prints these texts.
 #pragma once
 
 #include <istream>
@@ -9,17 +9,17 @@
 
 namespace subgen {
 
-// One line a key; long strings and arrays are cut.
+// Writes one line per key; long strings and arrays are cut.
 std::string DescribeMetadata(const GgufFile& file);
 
-// One line a tensor: name, format, shape, bytes.
+// Writes one line per tensor: name, format, shape, bytes.
 std::string DescribeTensors(const GgufFile& file);
 
-// One line a rank: its heads, features, vocabulary and bytes.
+// Writes one line per rank: its heads, features, vocabulary and bytes.
 std::string DescribePlan(const Model& model, const GridShape& shape);
 
-// Reads JSON strings, one a line, and prints one JSON list of ids a line. An
-// error names the line.
+// Reads JSON strings, one per line, and prints one JSON list of ids per line.
+// An error names the line.
 absl::Status TokenizeLines(const Tokenizer& tokenizer, std::istream& in);
 
 }  // namespace subgen

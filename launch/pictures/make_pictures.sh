@@ -3,8 +3,8 @@
 #   launch/pictures/make_pictures.sh [FOLDER]
 # writes copy_loss.png and depth.png to where the READMEs show them, or both
 # into FOLDER. The figures are in engine/cache/pictures/copy_loss.csv (the
-# table "what policies lose" of engine/cache/README.md, in the stream) and
-# launch/pictures/depth.csv (the README's tables of speed). Needs gnuplot.
+# tables "What does a policy lose" of engine/cache/MEASURED.md, in the stream) and
+# launch/pictures/depth.csv (the tables of launch/MEASURED.md). Needs gnuplot.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

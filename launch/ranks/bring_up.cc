@@ -27,8 +27,8 @@ void PrintError(const std::string& message) {
   std::fprintf(stderr, "subgen: %s\n", message.c_str());
 }
 
-// Of an exception that nobody caught, in whichever thread: what this machine
-// refused.
+// Says of an exception that nobody caught, in whichever thread, what this
+// machine refused.
 [[noreturn]] void EndByException() {
   std::string message = "an unknown exception";
   try {
@@ -49,8 +49,8 @@ void PrintError(const std::string& message) {
   Fatal(message);
 }
 
-// A rank that returns has the same status as all others: one of them says it.
-// What could not be written is known to the rank that wrote.
+// A rank that returns has the same status as all others, so one of them says
+// it. Only the rank that wrote knows what could not be written.
 int Report(absl::Status status, int rank) {
   if (status.ok()) status = OutputStatus();
   if (status.ok()) return 0;
@@ -60,7 +60,7 @@ int Report(absl::Status status, int rank) {
 
 bool SharesDevice(const RanksConfig& ranks) { return ranks.device == "shared"; }
 
-// The world of ranks that MPI started, over NCCL where that is asked for.
+// Makes the world of ranks that MPI started, over NCCL if that is asked for.
 absl::StatusOr<std::unique_ptr<Communicator>> MakeWorld(
     const EngineConfig& config, int device) {
   ASSIGN_OR_RETURN(auto world, MakeMpiRanks());

@@ -33,7 +33,8 @@ void PrepareStandardStreams() {
   std::signal(SIGXFSZ, SIG_IGN);  // a write beyond ulimit -f
   for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(file, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest free number is this one. The wrong way round on purpose.
+    // The lowest free number is this one. It is opened the wrong way round on
+    // purpose.
     const int mode = file == STDIN_FILENO ? O_WRONLY : O_RDONLY;
     if (open("/dev/null", mode) != file) return;
   }

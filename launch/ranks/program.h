@@ -1,4 +1,5 @@
-// From main to every rank, the same way for every program that has ranks.
+// This leads from main to every rank, the same way for every program that has
+// ranks.
 #pragma once
 
 #include <functional>
@@ -13,8 +14,8 @@
 namespace subgen {
 
 // Runs `body` on every rank and returns main's exit code. CommandLine has
-// `config` and `help`, a text to be printed instead; an error of any rank's
-// line is that of all.
+// `config` and `help`, a text to be printed instead. An error of any rank's
+// command line is that of all.
 template <class CommandLine>
 int RunProgram(
     const absl::StatusOr<CommandLine>& line,

@@ -43,14 +43,14 @@ std::string ClockTime(double seconds) {
                          whole % 60);
 }
 
-// The first bytes, without part of a character at their end.
+// Returns the first bytes, without part of a character at their end.
 std::string Cut(const std::string& text, int bytes) {
   size_t end = std::min(text.size(), static_cast<size_t>(std::max(bytes, 0)));
   while (end > 0 && end < text.size() && (text[end] & 0xc0) == 0x80) --end;
   return text.substr(0, end);
 }
 
-// A line that fills the last column would go on below it.
+// A line that filled the last column would go on below it.
 int Columns() {
   winsize size = {};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {

@@ -1,4 +1,4 @@
-// How far a long piece of work is, on standard error.
+// Progress says how far a long piece of work is, on standard error.
 #pragma once
 
 #include <chrono>
@@ -13,26 +13,28 @@ struct Progress {
   double seconds = 0.0;  // spent on what is done
 };
 
-// "reading the prompt [####......]  42 %  1,008 of 2,400 tokens  812 tokens/s
-// 0:02 left" on one line of at most `columns` bytes: where there is less room,
-// the bar is shorter, then it goes, then the end of the line. Speed and time
-// left are those of the pace so far, and absent before anything is done.
+// Formats "reading the prompt [####......]  42 %  1,008 of 2,400 tokens  812
+// tokens/s  0:02 left" on one line of at most `columns` bytes. If there is less
+// room, the bar is shorter, then it goes, then the end of the line. Speed and
+// time left are those of the pace so far, and absent before anything is done.
 std::string FormatProgress(const std::string& what, const std::string& unit,
                            const Progress& progress, int columns);
 
-// On a terminal one line, rewritten at most ten times a second and cleared at
-// the end. Elsewhere a plain line each ten seconds, so short work prints none.
+// On a terminal this is one line, rewritten at most ten times a second and
+// cleared at the end. Elsewhere it is a plain line every ten seconds, so short
+// work prints none.
 class ProgressBar {
  public:
-  // `what` is done to many of `unit`: "reading the prompt", "tokens".
+  // `what` is done to many of `unit`, for example "reading the prompt" and
+  // "tokens".
   ProgressBar(std::string what, std::string unit);
   ProgressBar(const ProgressBar&) = delete;
   ~ProgressBar();
 
-  // Of `total`, `done` are done. The pace is counted from the last time that
-  // nothing was done, at first from when the bar was made.
+  // Says that `done` of `total` are done. The pace is counted from the last
+  // time that nothing was done, at first from when the bar was made.
   void Show(int64_t done, int64_t total);
-  // What is being done from the next Show on.
+  // Sets what is being done from the next Show on.
   void Rename(std::string what);
 
  private:

@@ -16,7 +16,7 @@
 namespace subgen {
 namespace {
 
-// Where links lead to, also those whose end is not there yet.
+// Returns where links lead to, also if the end of them is not there yet.
 std::string BehindLinks(std::string path) {
   constexpr int kMostLinks = 40;  // as the kernel's
   std::error_code error;
@@ -33,7 +33,7 @@ std::string FolderOf(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-// The mode that open gives a new file.
+// Returns the mode that open gives a new file.
 mode_t NewFileMode() {
   const mode_t mask = umask(0);
   umask(mask);
@@ -54,7 +54,8 @@ absl::StatusOr<ReportFile> ReportFile::Open(const std::string& path) {
   file.descriptor_ = DescriptorOf(path);
   if (file.descriptor_ >= 0) return file;
   struct stat is = {};
-  // What is no file has no name behind links: a pipe of the shell's, a device.
+  // If it is no file, there is no name behind links: it is a pipe of the
+  // shell's, or a device.
   const bool special = stat(path.c_str(), &is) == 0 && !S_ISREG(is.st_mode);
   file.target_ = special ? path : BehindLinks(path);
   file.exists_ = stat(file.target_.c_str(), &is) == 0;
@@ -86,7 +87,7 @@ absl::Status ReportFile::Replace(const std::string& contents) const {
   const int file = mkstemp(name.data());
   if (file < 0) return Error(errno);
   struct stat old = {};
-  // Another user's file stays that user's where we may give it away.
+  // Another user's file stays that user's if we may give it away.
   if (exists_ && stat(target_.c_str(), &old) == 0 &&
       fchown(file, old.st_uid, old.st_gid) != 0) {
     errno = 0;

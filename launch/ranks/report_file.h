@@ -1,4 +1,4 @@
-// A file that holds one report, the last, whole or not at all.
+// A report file holds one report, the last, whole or not at all.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace subgen {
 
-// "-", /dev/stdout and /dev/fd/N are open already and written as they stand. A
-// regular file is replaced by a whole new one of the same mode, under the
-// name that a link points to; pipes, devices and files of several names are
-// written through. What lies beside it is left alone.
+// "-", /dev/stdout and /dev/fd/N are open already and are written as they
+// stand. A regular file is replaced by a whole new one of the same mode, under
+// the name that a link points to. Pipes, devices and files of several names are
+// written through. What lies beside the file is left alone.
 class ReportFile {
  public:
-  // Fails early where the path cannot be written. An empty path writes nothing.
+  // Fails early if the path cannot be written. An empty path writes nothing.
   static absl::StatusOr<ReportFile> Open(const std::string& path);
   absl::Status Write(const std::string& contents) const;
 
