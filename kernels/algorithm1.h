@@ -7,13 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "absl/functional/function_ref.h"
 #include "kernels/base/random.h"
 #include "kernels/weighted_rows.h"
 
 namespace subgen {
-
-class Backend;
 
 // Of `room` clusters the first are held, those whose counts are not 0; samples
 // of the others have a bias of minus infinity.
@@ -53,16 +50,11 @@ struct ClusterTask {
   int64_t tokens() const { return keys.count; }
 };
 
-// Squared distances of a point from rows.
-using DistancesOfPoint = absl::FunctionRef<void(
-    Vector<const float> point, const Rows& rows, Vector<float> squared)>;
-
-// The specification of Backend::InsertClusters, on host memory.
-// O(clusters dim) a token, O(clusters^2 dim) where the radius doubles.
-void InsertClustersOnHost(const ClusterTask& task,
-                          DistancesOfPoint distances_of);
-
-// For arrays that were saved without their biases.
+// Sets the biases of the samples of a cluster, and those of all slots, from
+// the counts and totals.
+void SetSampleBias(const ClusterArrays& arrays, int64_t cluster);
+void SetSlotBiases(const ClusterArrays& arrays);
+// All of them, for arrays that were saved without their biases.
 void SetClusterBiases(const ClusterArrays& arrays);
 
 }  // namespace subgen

@@ -3,6 +3,10 @@
 // [kv_heads * tokens * group, head_dim].
 #pragma once
 
+#include <cstdint>
+
+#include "kernels/memory/view.h"
+#include "kernels/rotary.h"
 #include "kernels/softmax_partials.h"
 
 namespace subgen {
@@ -14,6 +18,22 @@ struct HeadLayout {
   int64_t head_dim = 0;
 
   int64_t rows() const { return kv_heads * tokens * group; }
+};
+
+// How heads are rotated: those of token i by positions[i]. No rotary: not at
+// all.
+struct HeadRotation {
+  const Rotary* rotary = nullptr;
+  Vector<const int64_t> positions;  // [tokens]
+};
+
+// Rows on their way to attention: turned, times `scale`, split into heads.
+struct HeadSplit {
+  HeadRotation rotation;
+  HeadLayout layout;
+  Matrix<float> token_major;  // [tokens, heads * head_dim]; may change
+  float scale = 1.0f;
+  Matrix<float> head_major;  // [layout.rows(), head_dim]
 };
 
 // Token-major to head-major, times `scale`.

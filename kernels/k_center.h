@@ -12,7 +12,7 @@
 
 namespace subgen {
 
-class Backend;
+class RowOps;
 
 // A squared distance between tokens is the sum of the parts that are set.
 struct CenterMetric {
@@ -79,7 +79,6 @@ struct RowPoint {
   RowPoint(const Rows& keys, const Rows& values, int64_t row);
 };
 
-// Squared distances of a point to rows; mean_square: of |v|^2.
 struct PointAndRows {
   const RowPoint& point;
   WeightedRows rows;
@@ -89,13 +88,12 @@ struct MetricParts {
   Vector<float> directions;  // [rows] those of the directions of the keys
                              // alone, or empty
 };
-void MetricDistances(Backend& backend, const CenterMetric& metric,
+// The squared distances of a point to rows, with the distances of `ops`.
+// mean_square: of |v|^2.
+void MetricDistances(RowOps& ops, const CenterMetric& metric,
                      double mean_square, const PointAndRows& of,
                      const MetricParts& out);
 
-// On host memory, with the distances of the backend: the specification of
-// Backend::InsertCenters. O(rows dim) a token.
-void InsertCentersOnHost(Backend& backend, const CenterTask& task);
 // Takes a token into CenterArrays::totals.
 void AddToTotals(const CenterMetric& metric, Vector<const float> key,
                  Vector<const float> value, Vector<double> totals);

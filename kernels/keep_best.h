@@ -10,8 +10,6 @@
 
 namespace subgen {
 
-class Backend;
-
 // Tokens that join, one after another. While more than `limit` rows are held
 // the lowest goes and the last takes its place. Then a token is appended where
 // there is room; where there is none it takes the place of the lowest, unless
@@ -41,8 +39,5 @@ struct KeepBestTask {
 
 // Shapes that do not fit together are bugs.
 void Check(const KeepBestTask& task);
-
-// On host memory.
-void KeepBestOnHost(const KeepBestTask& task);
 
 }  // namespace subgen

@@ -36,34 +36,34 @@ void NcclGroup::Append(cuda::Queue* queue, const Call& call) {
 
 void NcclGroup::AllReduce(cuda::Staging* staging, Vector<float> data,
                           ReduceOp op) {
-  float* const numbers = staging->InOut(data);
+  cuda::Operation operation(staging);
+  float* const numbers = operation.InOut(data);
   const Collective collective =
       op == ReduceOp::kSum ? Collective::kSum : Collective::kMax;
   Append(staging->queue(),
          {collective, numbers, numbers, static_cast<int64_t>(data.size())});
-  staging->Finish();
 }
 
 // NCCL gathers the same number of floats from each rank. If counts differ, each
 // rank hands in as many as the largest.
 void NcclGroup::AllGather(cuda::Staging* staging, Vector<const float> mine,
                           Vector<const int> counts, Vector<float> all) {
+  cuda::Operation operation(staging);
   cuda::Queue* const queue = staging->queue();
   const int64_t ranks = counts.size();
   const int64_t each = *std::max_element(counts.begin(), counts.end());
-  const float* in = staging->In(mine);
-  float* const out = staging->Out(all);
+  const float* in = operation.In(mine);
+  float* const out = operation.Out(all);
   if (each * ranks == static_cast<int64_t>(all.size())) {
     Append(queue, {Collective::kGather, in, out, each});
-    staging->Finish();
     return;
   }
   const auto copy = [queue](float* to, const float* from, int64_t numbers) {
     if (numbers == 0) return;
     queue->Copy(to, from, numbers * sizeof(float), cudaMemcpyDeviceToDevice);
   };
-  float* const padded = staging->Scratch(each);
-  float* const gathered = staging->Scratch(each * ranks);
+  float* const padded = operation.Scratch(each);
+  float* const gathered = operation.Scratch(each * ranks);
   copy(padded, in, mine.size());
   Append(queue, {Collective::kGather, padded, gathered, each});
   int64_t to = 0;
@@ -71,7 +71,6 @@ void NcclGroup::AllGather(cuda::Staging* staging, Vector<const float> mine,
     copy(out + to, gathered + rank * each, counts[rank]);
     to += counts[rank];
   }
-  staging->Finish();
 }
 
 }  // namespace subgen

@@ -13,6 +13,7 @@
 #include "comm/nccl/nccl_library.h"
 #include "kernels/backend.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/runtime/device.h"
 
 namespace subgen {
@@ -154,25 +155,28 @@ class NcclRanks final : public Communicator {
 
   bool QueueAllReduce(Backend& backend, Vector<float> data,
                       ReduceOp op) override {
-    if (!HasQueue(backend)) return false;
-    group_->AllReduce(backend.staging(), data, op);
+    cuda::Staging* const staging = StagingOf(backend);
+    if (staging == nullptr) return false;
+    group_->AllReduce(staging, data, op);
     return true;
   }
 
   bool QueueAllGather(Backend& backend, Vector<const float> mine,
                       Vector<const int> counts, Vector<float> all) override {
-    if (!HasQueue(backend)) return false;
-    group_->AllGather(backend.staging(), mine, counts, all);
+    cuda::Staging* const staging = StagingOf(backend);
+    if (staging == nullptr) return false;
+    group_->AllGather(staging, mine, counts, all);
     return true;
   }
 
  private:
-  // Either the backend of every rank is on its rank's device, or that of every
-  // rank is on the host.
-  bool HasQueue(Backend& backend) const {
-    if (backend.staging() == nullptr) return false;
-    SUBGEN_CHECK(backend.staging()->queue()->device() == options_.device);
-    return true;
+  // Null where the backends of all ranks are on the host; otherwise each is on
+  // its rank's device.
+  cuda::Staging* StagingOf(Backend& backend) const {
+    cuda::Staging* const staging = cuda::StagingOf(backend);
+    SUBGEN_CHECK(staging == nullptr ||
+                 staging->queue()->device() == options_.device);
+    return staging;
   }
 
   std::unique_ptr<Communicator> bootstrap_;

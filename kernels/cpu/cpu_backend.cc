@@ -1,19 +1,23 @@
-// Threads and SIMD behind the interface.
+// Threads and SIMD behind the interface. Operations that are not overridden
+// only move the numbers of a step, which takes little beside reading the
+// weights.
 #include <memory>
 
-#include "kernels/backend.h"
 #include "kernels/cpu/attention/attention.h"
 #include "kernels/cpu/cache/distances.h"
 #include "kernels/cpu/cache/k_center.h"
+#include "kernels/cpu/cache/keep_best.h"
+#include "kernels/cpu/cache/rows.h"
 #include "kernels/cpu/dense/dense.h"
 #include "kernels/cpu/dense/linear.h"
 #include "kernels/cpu/dense/top.h"
 #include "kernels/cpu/threads/context.h"
+#include "kernels/reference/reference_backend.h"
 
 namespace subgen {
 namespace {
 
-class CpuBackend final : public Backend {
+class CpuBackend final : public ReferenceBackend {
  public:
   explicit CpuBackend(int threads) : context_(threads) {}
 
@@ -22,11 +26,6 @@ class CpuBackend final : public Backend {
   absl::Status KeepWeight(const WeightMatrix& weight) override {
     cpu::KeepWeight(context_, weight, packed_);
     return absl::OkStatus();
-  }
-  void Linear(Matrix<const float> input, const WeightMatrix& weight,
-              Matrix<float> output) override {
-    const LinearProduct product = {&weight, output};
-    cpu::Linears(context_, packed_, input, {&product, 1});
   }
   void Linears(Matrix<const float> input,
                Vector<const LinearProduct> products) override {
@@ -73,6 +72,9 @@ class CpuBackend final : public Backend {
   }
   void Distances(Vector<const DistanceTask> tasks) override {
     cpu::Distances(context_, tasks);
+  }
+  void KeepBest(Vector<const KeepBestTask> tasks) override {
+    cpu::KeepBest(context_, tasks);
   }
   void InsertCenters(Vector<const CenterTask> tasks) override {
     cpu::InsertCenters(context_, tasks);

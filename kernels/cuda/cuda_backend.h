@@ -27,7 +27,7 @@ class CudaBackend final : public Backend {
   void Wait() override { queue_.Run(); }
   std::string note() const override { return queue_.capture_refusal(); }
   Mirror* mirror() override { return &mirror_; }
-  Staging* staging() override { return &staging_; }
+  Staging* staging() { return &staging_; }
   absl::Status KeepWeight(const WeightMatrix& weight) override {
     return kept_.Keep(weight);
   }
@@ -36,8 +36,6 @@ class CudaBackend final : public Backend {
   }
 
   // cuda_backend.cc
-  void Linear(Matrix<const float> input, const WeightMatrix& weight,
-              Matrix<float> output) override;
   void Linears(Matrix<const float> input,
                Vector<const LinearProduct> products) override;
   void Embed(const WeightMatrix& table, Vector<const int> ids,
@@ -89,15 +87,13 @@ class CudaBackend final : public Backend {
   void KeepBest(Vector<const KeepBestTask> tasks) override;
 
  private:
-  WeightMatrix OnDevice(const WeightMatrix& weight);
+  WeightMatrix OnDevice(const WeightMatrix& weight, Operation* operation);
   // The output is overwritten.
   DeviceProduct OnDevice(Matrix<const float> input,
-                         const LinearProduct& product);
-  RotaryAngles OnDevice(const HeadRotation& rotation);
+                         const LinearProduct& product, Operation* operation);
+  RotaryAngles OnDevice(const HeadRotation& rotation, Operation* operation);
   void Attend(Vector<const AttentionTask> tasks, AttentionStart start);
-  // Views of the device; only read there.
-  SoftmaxPartials In(const SoftmaxPartials& partials);
-  SoftmaxPartials InOut(const SoftmaxPartials& partials);
+  void ConvertOnHost(const RowCopy& copy);
 
   const int64_t blocks_;  // of a grid that fills the device
   Queue queue_;
@@ -105,7 +101,7 @@ class CudaBackend final : public Backend {
   Staging staging_{&queue_, &mirror_};
   KeptWeights kept_{&queue_};
   // Plans of the operation at hand; the memory stays.
-  AttentionPlan attention_{&staging_};
+  AttentionPlan attention_;
   CenterPlan centers_;
   PiecesByFormat<ClusterHead> clusters_;
   std::vector<KeepBestHead> scored_;
@@ -113,5 +109,9 @@ class CudaBackend final : public Backend {
   PiecesByFormat<DistancePiece> distances_;
   std::vector<DeviceProduct> products_;
 };
+
+// Where commands of other libraries find their operands and the queue of a
+// backend; null where it is not one of CUDA.
+Staging* StagingOf(Backend& backend);
 
 }  // namespace subgen::cuda

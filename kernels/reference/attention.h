@@ -1,7 +1,7 @@
 // Attention over weighted rows, as the equations say it.
 #pragma once
 
-#include "kernels/backend.h"
+#include "kernels/attention_tasks.h"
 
 namespace subgen::reference {
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/top_numbers.h"
+
 namespace subgen::reference {
 
 namespace {

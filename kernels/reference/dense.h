@@ -1,7 +1,9 @@
 // Dense operations of the specification: plain loops, double sums.
 #pragma once
 
-#include "kernels/backend.h"
+#include "kernels/memory/view.h"
+#include "kernels/quant/block_format.h"
+#include "kernels/rotary.h"
 
 namespace subgen::reference {
 

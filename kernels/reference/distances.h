@@ -1,7 +1,7 @@
 // Distances that a sketch chooses its rows by.
 #pragma once
 
-#include "kernels/backend.h"
+#include "kernels/row_ops.h"
 
 namespace subgen::reference {
 

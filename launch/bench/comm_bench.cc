@@ -297,7 +297,7 @@ CommRow MeasureComm(CommOperation operation, int64_t count,
   // On a queue the calls of one wait are a list, which is a graph from the
   // third time on, as a decode step is. What Fill wrote is sent before.
   const bool queued =
-      options.backend != nullptr && options.backend->staging() != nullptr;
+      options.backend != nullptr && options.backend->mirror() != nullptr;
   for (int i = 0; i < (queued ? 3 : 1); ++i) {
     subject->Fill();
     if (queued) subject->Run();

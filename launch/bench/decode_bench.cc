@@ -116,7 +116,7 @@ absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
   engine_options.make_policy = cache.Factory();
   ASSIGN_OR_RETURN(auto engine, Engine::Make(config_, model_, engine_options,
                                              clock.Time(world.Split(0))));
-  parts_apart_ = engine->backend().staging() != nullptr;
+  parts_apart_ = engine->backend().mirror() != nullptr;
   if (synthetic_) {
     cache.FillSynthetically(config_.prefill_chunk, kSeed,
                             [&](int64_t done, int64_t total) {

@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/backend.h"
 #include "kernels/cpu/tiles/tile_set.h"
 #include "tests/kernels/cpu_targets.h"
 #include "tests/kernels/random_rows.h"

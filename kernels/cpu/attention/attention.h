@@ -1,7 +1,7 @@
 // Attention over weighted rows on threads.
 #pragma once
 
-#include "kernels/backend.h"
+#include "kernels/attention_tasks.h"
 #include "kernels/cpu/threads/context.h"
 
 namespace subgen::cpu {

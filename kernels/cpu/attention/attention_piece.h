@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/backend.h"
+#include "kernels/attention_tasks.h"
 
 namespace subgen::cpu {
 

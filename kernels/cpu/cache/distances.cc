@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/cpu/attention/attention_piece.h"
+#include "kernels/reference/algorithm1.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/cache/distances.cc"
@@ -72,7 +73,7 @@ void InsertClusters(Context& context, Vector<const ClusterTask> tasks) {
       ({&task, 1}, {0, rows.count},
        context.worker_scratch[worker].Get(DistanceScratch(rows.dim)));
     };
-    InsertClustersOnHost(tasks[i], distances_of);
+    reference::InsertClusters(tasks[i], distances_of);
   });
 }
 

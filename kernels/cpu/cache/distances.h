@@ -1,9 +1,9 @@
 // Distances from a point to rows, on threads.
 #pragma once
 
-#include "kernels/backend.h"
 #include "kernels/cpu/attention/attention_piece.h"
 #include "kernels/cpu/threads/context.h"
+#include "kernels/row_ops.h"
 
 namespace subgen::cpu {
 

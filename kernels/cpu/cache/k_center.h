@@ -2,8 +2,8 @@
 // its tokens at once, then the choices.
 #pragma once
 
-#include "kernels/backend.h"
 #include "kernels/cpu/threads/context.h"
+#include "kernels/k_center.h"
 
 namespace subgen::cpu {
 

@@ -133,29 +133,5 @@ void Rotation::Rotate(Context& context, const Rotary& rotary,
   });
 }
 
-void ConvertRows(Context& context, Vector<const RowCopy> copies) {
-  constexpr int64_t kRowsOfPiece = 64;
-  std::vector<RowCopy> pieces;
-  int64_t numbers = 0;
-  for (const RowCopy& copy : copies) {
-    numbers += copy.from.count * copy.from.dim;
-    for (int64_t first = 0; first < copy.from.count; first += kRowsOfPiece) {
-      RowCopy piece = copy;
-      piece.from.data = copy.from.row(first);
-      piece.from.count = std::min(kRowsOfPiece, copy.from.count - first);
-      piece.to += first * RowBytes(copy.format, copy.from.dim);
-      pieces.push_back(piece);
-    }
-  }
-  context.Run(pieces.size(), numbers, [&](int64_t i, int) {
-    const Rows& from = pieces[i].from;
-    const int64_t bytes = RowBytes(pieces[i].format, from.dim);
-    for (int64_t row = 0; row < from.count; ++row) {
-      ConvertRow(from.format, from.row(row), from.dim, pieces[i].format,
-                 pieces[i].to + row * bytes);
-    }
-  });
-}
-
 }  // namespace subgen::cpu
 #endif

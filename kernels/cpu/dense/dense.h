@@ -4,9 +4,10 @@
 
 #include <vector>
 
-#include "kernels/backend.h"
 #include "kernels/cpu/threads/context.h"
 #include "kernels/cpu/tiles/packed_weights.h"
+#include "kernels/quant/block_format.h"
+#include "kernels/rotary.h"
 
 namespace subgen::cpu {
 
@@ -43,7 +44,5 @@ class Rotation {
   std::vector<float> cosines_;  // [tokens, pairs], times the magnitude
   std::vector<float> sines_;
 };
-
-void ConvertRows(Context& context, Vector<const RowCopy> copies);
 
 }  // namespace subgen::cpu

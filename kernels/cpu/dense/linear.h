@@ -1,10 +1,10 @@
 // input weight^T from quantized weights.
 #pragma once
 
-#include "kernels/backend.h"
 #include "kernels/cpu/threads/context.h"
 #include "kernels/cpu/tiles/linear_part.h"
 #include "kernels/cpu/tiles/packed_weights.h"
+#include "kernels/dense_ops.h"
 
 namespace subgen::cpu {
 

@@ -1,8 +1,8 @@
 // The largest numbers of rows, pieces of a row on threads.
 #pragma once
 
-#include "kernels/backend.h"
 #include "kernels/cpu/threads/context.h"
+#include "kernels/memory/view.h"
 
 namespace subgen::cpu {
 

@@ -1,7 +1,11 @@
 // A thread's part of a product.
 #pragma once
 
-#include "kernels/backend.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/memory/view.h"
+#include "kernels/quant/block_format.h"
 
 namespace subgen::cpu {
 

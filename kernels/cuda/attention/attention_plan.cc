@@ -39,9 +39,9 @@ int64_t QueriesOfPiece(const AttentionTask& task) {
 
 // The piece of the first rows and queries of a task, for the others to be made
 // from.
-AttentionPiece Whole(const AttentionTask& task, Staging* staging) {
+AttentionPiece Whole(const AttentionTask& task, Operation* operation) {
   const WeightedRows& rows = task.rows;
-  const Matrix<const float> queries = staging->In(task.queries);
+  const Matrix<const float> queries = operation->In(task.queries);
   AttentionPiece piece;
   piece.queries = queries.data;
   piece.query_stride = queries.stride;
@@ -52,15 +52,15 @@ AttentionPiece Whole(const AttentionTask& task, Staging* staging) {
   piece.value_dim = static_cast<int>(task.out.weighted.cols);
   piece.key_bytes = RowBytes(rows.keys.format, rows.keys.dim);
   piece.keys =
-      staging->InBytes(rows.keys.data, rows.keys.count * piece.key_bytes);
-  piece.partition_bias = staging->In(rows.partition_bias);
-  piece.row_token = staging->In(task.row_token);
+      operation->InBytes(rows.keys.data, rows.keys.count * piece.key_bytes);
+  piece.partition_bias = operation->In(rows.partition_bias);
+  piece.row_token = operation->In(task.row_token);
   if (rows.values.count == 0) return piece;
   SUBGEN_CHECK(rows.values.format == rows.keys.format);
   piece.value_bytes = RowBytes(rows.values.format, rows.values.dim);
-  piece.values =
-      staging->InBytes(rows.values.data, rows.values.count * piece.value_bytes);
-  piece.value_bias = staging->In(rows.value_bias);
+  piece.values = operation->InBytes(rows.values.data,
+                                    rows.values.count * piece.value_bytes);
+  piece.value_bias = operation->In(rows.value_bias);
   return piece;
 }
 
@@ -115,7 +115,7 @@ void AttentionPlan::SortByOutput(Vector<const AttentionTask> tasks) {
 
 void AttentionPlan::AddTask(const AttentionTask& task, int64_t rows_of_piece,
                             float* partials) {
-  AttentionPiece whole = Whole(task, &staging_);
+  AttentionPiece whole = Whole(task, operation_);
   const int64_t tile = QueriesOfPiece(task), queries = task.queries.rows;
   if (IsMany(task)) {
     many_head_dim = std::max({many_head_dim, whole.dim, whole.value_dim});
@@ -147,7 +147,7 @@ void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
   }
   const int64_t queries = out.rows();
   const int64_t size = PartialsSize(queries, weighted.cols);
-  float* partials = staging_.Scratch(sets * size);
+  float* partials = operation_->Scratch(sets * size);
   for (int64_t first = 0; first < queries; first += kTileQueries) {
     const int64_t count = std::min<int64_t>(kTileQueries, queries - first);
     targets.push_back(
@@ -165,8 +165,9 @@ void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
 }
 
 void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks,
-                         AttentionStart start) {
+                         AttentionStart start, Operation* operation) {
   start_ = start;
+  operation_ = operation;
   few.clear();
   many.Clear();
   few_queries = many_head_dim = 0;
@@ -183,7 +184,7 @@ void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks,
 }
 
 std::vector<PiecesByFormat<MassPiece>> PlanMass(
-    Vector<const AttentionMassTask> tasks, Staging* staging) {
+    Vector<const AttentionMassTask> tasks, Operation* operation) {
   std::vector<PiecesByFormat<MassPiece>> rounds;
   struct Known {
     float* device = nullptr;
@@ -195,10 +196,10 @@ std::vector<PiecesByFormat<MassPiece>> PlanMass(
                  task.queries.cols <= kMostHeadDim);
     if (task.keys.count == 0 || task.queries.rows == 0) continue;
     Known& mass = known[task.mass.data()];
-    if (mass.device == nullptr) mass.device = staging->InOut(task.mass);
+    if (mass.device == nullptr) mass.device = operation->InOut(task.mass);
     if (rounds.size() == mass.tasks) rounds.emplace_back();
     auto& pieces = rounds[mass.tasks++][task.keys.format];
-    const Matrix<const float> queries = staging->In(task.queries);
+    const Matrix<const float> queries = operation->In(task.queries);
     const int64_t key_bytes = RowBytes(task.keys.format, task.keys.dim);
     const MassPiece whole = {
         queries.data,
@@ -207,11 +208,11 @@ std::vector<PiecesByFormat<MassPiece>> PlanMass(
         task.group,
         static_cast<int>(queries.cols),
         0,
-        staging->InBytes(task.keys.data, task.keys.count * key_bytes),
+        operation->InBytes(task.keys.data, task.keys.count * key_bytes),
         key_bytes,
-        staging->In(task.partition_bias),
-        staging->In(task.row_token),
-        staging->In(task.log_partition),
+        operation->In(task.partition_bias),
+        operation->In(task.row_token),
+        operation->In(task.log_partition),
         mass.device};
     for (int64_t row = 0; row < task.keys.count; row += kTileRows) {
       MassPiece piece = whole;

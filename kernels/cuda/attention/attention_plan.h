@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/backend.h"
+#include "kernels/attention_tasks.h"
 #include "kernels/cuda/attention/attention.h"
 #include "kernels/cuda/runtime/pieces.h"
 
@@ -16,13 +16,11 @@ enum class AttentionStart { kFromOutputs, kFromEmpty };
 // Plans one list of tasks after another, in the same memory.
 class AttentionPlan {
  public:
-  explicit AttentionPlan(Staging* staging) : staging_(*staging) {}
-
-  // Operands are put into the staging. Rows are cut so that about `blocks`
+  // Operands are put into the operation. Rows are cut so that about `blocks`
   // blocks are busy. Tasks over several sets of the same queries become one
   // target.
   void Make(Vector<const AttentionTask> tasks, int64_t blocks,
-            AttentionStart start);
+            AttentionStart start, Operation* operation);
 
   // See TakesManyQueries.
   std::vector<AttentionPiece> few;
@@ -43,19 +41,19 @@ class AttentionPlan {
   void AddOutput(Vector<const TaskOfOutput> tasks, const RowsOfPiece& cut);
   template <class T>
   auto OnDevice(T output) {
-    return start_ == AttentionStart::kFromEmpty ? staging_.Out(output)
-                                                : staging_.InOut(output);
+    return start_ == AttentionStart::kFromEmpty ? operation_->Out(output)
+                                                : operation_->InOut(output);
   }
   void AddTask(const AttentionTask& task, int64_t rows_of_piece,
                float* partials);
 
-  Staging& staging_;
+  Operation* operation_ = nullptr;  // that the plan is made for
   AttentionStart start_ = AttentionStart::kFromOutputs;
   std::vector<TaskOfOutput> sorted_;
 };
 
 // Rounds of pieces, of which no two of a round add to the same rows.
 std::vector<PiecesByFormat<MassPiece>> PlanMass(
-    Vector<const AttentionMassTask> tasks, Staging* staging);
+    Vector<const AttentionMassTask> tasks, Operation* operation);
 
 }  // namespace subgen::cuda

@@ -1,5 +1,5 @@
-// What moves numbers about on the device; as in kernels/backend.h. Pointers are
-// of the device, shapes are checked.
+// What moves numbers about on the device, as kernels/dense_ops.h and
+// kernels/attention_ops.h say. Pointers are of the device, shapes are checked.
 #pragma once
 
 #include "kernels/heads.h"

@@ -1,14 +1,14 @@
 // Cluster tasks as the kernel takes them.
 #pragma once
 
-#include "kernels/backend.h"
+#include "kernels/algorithm1.h"
 #include "kernels/cuda/cache/algorithm1.h"
 #include "kernels/cuda/runtime/pieces.h"
 
 namespace subgen::cuda {
 
-// In place of the plan before. Operands are put into `staging`.
-void PlanClusters(Vector<const ClusterTask> tasks, Staging* staging,
+// In place of the plan before. Operands are put into the operation.
+void PlanClusters(Vector<const ClusterTask> tasks, Operation* operation,
                   PiecesByFormat<ClusterHead>* plan);
 
 }  // namespace subgen::cuda

@@ -1,5 +1,5 @@
 // Distances between points and rows on device memory (DistanceTask of
-// kernels/backend.h); put on the queue, returns at once.
+// kernels/row_ops.h); put on the queue, returns at once.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@
 namespace subgen::cuda {
 namespace {
 
-CenterHead HeadOf(const CenterTask& task, Staging* staging) {
+CenterHead HeadOf(const CenterTask& task, Operation* operation) {
   const CenterArrays& arrays = task.centers;
   CenterHead head;
   head.metric = task.metric;
@@ -19,17 +19,13 @@ CenterHead HeadOf(const CenterTask& task, Staging* staging) {
   head.entered = task.entered;
   head.row_bytes = RowBytes(arrays.format, arrays.dim);
   const size_t bytes = task.most_rows() * head.row_bytes;
-  const auto rows = [&](std::byte* data) {
-    return staging->InOut(
-        Vector<uint8_t>(reinterpret_cast<uint8_t*>(data), bytes));
-  };
-  head.keys = rows(arrays.keys);
-  head.values = rows(arrays.values);
+  head.keys = operation->InOutBytes(arrays.keys, bytes);
+  head.values = operation->InOutBytes(arrays.values, bytes);
   const size_t token_bytes = task.tokens() * head.row_bytes;
-  head.token_keys = staging->InBytes(task.keys.data, token_bytes);
-  head.token_values = staging->InBytes(task.values.data, token_bytes);
+  head.token_keys = operation->InBytes(task.keys.data, token_bytes);
+  head.token_values = operation->InBytes(task.values.data, token_bytes);
   const auto array = [&](auto host) {
-    return host.empty() ? nullptr : staging->InOut(host);
+    return host.empty() ? nullptr : operation->InOut(host);
   };
   head.counts = array(arrays.counts);
   head.bias = array(arrays.bias);
@@ -40,10 +36,10 @@ CenterHead HeadOf(const CenterTask& task, Staging* staging) {
   head.alignments = array(arrays.alignments);
   head.totals = array(arrays.totals);
   const int64_t links = std::max(task.rows, arrays.limit) + 1;
-  head.squared = staging->Scratch(links);
-  head.weights = staging->Scratch(links);
-  head.scores = staging->Scratch(links);
-  head.others = staging->Scratch(links);
+  head.squared = operation->Scratch(links);
+  head.weights = operation->Scratch(links);
+  head.scores = operation->Scratch(links);
+  head.others = operation->Scratch(links);
   return head;
 }
 
@@ -55,12 +51,12 @@ struct Compared {
 };
 
 CenterDistances AddPieces(const CenterHead& head, const Compared& of,
-                          Staging* staging,
+                          Operation* operation,
                           std::vector<TokenDistancesPiece>* pieces) {
   CenterDistances part;
   const int64_t tokens = head.tokens;
-  part.centers = staging->Scratch(tokens * head.limit);
-  part.tokens = staging->Scratch(tokens * tokens);
+  part.centers = operation->Scratch(tokens * head.limit);
+  part.tokens = operation->Scratch(tokens * tokens);
   const auto add = [&](const uint8_t* rows, int count, float* out,
                        int64_t stride) {
     for (int first = 0; first < count; first += kDistanceRows) {
@@ -84,7 +80,7 @@ CenterDistances AddPieces(const CenterHead& head, const Compared& of,
 
 }  // namespace
 
-void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
+void PlanCenters(Vector<const CenterTask> tasks, Operation* operation,
                  CenterPlan* plan) {
   plan->Clear();
   for (const CenterTask& task : tasks) {
@@ -92,18 +88,18 @@ void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
     const RowFormat format = task.centers.format;
     SUBGEN_CHECK(task.centers.dim <= kMostHeadDim &&
                  (task.rows <= task.centers.limit || task.tokens() == 0));
-    CenterHead head = HeadOf(task, staging);
+    CenterHead head = HeadOf(task, operation);
     if (head.tokens > 0) {
       auto* pieces = &plan->distances[format];
       const Compared keys = {head.token_keys, head.keys, false};
       const Compared directions = {head.token_keys, head.keys, true};
       const Compared values = {head.token_values, head.values, false};
-      if (metric.keys) head.of_keys = AddPieces(head, keys, staging, pieces);
+      if (metric.keys) head.of_keys = AddPieces(head, keys, operation, pieces);
       if (metric.directions || metric.weighted()) {
-        head.of_directions = AddPieces(head, directions, staging, pieces);
+        head.of_directions = AddPieces(head, directions, operation, pieces);
       }
       if (metric.values) {
-        head.of_values = AddPieces(head, values, staging, pieces);
+        head.of_values = AddPieces(head, values, operation, pieces);
       }
     }
     plan->heads[format].push_back(head);

@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "kernels/backend.h"
 #include "kernels/cuda/cache/k_center.h"
 #include "kernels/cuda/runtime/pieces.h"
+#include "kernels/k_center.h"
 
 namespace subgen::cuda {
 
@@ -19,8 +19,8 @@ struct CenterPlan {
   PiecesByFormat<CenterHead> heads;
 };
 
-// In place of the plan before. Operands are put into `staging`.
-void PlanCenters(Vector<const CenterTask> tasks, Staging* staging,
+// In place of the plan before. Operands are put into the operation.
+void PlanCenters(Vector<const CenterTask> tasks, Operation* operation,
                  CenterPlan* plan);
 
 }  // namespace subgen::cuda

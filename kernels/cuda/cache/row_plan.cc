@@ -6,7 +6,7 @@
 
 namespace subgen::cuda {
 
-void AddPieces(const RowCopy& copy, Staging* staging,
+void AddPieces(const RowCopy& copy, Operation* operation,
                PiecesByFormat<RowCopyPiece>* pieces) {
   const Rows& from = copy.from;
   RowCopyPiece piece;
@@ -15,9 +15,8 @@ void AddPieces(const RowCopy& copy, Staging* staging,
   piece.block = static_cast<int>(RowBlock(copy.format, from.dim));
   piece.from_bytes = RowBytes(from.format, from.dim);
   piece.to_bytes = RowBytes(copy.format, from.dim);
-  piece.from = staging->InBytes(from.data, from.count * piece.from_bytes);
-  piece.to = staging->Out(
-      Vector<uint8_t>(reinterpret_cast<uint8_t*>(copy.to), copy.to_bytes()));
+  piece.from = operation->InBytes(from.data, from.count * piece.from_bytes);
+  piece.to = operation->OutBytes(copy.to, copy.to_bytes());
   // Of no rows an empty piece, so that the list of commands stays as it is.
   for (int64_t row = 0; row == 0 || row < from.count; row += kRowsOfPiece) {
     piece.count =
@@ -28,19 +27,19 @@ void AddPieces(const RowCopy& copy, Staging* staging,
   }
 }
 
-void AddPieces(const DistanceTask& task, Staging* staging,
+void AddPieces(const DistanceTask& task, Operation* operation,
                PiecesByFormat<DistancePiece>* pieces) {
   const Rows& rows = task.rows;
   SUBGEN_CHECK(static_cast<int64_t>(task.squared.size()) == rows.count &&
                rows.dim <= kMostHeadDim);
   if (rows.count == 0) return;
   DistancePiece piece;
-  piece.point = staging->In(task.point);
+  piece.point = operation->In(task.point);
   piece.row_bytes = RowBytes(rows.format, rows.dim);
-  piece.rows = staging->InBytes(rows.data, rows.count * piece.row_bytes);
+  piece.rows = operation->InBytes(rows.data, rows.count * piece.row_bytes);
   piece.dim = static_cast<int>(rows.dim);
   piece.directions = task.directions;
-  piece.squared = staging->Out(task.squared);
+  piece.squared = operation->Out(task.squared);
   for (int64_t row = 0; row < rows.count; row += kDistanceRows) {
     piece.count =
         static_cast<int>(std::min<int64_t>(kDistanceRows, rows.count - row));

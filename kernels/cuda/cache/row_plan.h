@@ -1,17 +1,17 @@
 // Row copies and distances cut into pieces for blocks of a device.
 #pragma once
 
-#include "kernels/backend.h"
 #include "kernels/cuda/cache/distances.h"
 #include "kernels/cuda/cache/row_copies.h"
 #include "kernels/cuda/runtime/pieces.h"
+#include "kernels/row_ops.h"
 
 namespace subgen::cuda {
 
-// Operands are put into the staging.
-void AddPieces(const RowCopy& copy, Staging* staging,
+// Operands are put into the operation.
+void AddPieces(const RowCopy& copy, Operation* operation,
                PiecesByFormat<RowCopyPiece>* pieces);
-void AddPieces(const DistanceTask& task, Staging* staging,
+void AddPieces(const DistanceTask& task, Operation* operation,
                PiecesByFormat<DistancePiece>* pieces);
 
 }  // namespace subgen::cuda

@@ -1,6 +1,6 @@
 // Dense operations on device memory: every pointer in a view is one of the
 // device. They are put on the queue and return at once. Shapes as in
-// kernels/backend.h, whose caller has checked them.
+// kernels/dense_ops.h, whose caller has checked them.
 #pragma once
 
 #include "kernels/memory/view.h"

@@ -1,5 +1,5 @@
 // Rotary position embedding on device memory; put on the queue, returns at
-// once. As in kernels/backend.h, whose caller has checked the shapes.
+// once. As in kernels/attention_ops.h, whose caller has checked the shapes.
 #pragma once
 
 #include "kernels/heads.h"
@@ -18,7 +18,7 @@ struct RotaryAngles {
   const int64_t* positions = nullptr;  // [tokens]
 };
 
-// HeadSplit (kernels/backend.h). Without pairs nothing turns.
+// HeadSplit (kernels/heads.h). Without pairs nothing turns.
 struct HeadSplitPiece {
   int64_t end = 0;  // threads of this one and of those before it
   RotaryAngles angles;

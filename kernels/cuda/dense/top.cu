@@ -158,27 +158,27 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-T* ScratchOf(Staging* staging, int64_t count) {
+T* ScratchOf(Operation* operation, int64_t count) {
   static_assert(sizeof(T) % sizeof(float) == 0);
   return reinterpret_cast<T*>(
-      staging->Scratch(count * (sizeof(T) / sizeof(float))));
+      operation->Scratch(count * (sizeof(T) / sizeof(float))));
 }
 
 }  // namespace
 
-void Top(Staging* staging, Matrix<const float> rows, const float* scales,
+void Top(Operation* operation, Matrix<const float> rows, const float* scales,
          Matrix<float> output) {
-  Queue* const queue = staging->queue();
+  Queue* const queue = operation->queue();
   const int64_t most = TopMost(output.cols);
   int64_t tiles = CeilDivide(rows.cols, kTile);
-  TileSum* const sums = ScratchOf<TileSum>(staging, rows.rows * tiles);
-  Key* keys = ScratchOf<Key>(staging, rows.rows * tiles * most);
+  TileSum* const sums = ScratchOf<TileSum>(operation, rows.rows * tiles);
+  Key* keys = ScratchOf<Key>(operation, rows.rows * tiles * most);
   Launch(queue, {rows.rows * tiles, kThreads}, SortNumbers, rows, most, scales,
          keys, sums);
   while (tiles * most > kTile) {
     const int64_t count = tiles * most;
     tiles = CeilDivide(count, kTile);
-    Key* const fewer = ScratchOf<Key>(staging, rows.rows * tiles * most);
+    Key* const fewer = ScratchOf<Key>(operation, rows.rows * tiles * most);
     Launch(queue, {rows.rows * tiles, kThreads}, SortKeys, keys, count, tiles,
            most, fewer);
     keys = fewer;

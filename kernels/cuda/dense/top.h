@@ -6,10 +6,10 @@
 
 namespace subgen::cuda {
 
-class Staging;
+class Operation;
 
 // scales: [rows]. All on the device.
-void Top(Staging* staging, Matrix<const float> rows, const float* scales,
+void Top(Operation* operation, Matrix<const float> rows, const float* scales,
          Matrix<float> output);
 
 }  // namespace subgen::cuda

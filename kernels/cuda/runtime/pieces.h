@@ -23,10 +23,10 @@ inline int64_t PaddedCount(int64_t count) {
 // Calls launch(array on the device, count), if there are any; at the end of the
 // array are empty pieces.
 template <class Piece, class Launch>
-void SendPieces(std::vector<Piece>* all, Staging* staging, Launch launch) {
+void SendPieces(std::vector<Piece>* all, Operation* operation, Launch launch) {
   if (all->empty()) return;
   all->resize(PaddedCount(all->size()));
-  const auto [host, device] = staging->Stage<Piece>(all->size());
+  const auto [host, device] = operation->Stage<Piece>(all->size());
   std::copy(all->begin(), all->end(), host);
   launch(device, static_cast<int64_t>(all->size()));
 }
@@ -44,9 +44,9 @@ class PiecesByFormat {
 
   // SendPieces of each format, which launch takes first.
   template <class Launch>
-  void Send(Staging* staging, Launch launch) {
+  void Send(Operation* operation, Launch launch) {
     for (size_t format = 0; format < pieces_.size(); ++format) {
-      SendPieces(&pieces_[format], staging,
+      SendPieces(&pieces_[format], operation,
                  [&](const Piece* pieces, int64_t count) {
                    launch(static_cast<RowFormat>(format), pieces, count);
                  });

@@ -1,11 +1,7 @@
-// Operands of one operation: In, Out and InOut give the device addresses of
-// host views, and after the operation's commands were appended Finish brings
-// results back. Mirrored memory is used where it lies, and only what the host
-// wrote of it is sent; other memory is staged, as it is now, and for results
-// that go to such memory Finish runs the queue. Addresses are good until
-// Finish.
+// Operands of operations on a queue: where host views lie on the device.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <utility>
 #include <vector>
@@ -16,12 +12,43 @@
 
 namespace subgen::cuda {
 
+// What outlives an operation: memory that results come back through.
 class Staging {
  public:
   Staging(Queue* queue, DeviceMirror* mirror)
       : queue_(*queue), mirror_(*mirror) {}
 
   Queue* queue() { return &queue_; }
+
+ private:
+  friend class Operation;
+  struct Return {
+    Matrix<uint8_t> to;
+    const uint8_t* device;
+    uint8_t* pinned;  // on the way
+  };
+
+  Queue& queue_;
+  DeviceMirror& mirror_;
+  Arena results_{Arena::Sides::kBoth};  // of returns
+  std::map<std::pair<const void*, size_t>, const uint8_t*> known_;
+  std::vector<Return> returns_;
+  bool in_operation_ = false;
+};
+
+// One operation, from before its first operand until all its commands were
+// appended, which is when it goes out of scope; one at a time. In, Out and
+// InOut give the device addresses of host views, good until then. Mirrored
+// memory is used where it lies, and only what the host wrote of it is sent.
+// Other memory is staged, as it is now, and for results that go to such memory
+// the end of the operation runs the queue and brings them back.
+class Operation {
+ public:
+  explicit Operation(Staging* staging);
+  ~Operation();
+  Operation(const Operation&) = delete;
+
+  Queue* queue() { return staging_.queue(); }
 
   // The same host memory twice is staged once. Null for an empty view.
   template <class T>
@@ -30,7 +57,7 @@ class Staging {
   }
   const uint8_t* InBytes(const void* host, size_t bytes);
   Matrix<const float> In(Matrix<const float> host);
-  // What lies there after Finish is what the device wrote.
+  // What lies there after the operation is what the device wrote.
   Matrix<float> Out(Matrix<float> host) { return Result(host, false); }
   Matrix<float> InOut(Matrix<float> host) { return Result(host, true); }
   template <class T>
@@ -41,26 +68,25 @@ class Staging {
   T* InOut(Vector<T> host) {
     return Result(Matrix<T>(host.data(), 1, host.size()), true).data;
   }
+  uint8_t* OutBytes(std::byte* host, size_t bytes) {
+    return Out(Vector<uint8_t>(reinterpret_cast<uint8_t*>(host), bytes));
+  }
+  uint8_t* InOutBytes(std::byte* host, size_t bytes) {
+    return InOut(Vector<uint8_t>(reinterpret_cast<uint8_t*>(host), bytes));
+  }
   // On the device alone; not filled.
   float* Scratch(int64_t floats) {
-    return static_cast<float*>(queue_.Scratch(floats * sizeof(float)));
+    return static_cast<float*>(queue()->Scratch(floats * sizeof(float)));
   }
   // Room for the caller to fill, which is an operand then.
   template <class T>
   std::pair<T*, const T*> Stage(int64_t count) {
-    const ArenaPlace place = queue_.Stage(count * sizeof(T));
+    const ArenaPlace place = queue()->Stage(count * sizeof(T));
     return {reinterpret_cast<T*>(place.host),
             reinterpret_cast<const T*>(place.device)};
   }
 
-  void Finish();
-
  private:
-  struct Return {
-    Matrix<uint8_t> to;
-    const uint8_t* device;
-    uint8_t* pinned;  // on the way
-  };
   template <class T>
   static Matrix<T> View(Matrix<uint8_t> bytes) {
     constexpr int64_t size = sizeof(T);
@@ -82,11 +108,7 @@ class Staging {
   // Sizes are in bytes.
   Matrix<uint8_t> ResultBytes(Matrix<uint8_t> host, bool send);
 
-  Queue& queue_;
-  DeviceMirror& mirror_;
-  Arena results_{Arena::Sides::kBoth};  // of returns
-  std::map<std::pair<const void*, size_t>, const uint8_t*> known_;
-  std::vector<Return> returns_;
+  Staging& staging_;
 };
 
 }  // namespace subgen::cuda

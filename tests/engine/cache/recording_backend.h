@@ -2,12 +2,10 @@
 #pragma once
 
 #include <limits>
-#include <memory>
 #include <tuple>
 #include <vector>
 
-#include "gtest/gtest.h"
-#include "kernels/backend.h"
+#include "kernels/reference/reference_backend.h"
 #include "tests/engine/cache/token_stream.h"
 
 namespace subgen::testing {
@@ -29,48 +27,20 @@ struct SeenRow {
   }
 };
 
-class RecordingBackend final : public Backend {
+class RecordingBackend final : public ReferenceBackend {
  public:
   absl::string_view name() const override { return "recording"; }
-  void Linear(Matrix<const float>, const WeightMatrix&,
-              Matrix<float>) override {
-    FAIL();
-  }
-  void Embed(const WeightMatrix&, Vector<const int>, Matrix<float>) override {
-    FAIL();
-  }
-  void RmsNorm(Matrix<const float>, Vector<const float>, float,
-               Matrix<float>) override {
-    FAIL();
-  }
-  void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
-              int64_t head_dim, Matrix<float> heads) override {
-    reference_->Rotate(rotary, positions, head_dim, heads);
-  }
-  void GatedSilu(Matrix<const float>, Matrix<float>) override { FAIL(); }
-  void Add(Matrix<const float>, Matrix<float>) override { FAIL(); }
-  void AddRow(Vector<const float>, Matrix<float>) override { FAIL(); }
-  void Top(Matrix<const float>, Vector<const float>, Matrix<float>) override {
-    FAIL();
-  }
   void Attend(Vector<const AttentionTask> tasks) override {
-    if (recording) {
-      for (const AttentionTask& task : tasks) Note(task);
-    } else {
-      reference_->Attend(tasks);
-    }
-  }
-  void AccumulateMass(Vector<const AttentionMassTask> tasks) override {
-    reference_->AccumulateMass(tasks);
+    if (!recording) return ReferenceBackend::Attend(tasks);
+    for (const AttentionTask& task : tasks) Note(task);
   }
   void Distances(Vector<const DistanceTask> tasks) override {
-    reference_->Distances(tasks);
+    ReferenceBackend::Distances(tasks);
     for (const DistanceTask& task : tasks) distances += task.rows.count;
   }
-
   void InsertCenters(Vector<const CenterTask> tasks) override {
     ++center_calls;
-    Backend::InsertCenters(tasks);
+    ReferenceBackend::InsertCenters(tasks);
   }
 
   bool recording = false;
@@ -97,8 +67,6 @@ class RecordingBackend final : public Backend {
       seen.push_back(row);
     }
   }
-
-  std::unique_ptr<Backend> reference_ = MakeReferenceBackend();
 };
 
 }  // namespace subgen::testing

@@ -3,24 +3,19 @@
 #include <gtest/gtest.h>
 
 #include "engine/model/transformer.h"
-#include "kernels/backend.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/reference/reference_backend.h"
 #include "tests/support/toy_model.h"
 
 namespace subgen {
 namespace {
 
 // The CPU's backend, counting products and attention.
-class CountingBackend final : public Backend {
+class CountingBackend final : public ReferenceBackend {
  public:
   absl::string_view name() const override { return "counting"; }
   absl::Status KeepWeight(const WeightMatrix& weight) override {
     return inner_->KeepWeight(weight);
-  }
-  void Linear(Matrix<const float> input, const WeightMatrix& weight,
-              Matrix<float> output) override {
-    ++products;
-    inner_->Linear(input, weight, output);
   }
   void Linears(Matrix<const float> input,
                Vector<const LinearProduct> of) override {

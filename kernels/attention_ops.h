@@ -1,0 +1,49 @@
+// What an attention layer asks of a device: heads on their way in, attention
+// over the rows of caches, and its partial results on their way out. Shapes
+// that do not fit together are bugs (Fatal).
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/attention_tasks.h"
+#include "kernels/heads.h"
+#include "kernels/memory/view.h"
+#include "kernels/rotary.h"
+#include "kernels/softmax_partials.h"
+
+namespace subgen {
+
+class HadamardTransform;
+
+class AttentionOps {
+ public:
+  virtual ~AttentionOps() = default;
+
+  // Turns each head of row i by positions[i]. heads: [tokens, n * head_dim].
+  virtual void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
+                      int64_t head_dim, Matrix<float> heads) = 0;
+  // Rotate, then SplitHeads (heads.h), of each.
+  virtual void SplitHeads(Vector<const HeadSplit> splits) = 0;
+  // HadamardTransform::Apply of the rows, or Undo where it goes back.
+  virtual void ApplyHadamard(const HadamardTransform& transform,
+                             Matrix<float> rows, bool back) = 0;
+
+  virtual void Attend(Vector<const AttentionTask> tasks) = 0;
+  // SetEmpty of all outputs, then Attend; tasks of one output stand together.
+  virtual void AttendFromEmpty(Vector<const AttentionTask> tasks) = 0;
+  virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
+
+  // As the functions of these names (heads.h, softmax_partials.h).
+  virtual void JoinHeads(const HeadLayout& layout,
+                         const SoftmaxPartials& partials,
+                         const JoinPlace& place, Matrix<float> token_major) = 0;
+  virtual void SetEmpty(const SoftmaxPartials& partials) = 0;
+  virtual void LogPartition(const SoftmaxPartials& partials,
+                            Vector<float> out) = 0;
+  virtual void RescalePartials(Vector<const float> own_max,
+                               const SoftmaxPartials& partials) = 0;
+  virtual void MergePacked(Vector<const float> packed,
+                           const SoftmaxPartials& into) = 0;
+};
+
+}  // namespace subgen

@@ -1,0 +1,11 @@
+// Rows by their scores (kernels/keep_best.h), a head a thread.
+#pragma once
+
+#include "kernels/cpu/threads/context.h"
+#include "kernels/keep_best.h"
+
+namespace subgen::cpu {
+
+void KeepBest(Context& context, Vector<const KeepBestTask> tasks);
+
+}  // namespace subgen::cpu
