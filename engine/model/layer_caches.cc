@@ -1,108 +1,118 @@
-// The cache policies of a transformer, and how the budget is shared out over
-// its heads.
-#include <algorithm>
+#include "engine/model/layer_caches.h"
+
+#include <utility>
 
 #include "engine/cache/budget_rule.h"
-#include "engine/model/head_shares.h"
-#include "engine/model/transformer.h"
+#include "engine/cache/row_store.h"
+#include "engine/cache/serial.h"
 #include "kernels/base/status_macros.h"
 
 namespace subgen {
+namespace {
 
-CacheShape Transformer::ShapeOfCache() const {
-  CacheShape shape;
-  shape.kv_heads = static_cast<int>(plan_.kv_heads.count);
-  shape.first_kv_head = static_cast<int>(plan_.kv_heads.first);
-  shape.head_dim = config_.head_dim;
-  shape.group = config_.group();
-  shape.slots = options_.slots;
-  shape.token_shards = grid_.shape.token_shards;
-  shape.token_shard = grid_.token_shard();
-  shape.token_block = grid_.shape.token_block;
-  shape.context_tokens = options_.context_tokens;
-  shape.step_tokens = options_.max_batch;
-  shape.rotary = config_.rotary;
-  return shape;
+// The shares of one layer's heads on this rank.
+std::vector<HeadShares> SharesOfLayer(const LayerCachesOptions& options,
+                                      int layer) {
+  std::vector<HeadShares> shares = options.shares;
+  for (HeadShares& step : shares) {
+    const auto first = step.shares.begin() + layer * options.model_kv_heads +
+                       options.shape.first_kv_head;
+    step.shares = std::vector<double>(first, first + options.shape.kv_heads);
+  }
+  return shares;
 }
 
-int64_t Transformer::budget_rows() const {
-  return BudgetRows(options_.cache, ShapeOfCache()).value_or(0);
+}  // namespace
+
+absl::StatusOr<std::optional<double>> GrowthToShare(const CacheConfig& config,
+                                                    const CacheShape& shape) {
+  ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(config, shape));
+  if (!SharesBySpread(config) || rows >= shape.context_tokens) {
+    return std::nullopt;
+  }
+  const double window = config.sink_tokens + RecentTokens(config, rows);
+  return (shape.context_tokens - window) / (rows - window);
 }
 
-int64_t Transformer::most_cache_bytes() const {
-  return config_.layers * MostCacheBytes(options_.cache, ShapeOfCache());
-}
-
-absl::Status Transformer::MakePolicies() {
-  ASSIGN_OR_RETURN(const std::vector<HeadShares> shares, ShareOutBudget());
-  CacheShape shape = ShapeOfCache();
-  shape.sketch_queue = &sketch_queue_;
-  for (shape.layer = 0; shape.layer < config_.layers; ++shape.layer) {
-    shape.head_shares = shares;
-    for (HeadShares& step : shape.head_shares) {
-      const auto first = step.shares.begin() + shape.layer * config_.kv_heads +
-                         shape.first_kv_head;
-      step.shares = std::vector<double>(first, first + shape.kv_heads);
-    }
+absl::StatusOr<std::unique_ptr<LayerCaches>> LayerCaches::Make(
+    const LayerCachesOptions& options, Backend& backend) {
+  std::unique_ptr<LayerCaches> caches(new LayerCaches(options, backend));
+  CacheShape shape = options.shape;
+  shape.sketch_queue = &caches->queue_;
+  for (shape.layer = 0; shape.layer < options.layers; ++shape.layer) {
+    shape.head_shares = SharesOfLayer(options, shape.layer);
     ASSIGN_OR_RETURN(auto policy,
-                     options_.make_policy(options_.cache, shape, backend_));
-    policies_.push_back(std::move(policy));
+                     options.make_policy(options.config, shape, backend));
+    caches->policies_.push_back(std::move(policy));
   }
-  return absl::OkStatus();
+  return caches;
 }
 
-absl::StatusOr<std::vector<HeadShares>> Transformer::ShareOutBudget() {
-  const CacheConfig& cache = options_.cache;
-  ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(cache, ShapeOfCache()));
-  if (!SharesBySpread(cache) || rows >= options_.context_tokens) {
-    return std::vector<HeadShares>();
-  }
-  const double window = cache.sink_tokens + RecentTokens(cache, rows);
-  const double most = (options_.context_tokens - window) / (rows - window);
-  return SharesOverTime(MeasureKeySpreads(), most);
+void LayerCaches::EndStep() {
+  for (const auto& policy : policies_) policy->EndStep();
 }
 
-std::vector<double> Transformer::MeasureKeySpreads() {
-  CacheShape shape = ShapeOfCache();
-  CacheConfig exact;
-  exact.policy = "exact";
-  exact.row_format = "f32";
-  std::vector<KeySpreadProbe*> probes;
-  for (; shape.layer < config_.layers; ++shape.layer) {
-    auto policy = MakeCachePolicy(exact, shape, backend_);
-    SUBGEN_CHECK(policy.ok(), policy.status().ToString());
-    auto probe = std::make_unique<KeySpreadProbe>(
-        *std::move(policy), shape, hadamard_ ? &*hadamard_ : nullptr, backend_);
-    probes.push_back(probe.get());
-    policies_.push_back(std::move(probe));
+void LayerCaches::Forget(int slot) {
+  for (const auto& policy : policies_) policy->Forget(slot);
+}
+
+CacheUse LayerCaches::Use(int slot) const {
+  CacheUse use;
+  const RowLayout layout = {*ParseRowFormat(config_.row_format),
+                            shape_.head_dim};
+  for (const auto& policy : policies_) {
+    const CacheStats stats = policy->Stats(slot);
+    use.bytes += stats.bytes;
+    use.rows += stats.rows;
+    use.tokens = stats.tokens_seen;
+    if (shape_.token_shard != 0) continue;  // counted once per head group
+    use.exact_bytes +=
+        stats.tokens_seen * shape_.kv_heads * 2 * layout.Exact().row_bytes();
   }
-  for (int64_t i = 0; i < kMeasuredTokens;) {
-    BatchRun run;
-    run.position = i;
-    for (; i < kMeasuredTokens &&
-           static_cast<int64_t>(run.tokens.size()) < options_.max_batch;
-         ++i) {
-      run.tokens.push_back(MeasuredToken(i, config_.vocabulary));
-    }
-    Forward({run});
+  return use;
+}
+
+std::string LayerCaches::Save(int slot) const {
+  ByteWriter out;
+  out.Put<int64_t>(std::ssize(policies_));
+  for (const auto& policy : policies_) {
+    const std::string saved = policy->Save(slot);
+    out.Put<int64_t>(std::ssize(saved));
+    out.PutAll(Vector<const char>(saved));
   }
-  const int64_t size = KeySumsSize(config_.head_dim);
-  std::vector<float> sums(config_.layers * config_.kv_heads * size);
-  for (int64_t layer = 0; layer < config_.layers; ++layer) {
-    for (int head = 0; head < shape.kv_heads; ++head) {
-      const std::vector<float> mine = probes[layer]->Sums(head);
-      const int64_t at =
-          (layer * config_.kv_heads + shape.first_kv_head + head) * size;
-      std::copy(mine.begin(), mine.end(), sums.begin() + at);
-    }
+  return std::move(out).Take();
+}
+
+absl::Status LayerCaches::Load(int slot, absl::string_view saved) {
+  const absl::Status status = LoadLayers(slot, saved);
+  if (!status.ok()) Forget(slot);
+  return status;
+}
+
+absl::Status LayerCaches::LoadLayers(int slot, absl::string_view saved) {
+  ByteReader in(saved);
+  int64_t layers = 0;
+  RETURN_IF_ERROR(in.Get(&layers));
+  RETURN_IF_ERROR(
+      CheckSaved(layers == std::ssize(policies_), "the number of layers"));
+  for (const auto& policy : policies_) {
+    int64_t bytes = 0;
+    RETURN_IF_ERROR(in.Get(&bytes));
+    RETURN_IF_ERROR(
+        CheckSaved(bytes >= 0 && bytes <= in.left(), "the bytes of a layer"));
+    std::string layer(bytes, '\0');
+    RETURN_IF_ERROR(in.GetAll(Vector<char>(layer)));
+    RETURN_IF_ERROR(policy->Load(slot, layer));
   }
-  policies_.clear();
-  grid_.world->AllReduce(sums, ReduceOp::kSum);
-  std::vector<double> spreads;
-  for (size_t at = 0; at < sums.size(); at += size) {
-    spreads.push_back(KeySpread(Vector<const float>(sums).subspan(at, size)));
-  }
-  return spreads;
+  return CheckSaved(in.left() == 0, "what follows the last layer");
+}
+
+int64_t LayerCaches::budget_rows() const {
+  return BudgetRows(config_, shape_).value_or(0);
+}
+
+int64_t LayerCaches::most_bytes() const {
+  return std::ssize(policies_) * MostCacheBytes(config_, shape_);
 }
 
 }  // namespace subgen
