@@ -59,12 +59,12 @@ class Engine {
   int64_t most_cache_bytes() const { return caches().most_bytes(); }
   // Whether rows lie in a device's memory and not in the host's.
   bool cache_on_device() const { return parts_->backend->mirror() != nullptr; }
-  // On rank 0.
+  // On rank 0; where there are other ranks, inside Run.
   Leader& leader() { return leader_; }
   Scheduler& scheduler() { return scheduler_; }
   // Rank 0 runs `lead`, the others follow what it does until it has returned,
-  // whatever it returns: its status on rank 0, OK on the others. Once, as the
-  // last use of the engine on all ranks.
+  // whatever it returns: its status on rank 0, OK on the others. Once: then the
+  // others follow no more.
   absl::Status Run(const std::function<absl::Status(Engine&)>& lead);
 
  private:

@@ -121,7 +121,7 @@ absl::StatusOr<std::vector<double>> Transformer::MeasureKeySpreads() {
          ++i) {
       run.tokens.push_back(MeasuredToken(i, config_.vocabulary));
     }
-    Layers({run}, *caches);
+    RunLayers({run}, *caches);
     // Nobody reads the logits, but what a device has been asked for is done
     // when they are here, so that the caches may go.
     Logits();
@@ -130,19 +130,19 @@ absl::StatusOr<std::vector<double>> Transformer::MeasureKeySpreads() {
 }
 
 Matrix<const float> Transformer::Forward(const Batch& batch) {
-  Layers(batch, *caches_);
+  RunLayers(batch, *caches_);
   return Logits();
 }
 
 std::vector<RowTop> Transformer::ForwardTop(const Batch& batch,
                                             const TopRequest& request) {
-  Layers(batch, *caches_);
+  RunLayers(batch, *caches_);
   return head_.Top(request);
 }
 
 Matrix<const float> Transformer::Logits() { return head_.All(); }
 
-void Transformer::Layers(const Batch& batch, LayerCaches& caches) {
+void Transformer::RunLayers(const Batch& batch, LayerCaches& caches) {
   layout_.Arrange(batch, grid_);
   const int64_t tokens = layout_.token_count();
   SUBGEN_CHECK(tokens >= 1 && tokens <= options_.max_batch);

@@ -67,7 +67,7 @@ class Transformer {
   absl::StatusOr<std::vector<double>> MeasureKeySpreads();
 
   // The step up to the logits of this rank.
-  void Layers(const Batch& batch, LayerCaches& caches);
+  void RunLayers(const Batch& batch, LayerCaches& caches);
 
   // What attention, and what the feed-forward, adds to the residual stream, of
   // which both read the norm.
