@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "comm/agreement.h"
 #include "engine/cache/budget.h"
-#include "engine/decode/model_vocabulary.h"
 #include "kernels/base/status_macros.h"
 #include "kernels/cpu/tiles/instruction_sets.h"
 
@@ -42,7 +41,7 @@ absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
         "(launch/fetch_model.sh gets a small one)");
   }
   Model model;
-  auto file = GgufFile::Open(config.model);
+  auto file = ReadGgufModel(config.model, config.rope);
   if (absl::IsNotFound(file.status())) {
     return absl::NotFoundError(
         absl::StrCat(file.status().message(),
@@ -50,18 +49,16 @@ absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
   }
   RETURN_IF_ERROR(file.status());
   model.file = *std::move(file);
-  ASSIGN_OR_RETURN(model.config, ReadModelConfig(*model.file, config.rope));
-  ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(*model.file));
-  auto tokenizer = MakeTokenizer(std::move(vocabulary));
+  auto tokenizer = MakeTokenizer(std::move(model.file.vocabulary));
   if (!tokenizer.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(config.model, ": ", tokenizer.status().message()));
   }
   model.tokenizer = *std::move(tokenizer);
-  if (model.tokenizer->size() != model.config.vocabulary) {
+  if (model.tokenizer->size() != model.file.config.vocabulary) {
     return absl::InvalidArgumentError(absl::StrCat(
         config.model, ": the vocabulary has ", model.tokenizer->size(),
-        " tokens and the embedding ", model.config.vocabulary, " rows"));
+        " tokens and the embedding ", model.file.config.vocabulary, " rows"));
   }
   return model;
 }
@@ -70,7 +67,7 @@ Engine::Engine(const EngineConfig& config, const Model& model,
                int64_t context_tokens, std::unique_ptr<Parts> parts)
     : parts_(std::move(parts)),
       deadline_(config.step_deadline_seconds, RankName(*parts_->grid.world)),
-      leader_(*parts_->transformer, parts_->grid, deadline_),
+      leader_({*parts_->transformer, parts_->grid, deadline_}),
       scheduler_(leader_, *model.tokenizer,
                  {context_tokens, config.prefill_chunk, config.max_sequences}) {
 }
@@ -82,7 +79,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   ASSIGN_OR_RETURN(
       const GridShape shape,
       PlanGrid({ranks.head_shards, ranks.token_shards, ranks.token_block},
-               world->size(), model.config.kv_heads));
+               world->size(), model.file.config.kv_heads));
   ASSIGN_OR_RETURN(const MergeMethod merge, ParseMergeMethod(ranks.merge));
   auto backend = MakeBackend(config, options);
   RETURN_IF_ERROR(AgreeOnStatus(*world, backend.status()));
@@ -92,19 +89,28 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
 
   TransformerOptions transformer_options;
   transformer_options.cache =
-      WithBudget(config.cache, ContextLimit(config, model.config));
+      WithBudget(config.cache, ContextLimit(config, model.file.config));
   transformer_options.merge = merge;
   transformer_options.context_tokens = options.context_tokens;
   transformer_options.max_batch = config.prefill_chunk;
   transformer_options.slots = config.max_sequences;
   transformer_options.make_policy = options.make_policy;
-  auto transformer =
-      Transformer::Make(*model.file, model.config, transformer_options,
-                        parts->grid, *parts->backend);
+  auto transformer = Transformer::Make(model.file, transformer_options,
+                                       parts->grid, *parts->backend);
   RETURN_IF_ERROR(AgreeOnStatus(*parts->grid.world, transformer.status()));
   parts->transformer = *std::move(transformer);
   return std::unique_ptr<Engine>(
       new Engine(config, model, options.context_tokens, std::move(parts)));
+}
+
+absl::Status Engine::Run(const std::function<absl::Status(Engine&)>& lead) {
+  if (!leads()) {
+    Follow({*parts_->transformer, parts_->grid, deadline_});
+    return absl::OkStatus();
+  }
+  const absl::Status status = lead(*this);
+  leader_.Stop();
+  return status;
 }
 
 absl::StatusOr<std::vector<int>> EncodeChat(

@@ -2,6 +2,7 @@
 // model file, then this rank's part of the engine.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,15 +11,14 @@
 #include "engine/config/engine_config.h"
 #include "engine/decode/lockstep.h"
 #include "engine/decode/scheduler.h"
-#include "engine/model/model_config.h"
+#include "engine/model/model_file.h"
 #include "engine/text/chat_template.h"
 #include "engine/text/tokenizer.h"
 
 namespace subgen {
 
 struct Model {
-  std::unique_ptr<GgufFile> file;
-  ModelConfig config;
+  ModelFile file;  // but the vocabulary, which has gone to the tokenizer
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
@@ -54,20 +54,18 @@ class Engine {
   std::string note() const { return parts_->backend->note(); }
   // The settings of the cache in force, budget included; its rows of a KV head;
   // what all caches of this rank may take.
-  const CacheConfig& cache() const { return parts_->transformer->cache(); }
-  int64_t budget_rows() const { return parts_->transformer->budget_rows(); }
-  int64_t most_cache_bytes() const {
-    return parts_->transformer->most_cache_bytes();
-  }
+  const CacheConfig& cache() const { return caches().config(); }
+  int64_t budget_rows() const { return caches().budget_rows(); }
+  int64_t most_cache_bytes() const { return caches().most_bytes(); }
   // Whether rows lie in a device's memory and not in the host's.
   bool cache_on_device() const { return parts_->backend->mirror() != nullptr; }
-  // On rank 0.
+  // On rank 0; where there are other ranks, inside Run.
   Leader& leader() { return leader_; }
   Scheduler& scheduler() { return scheduler_; }
-  // On the others, until the leader stops.
-  void Follow() {
-    subgen::Follow(*parts_->transformer, parts_->grid, deadline_);
-  }
+  // Rank 0 runs `lead`, the others follow what it does until it has returned,
+  // whatever it returns: its status on rank 0, OK on the others. Once: then the
+  // others follow no more.
+  absl::Status Run(const std::function<absl::Status(Engine&)>& lead);
 
  private:
   // What the transformer refers to, at an address that stays.
@@ -78,6 +76,8 @@ class Engine {
   };
   Engine(const EngineConfig& config, const Model& model, int64_t context_tokens,
          std::unique_ptr<Parts> parts);
+
+  const LayerCaches& caches() const { return parts_->transformer->caches(); }
 
   std::unique_ptr<Parts> parts_;
   StepDeadline deadline_;

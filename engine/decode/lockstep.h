@@ -2,9 +2,9 @@
 // message tells a rank what to do.
 #pragma once
 
-#include <string>
+#include <cstdint>
+#include <vector>
 
-#include "absl/status/status.h"
 #include "comm/communicator.h"
 #include "comm/step_deadline.h"
 #include "engine/model/transformer.h"
@@ -22,11 +22,17 @@ struct RankTotals {
   int64_t weight_bytes = 0;
 };
 
+// What a rank works with, as leader or follower. All outlives both.
+struct LockstepRank {
+  Transformer& transformer;
+  RankGrid& grid;
+  StepDeadline& deadline;
+};
+
 // Rank 0's side.
 class Leader {
  public:
-  Leader(Transformer& transformer, RankGrid& grid, StepDeadline& deadline)
-      : transformer_(transformer), grid_(grid), deadline_(deadline) {}
+  explicit Leader(const LockstepRank& rank) : rank_(rank) {}
 
   // As the Transformer's, on all ranks.
   Matrix<const float> Forward(const Batch& batch);
@@ -34,33 +40,27 @@ class Leader {
   Matrix<const float> Logits();
   void Forget(int slot);
   RankTotals Totals(int slot);
-  // Ends Follow on the other ranks; nothing may follow.
-  void Stop();
 
   // What this rank has spent in collectives, in seconds since the start.
   double communication_seconds() const;
   // Messages to the other ranks so far; a step is one.
   int64_t messages() const { return step_; }
-  const ModelConfig& model() const { return transformer_.config(); }
+  const ModelConfig& model() const { return rank_.transformer.config(); }
 
  private:
-  void Tell(const std::string& message);
+  friend class Engine;
+  // Ends Follow on the other ranks; nothing may follow.
+  void Stop();
+  // Sends the command, and does here what the others do.
+  template <class Command>
+  auto Tell(const Command& command);
 
-  Transformer& transformer_;
-  RankGrid& grid_;
-  StepDeadline& deadline_;
+  const LockstepRank rank_;
   int64_t step_ = 0;
 };
 
 // The other ranks' side: returns when the leader stops. A message that cannot
 // be of this leader is fatal.
-void Follow(Transformer& transformer, RankGrid& grid, StepDeadline& deadline);
-
-// The wire forms, for tests.
-std::string EncodeBatch(const Batch& batch);
-absl::StatusOr<Batch> DecodeBatch(absl::string_view bytes);
-std::string EncodeTopRequest(const TopRequest& request);
-// Takes it off the front of the bytes.
-absl::StatusOr<TopRequest> DecodeTopRequest(absl::string_view* bytes);
+void Follow(const LockstepRank& rank);
 
 }  // namespace subgen

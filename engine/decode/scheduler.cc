@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
@@ -39,14 +41,6 @@ struct Scheduler::Sequence {
   }
 };
 
-// What came of a step: of each run a row's top and the token that it gives,
-// where that is enough for all of them; else rows of logits.
-struct Scheduler::StepLogits {
-  Matrix<const float> rows;
-  std::vector<RowTop> tops;
-  std::vector<int> tokens;  // of no meaning where a run gives none
-};
-
 Scheduler::Scheduler(Leader& leader, const Tokenizer& tokenizer,
                      SchedulerLimits limits)
     : leader_(leader), tokenizer_(tokenizer), limits_(limits) {}
@@ -82,7 +76,7 @@ absl::Status Scheduler::Submit(int slot, GenerationRequest request) {
   if (length == 0) {
     return absl::InvalidArgumentError("the prompt is empty: it has no token");
   }
-  if (length >= limits_.context_tokens) {
+  if (!LeavesRoom(length, limits_.context_tokens)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the prompt has ", length, " tokens and the context ",
                      limits_.context_tokens, ": at most ",
@@ -133,29 +127,29 @@ BatchRun Scheduler::NextRun(Sequence& sequence, int64_t room) const {
   return run;
 }
 
-Scheduler::StepLogits Scheduler::Forward(const Batch& batch,
-                                         Vector<Sequence* const> running) {
+Scheduler::StepOutcome Scheduler::Forward(const Batch& batch,
+                                          Vector<Sequence* const> running) {
   TopRequest request;
   for (size_t i = 0; i < batch.size(); ++i) {
     const std::optional<TopNeed> need = running[i]->Need(batch[i]);
-    if (!need) return {leader_.Forward(batch), {}, {}};
+    if (!need) return leader_.Forward(batch);
     request.most = std::max(request.most, need->most);
     request.scales.push_back(need->scale);
   }
-  StepLogits logits;
-  logits.tops = leader_.ForwardTop(batch, request);
-  for (size_t i = 0; i < batch.size(); ++i) {
+  std::vector<TopToken> tokens;
+  for (RowTop& top : leader_.ForwardTop(batch, request)) {
+    const size_t i = tokens.size();
     const Sequence& sequence = *running[i];
     std::optional<int> token = 0;
     if (sequence.GivesToken(batch[i])) {
       token = Sampler(sequence.request.sampling)
-                  .SampleTop(logits.tops[i], sequence.tokens,
+                  .SampleTop(top, sequence.tokens,
                              sequence.cached + batch[i].tokens.size());
     }
-    if (!token) return {leader_.Logits(), {}, {}};
-    logits.tokens.push_back(*token);
+    if (!token) return leader_.Logits();
+    tokens.push_back({std::move(top), *token});
   }
-  return logits;
+  return tokens;
 }
 
 absl::Status Scheduler::Step() {
@@ -176,7 +170,7 @@ absl::Status Scheduler::Step() {
 
   const double communication = leader_.communication_seconds();
   const auto start = std::chrono::steady_clock::now();
-  const StepLogits logits = Forward(batch, running);
+  const StepOutcome outcome = Forward(batch, running);
   const std::chrono::duration<double> spent =
       std::chrono::steady_clock::now() - start;
   int64_t row = 0;
@@ -192,7 +186,7 @@ absl::Status Scheduler::Step() {
     }
     const int64_t rows = batch[i].all_logits ? batch[i].tokens.size() : 1;
     row += rows;
-    RETURN_IF_ERROR(Take(*running[i], batch[i], logits, row - 1));
+    RETURN_IF_ERROR(Take(*running[i], batch[i], outcome, row - 1));
   }
   return absl::OkStatus();
 }
@@ -200,10 +194,11 @@ absl::Status Scheduler::Step() {
 // The step's outcome for one sequence: its last row gives a token, unless more
 // of the prompt is to come.
 absl::Status Scheduler::Take(Sequence& sequence, const BatchRun& run,
-                             const StepLogits& logits, int64_t row) {
+                             const StepOutcome& outcome, int64_t row) {
   const int64_t count = run.tokens.size();
+  const auto* const logits = std::get_if<Matrix<const float>>(&outcome);
   if (run.all_logits) {
-    Score(sequence, run, logits.rows.Rows(row + 1 - count, count));
+    Score(sequence, run, logits->Rows(row + 1 - count, count));
   }
   const bool gives_token = sequence.GivesToken(run);
   sequence.cached += count;
@@ -214,15 +209,15 @@ absl::Status Scheduler::Take(Sequence& sequence, const BatchRun& run,
   if (!gives_token) return absl::OkStatus();
 
   const int best = request.logprobs;
-  if (!logits.tops.empty()) {
-    if (best > 0) {
-      sequence.result.top_logits.push_back(TopLogits(logits.tops[row], best));
-    }
-    Accept(sequence, logits.tokens[row]);
+  auto& top_logits = sequence.result.top_logits;
+  if (logits == nullptr) {
+    const TopToken& given = std::get<std::vector<TopToken>>(outcome)[row];
+    if (best > 0) top_logits.push_back(TopLogits(given.top, best));
+    Accept(sequence, given.token);
     return absl::OkStatus();
   }
-  const Vector<const float> last = logits.rows.row(row);
-  if (best > 0) sequence.result.top_logits.push_back(TopLogits(last, best));
+  const Vector<const float> last = logits->row(row);
+  if (best > 0) top_logits.push_back(TopLogits(last, best));
   ASSIGN_OR_RETURN(
       const int token,
       Sampler(request.sampling).Sample(last, sequence.tokens, sequence.cached));

@@ -2,10 +2,12 @@
 // that decodes, and chunks of the prompts that are still being read.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -52,6 +54,11 @@ struct SchedulerLimits {
   int slots = 1;
 };
 
+// Whether so long a prompt leaves room for the token that is to follow it.
+inline bool LeavesRoom(int64_t prompt_tokens, int64_t context_tokens) {
+  return prompt_tokens < context_tokens;
+}
+
 class Scheduler {
  public:
   // Leader and tokenizer outlive the scheduler.
@@ -80,11 +87,19 @@ class Scheduler {
 
  private:
   struct Sequence;
-  struct StepLogits;
+  // The largest logits of a row, and the token that they give; of no meaning
+  // where the run gives none.
+  struct TopToken {
+    RowTop top;
+    int token = 0;
+  };
+  // What came of a step: of each run a token, where the largest logits decide
+  // all of them; else rows of logits.
+  using StepOutcome = std::variant<std::vector<TopToken>, Matrix<const float>>;
   BatchRun NextRun(Sequence& sequence, int64_t room) const;
-  StepLogits Forward(const Batch& batch, Vector<Sequence* const> running);
+  StepOutcome Forward(const Batch& batch, Vector<Sequence* const> running);
   absl::Status Take(Sequence& sequence, const BatchRun& run,
-                    const StepLogits& logits, int64_t row);
+                    const StepOutcome& outcome, int64_t row);
   void Score(Sequence& sequence, const BatchRun& run,
              Matrix<const float> logits) const;
   void Accept(Sequence& sequence, int token);

@@ -2,20 +2,15 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-
 namespace subgen {
 namespace {
 
 // The coarsest block of a tensor over all layers, so that one plan fits all.
-int64_t BlockOf(const ModelConfig& config, const GgufFile& file,
-                absl::string_view tensor) {
+int64_t BlockOf(const ModelFile& file,
+                const ModelTensor* LayerTensors::*tensor) {
   int64_t block = 1;
-  for (int layer = 0; layer < config.layers; ++layer) {
-    const GgufTensor* found =
-        file.FindTensor(absl::StrCat("blk.", layer, ".", tensor, ".weight"));
-    SUBGEN_CHECK(found != nullptr, std::string(tensor));
-    block = std::max(block, BlockSize(found->format));
+  for (const LayerTensors& layer : file.layers) {
+    block = std::max(block, BlockSize((layer.*tensor)->format));
   }
   return block;
 }
@@ -30,14 +25,14 @@ Range WidenToBlocks(Range range, int64_t block, int64_t total) {
 
 }  // namespace
 
-ShardPlan PlanShard(const ModelConfig& config, const GgufFile& file,
-                    const GridShape& grid, int rank) {
+ShardPlan PlanShard(const ModelFile& file, const GridShape& grid, int rank) {
+  const ModelConfig& config = file.config;
   ShardPlan plan;
   plan.kv_heads =
       EvenPart(config.kv_heads, grid.head_shards, grid.HeadShard(rank));
   plan.query_heads = {plan.kv_heads.first * config.group(),
                       plan.kv_heads.count * config.group()};
-  const int64_t output_block = BlockOf(config, file, "attn_output");
+  const int64_t output_block = BlockOf(file, &LayerTensors::output);
   plan.attention_features =
       EvenPart(plan.query_heads.count * config.head_dim, grid.token_shards,
                grid.TokenShard(rank), output_block);
@@ -45,7 +40,7 @@ ShardPlan PlanShard(const ModelConfig& config, const GgufFile& file,
   plan.output_columns = WidenToBlocks(plan.attention_features, output_block,
                                       config.query_heads * config.head_dim);
   plan.feed_forward = EvenPart(config.feed_forward, grid.world(), rank,
-                               BlockOf(config, file, "ffn_down"));
+                               BlockOf(file, &LayerTensors::down));
   plan.vocabulary = EvenPart(config.vocabulary, grid.world(), rank);
   return plan;
 }

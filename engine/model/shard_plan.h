@@ -3,7 +3,7 @@
 #pragma once
 
 #include "comm/rank_grid.h"
-#include "engine/model/model_config.h"
+#include "engine/model/model_file.h"
 
 namespace subgen {
 
@@ -21,8 +21,7 @@ struct ShardPlan {
   Range vocabulary;    // rows of the unembedding
 };
 
-// The plan of one rank. Needs the file for the block sizes of its tensors.
-ShardPlan PlanShard(const ModelConfig& config, const GgufFile& file,
-                    const GridShape& grid, int rank);
+// The plan of one rank. Looks at the block sizes of the file's tensors too.
+ShardPlan PlanShard(const ModelFile& file, const GridShape& grid, int rank);
 
 }  // namespace subgen

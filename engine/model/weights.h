@@ -4,8 +4,7 @@
 
 #include <vector>
 
-#include "engine/model/gguf_file.h"
-#include "engine/model/model_config.h"
+#include "engine/model/model_file.h"
 #include "engine/model/shard_plan.h"
 #include "kernels/memory/buffer.h"
 
@@ -33,10 +32,8 @@ struct Weights {
   int64_t bytes = 0;  // of this rank's matrices and vectors
 };
 
-// The file outlives the weights. `config` comes from ReadModelConfig of the
-// same file, which has checked every tensor's name and shape. Vectors are
-// mirrored where there is a mirror.
-Weights LoadWeights(const GgufFile& file, const ModelConfig& config,
-                    const ShardPlan& plan, Mirror* mirror = nullptr);
+// The file outlives the weights. Vectors are mirrored where there is a mirror.
+Weights LoadWeights(const ModelFile& file, const ShardPlan& plan,
+                    Mirror* mirror = nullptr);
 
 }  // namespace subgen

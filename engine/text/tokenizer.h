@@ -10,8 +10,8 @@
 
 namespace subgen {
 
-// The vocabulary as the file gives it; engine/decode/model_vocabulary.h fills
-// it from GGUF (tokenizer.ggml.*), tests fill it by hand.
+// The vocabulary as the file gives it; engine/model/gguf/gguf_vocabulary.h
+// fills it from GGUF (tokenizer.ggml.*), tests fill it by hand.
 struct Vocabulary {
   std::string model;  // gpt2 (byte-level BPE) or llama (SentencePiece-style)
   std::string pre;    // smollm, gpt-2, llama-bpe, qwen2; for gpt2 only

@@ -109,12 +109,12 @@ absl::Status Measure(const CommandLine& line, RankContext rank) {
     auto loaded = LoadModel(line.config);
     RETURN_IF_ERROR(AgreeOnStatus(world, loaded.status()));
     model = *std::move(loaded);
-    options.head_dim = model.config.head_dim;
+    options.head_dim = model.file.config.head_dim;
   }
   CommTable table(Transport(line.config, world.size()), line.format);
   const bool prints = world.rank() == 0;
   for (const EngineMessage& message :
-       Messages(line, model.config, world.size())) {
+       Messages(line, model.file.config, world.size())) {
     CommRow row =
         MeasureComm(message.operation, message.floats, options, world);
     row.step = message.step;

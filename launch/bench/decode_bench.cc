@@ -94,10 +94,9 @@ DepthBench::DepthBench(const DecodeBenchOptions& options,
   for (const BenchTest& test : tests_) {
     end_ = std::max(end_, depth + test.tokens());
   }
-  synthetic_ =
-      depth > 0 &&
-      (options.fill == ContextFill::kSynthetic ||
-       (options.fill == ContextFill::kAuto && end_ > model.config.context));
+  synthetic_ = depth > 0 && (options.fill == ContextFill::kSynthetic ||
+                             (options.fill == ContextFill::kAuto &&
+                              end_ > model.file.config.context));
 }
 
 absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
@@ -125,12 +124,10 @@ absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
                             });
   }
   std::vector<TestResult> rows;
-  if (engine->leads()) {
-    rows = Lead(*engine);
-    engine->leader().Stop();
-  } else {
-    engine->Follow();
-  }
+  RETURN_IF_ERROR(engine->Run([&](Engine& leading) {
+    rows = Lead(leading);
+    return absl::OkStatus();
+  }));
   const std::vector<LapTimes> laps = clock.MeanLaps();
   for (size_t i = 0; i < rows.size(); ++i) {
     for (const int64_t lap : lap_of_row_[i]) {
@@ -149,7 +146,7 @@ absl::StatusOr<std::vector<TestResult>> DepthBench::Run(Communicator& world) {
 }
 
 std::vector<TestResult> DepthBench::Lead(Engine& engine) {
-  const BenchSteps steps(engine.leader(), model_.config.vocabulary,
+  const BenchSteps steps(engine.leader(), model_.file.config.vocabulary,
                          config_.prefill_chunk);
   if (!synthetic_) steps.ReadPrompts(1, 0, depth_);
   std::vector<TestResult> rows;
@@ -199,7 +196,7 @@ void DepthBench::AddBytes(Leader& leader, TestResult* row) const {
     const RankTotals totals = leader.Totals(slot);
     row->weight_bytes = WeightBytesRead(model_, totals.weight_bytes);
     row->cache_bytes_read +=
-        CacheBytesRead(config_.cache, model_.config.head_dim, totals);
+        CacheBytesRead(config_.cache, model_.file.config.head_dim, totals);
     row->cache_bytes += totals.cache_bytes;
   }
 }
@@ -248,10 +245,9 @@ int64_t CacheBytesRead(const CacheConfig& cache, int64_t head_dim,
 }
 
 int64_t WeightBytesRead(const Model& model, int64_t sharded) {
-  const GgufTensor* table = model.file->FindTensor("token_embd.weight");
-  if (table == nullptr) return sharded;
-  const int64_t row = model.config.embedding / BlockSize(table->format) *
-                      BlockBytes(table->format);
+  const BlockFormat format = model.file.embedding->format;
+  const int64_t row =
+      model.file.config.embedding / BlockSize(format) * BlockBytes(format);
   return sharded + row;
 }
 

@@ -27,7 +27,7 @@ std::string ModelSize(const BenchSetting& setting) {
 
 void DescribeModel(const Model& model, BenchSetting* setting) {
   std::map<BlockFormat, int64_t> bytes;
-  for (const GgufTensor& tensor : model.file->tensors()) {
+  for (const ModelTensor& tensor : model.file.tensors) {
     setting->model_bytes += tensor.data.size();
     bytes[tensor.format] += tensor.data.size();
   }
@@ -36,9 +36,9 @@ void DescribeModel(const Model& model, BenchSetting* setting) {
     if (size > bytes[commonest]) commonest = format;
   }
   const std::string name =
-      model.config.name.empty()
-          ? std::filesystem::path(model.file->path()).stem().string()
-          : model.config.name;
+      model.file.config.name.empty()
+          ? std::filesystem::path(model.file.path).stem().string()
+          : model.file.config.name;
   setting->model = absl::StrCat(name, " ", BlockFormatName(commonest));
 }
 

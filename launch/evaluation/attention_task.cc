@@ -52,7 +52,7 @@ absl::StatusOr<ResultRows> MeasureSetup(const Bench& bench,
                                         const Setup& setup) {
   ASSIGN_OR_RETURN(const Measured measured, MeasureTexts(bench, setup));
   ResultRows rows;
-  const int heads = bench.model.config.query_heads;
+  const int heads = bench.model.file.config.query_heads;
   const auto add = [&](const char* metric,
                        std::vector<double> AttentionErrors::*errors) {
     ResultRow row = bench.Row(setup, "attention", measured.bytes_per_head);
@@ -66,7 +66,7 @@ absl::StatusOr<ResultRows> MeasureSetup(const Bench& bench,
     row.estimate = MeanEstimate(means);
     rows.push_back(row);
     if (!bench.plan.attention.per_head) return;
-    for (int i = 0; i < bench.model.config.layers * heads; ++i) {
+    for (int i = 0; i < bench.model.file.config.layers * heads; ++i) {
       std::vector<double> samples;
       for (const AttentionErrors& text : measured.texts) {
         samples.push_back((text.*errors)[i]);

@@ -15,7 +15,7 @@ EngineSubject Bench::Subject(const Setup& setup, const RunShape& shape) const {
   const double rows =
       setup.budget_fraction * static_cast<double>(shape.prompt_tokens);
   const int64_t row_bytes =
-      2 * RowBytes(RowFormat::kBF16, model.config.head_dim);
+      2 * RowBytes(RowFormat::kBF16, model.file.config.head_dim);
   if (setup.mode == "exact") {
     // The budget of 0 stands for the whole context.
   } else if (plan.budget_of == "rows") {
@@ -30,14 +30,14 @@ EngineSubject Bench::Subject(const Setup& setup, const RunShape& shape) const {
 absl::Status Bench::With(
     const SetupGroup& group, const RunShape& shape,
     const std::function<absl::Status(Engine&)>& use) const {
-  const int64_t limit = ContextLimit(config, model.config);
+  const int64_t limit = ContextLimit(config, model.file.config);
   if (shape.context_tokens > limit) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the plan asks for sequences of ", shape.context_tokens,
         " tokens, and the context is ", limit,
         ": lower the plan's lengths, or set context_tokens (and rope.scaling "
         "beyond the ",
-        model.config.context, " tokens that the model was trained for)"));
+        model.file.config.context, " tokens that the model was trained for)"));
   }
   EngineChoice choice;
   choice.subjects = static_cast<int64_t>(group.size());
@@ -59,8 +59,8 @@ absl::Status Bench::With(
 }
 
 double Bench::BytesPerHead(Engine& engine, int slot) const {
-  const int64_t heads =
-      static_cast<int64_t>(model.config.layers) * model.config.kv_heads;
+  const int64_t heads = static_cast<int64_t>(model.file.config.layers) *
+                        model.file.config.kv_heads;
   return static_cast<double>(engine.leader().Totals(slot).cache_bytes) /
          static_cast<double>(heads);
 }

@@ -30,13 +30,19 @@ absl::Status EngineSeries::With(
     const std::function<absl::Status(Engine&)>& use) {
   EngineChoice sent = choice;
   Broadcast(world_, &sent);
-  return Run(choice, use);
+  return RunEngine(choice, use);
 }
 
-void EngineSeries::Stop() {
+absl::Status EngineSeries::Run(const std::function<absl::Status()>& lead) {
+  if (world_.rank() != 0) {
+    Follow();
+    return absl::OkStatus();
+  }
+  const absl::Status status = lead();
   EngineChoice none;
   none.subjects = 0;
   Broadcast(world_, &none);
+  return status;
 }
 
 void EngineSeries::Follow() {
@@ -45,7 +51,7 @@ void EngineSeries::Follow() {
     Broadcast(world_, &choice);
     if (choice.subjects == 0) return;
     // If this fails, it does so on every rank; rank 0 decides what follows.
-    Run(choice, nullptr).IgnoreError();
+    RunEngine(choice, nullptr).IgnoreError();
   }
 }
 
@@ -70,8 +76,9 @@ EngineConfig EngineSeries::Configure(const EngineChoice& choice,
             ? static_cast<double>(subject.budget_tokens)
             : static_cast<double>(subject.budget_bytes) /
                   static_cast<double>(
-                      format.ok() ? RowBytes(*format, model_.config.head_dim)
-                                  : 1);
+                      format.ok()
+                          ? RowBytes(*format, model_.file.config.head_dim)
+                          : 1);
     if (SharesBySpread(cache) && rows > 0.0 && rows < least_rows) {
       least = i;
       least_rows = rows;
@@ -84,7 +91,7 @@ EngineConfig EngineSeries::Configure(const EngineChoice& choice,
   return config;
 }
 
-absl::Status EngineSeries::Run(
+absl::Status EngineSeries::RunEngine(
     const EngineChoice& choice,
     const std::function<absl::Status(Engine&)>& use) {
   std::vector<CacheConfig> caches;
@@ -94,21 +101,15 @@ absl::Status EngineSeries::Run(
   std::unique_ptr<AttentionProbe> probe;
   if (choice.measured_from >= 0) {
     ASSIGN_OR_RETURN(
-        probe, AttentionProbe::Make(model_.config, config, choice.measured_from,
-                                    world_.Split(0)));
+        probe, AttentionProbe::Make(model_.file.config, config,
+                                    choice.measured_from, world_.Split(0)));
     options.make_policy = probe->Factory();
   } else if (caches.size() > 1) {
     options.make_policy = SharePrompt(caches);
   }
   ASSIGN_OR_RETURN(auto engine,
                    Engine::Make(config, model_, options, world_.Split(0)));
-  absl::Status status;
-  if (engine->leads()) {
-    status = use(*engine);
-    engine->leader().Stop();
-  } else {
-    engine->Follow();
-  }
+  const absl::Status status = engine->Run(use);
   if (probe != nullptr) errors_ = probe->Gather();
   return status;
 }

@@ -39,22 +39,23 @@ class EngineSeries {
   EngineSeries(const Model& model, std::vector<EngineConfig> configs,
                const EngineOptions& hardware, Communicator& world);
 
-  // Rank 0 makes the engine on all ranks, calls `use`, and takes it down.
+  // Rank 0 runs `lead`, the others make the engines that it asks for and follow
+  // until it has returned, whatever it returns: its status on rank 0, OK on the
+  // others. Once.
+  absl::Status Run(const std::function<absl::Status()>& lead);
+  // Inside `lead`: makes the engine on all ranks, calls `use`, takes it down.
   absl::Status With(const EngineChoice& choice,
                     const std::function<absl::Status(Engine&)>& use);
   // Returns on rank 0 the errors of the last engine, if it was measured.
   const AttentionErrors& errors() const { return errors_; }
-  // Rank 0 ends Follow on the others.
-  void Stop();
-  // The other ranks call this.
-  void Follow();
 
  private:
+  void Follow();
   // Returns the engine's configuration, with each subject's cache.
   EngineConfig Configure(const EngineChoice& choice,
                          std::vector<CacheConfig>* caches) const;
-  absl::Status Run(const EngineChoice& choice,
-                   const std::function<absl::Status(Engine&)>& use);
+  absl::Status RunEngine(const EngineChoice& choice,
+                         const std::function<absl::Status(Engine&)>& use);
 
   const Model& model_;
   const std::vector<EngineConfig> configs_;

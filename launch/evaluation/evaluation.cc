@@ -195,14 +195,12 @@ absl::StatusOr<std::vector<ResultRow>> Evaluate(
   hardware.threads = options.threads;
   hardware.device = options.device;
   EngineSeries series(model, options.policies, hardware, world);
-  absl::StatusOr<std::vector<ResultRow>> rows = std::vector<ResultRow>();
-  if (world.rank() == 0) {
-    rows = Lead(options, model, series);
-    series.Stop();
-  } else {
-    series.Follow();
-  }
-  RETURN_IF_ERROR(AgreeOnStatus(world, rows.status()));
+  std::vector<ResultRow> rows;
+  const absl::Status status = series.Run([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(rows, Lead(options, model, series));
+    return absl::OkStatus();
+  });
+  RETURN_IF_ERROR(AgreeOnStatus(world, status));
   return rows;
 }
 

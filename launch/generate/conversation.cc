@@ -126,8 +126,8 @@ class Conversation {
   }
 
   bool Fits(int64_t tokens) const {
-    const int64_t limit = ContextLimit(options_.config, model_.config);
-    if (tokens < limit) return true;
+    const int64_t limit = ContextLimit(options_.config, model_.file.config);
+    if (LeavesRoom(tokens, limit)) return true;
     Tell(absl::StrCat("with this line the conversation has ", tokens,
                       " tokens and the context ", limit,
                       ": it is left out; say less, or /reset"));

@@ -51,7 +51,7 @@ class Generator {
 
   // Returns the longest sequence that this run can need.
   int64_t ContextTokens() const {
-    const int64_t limit = ContextLimit(options_.config, model_.config);
+    const int64_t limit = ContextLimit(options_.config, model_.file.config);
     if (options_.chat || options_.config.context_tokens > 0) return limit;
     return std::min<int64_t>(limit,
                              prompt_.size() + options_.config.max_tokens);
@@ -77,9 +77,9 @@ class Generator {
   }
 
   absl::Status CheckLength() const {
-    const int64_t limit = ContextLimit(options_.config, model_.config);
-    const int64_t length = prompt_.size(), trained = model_.config.context;
-    if (length >= limit) {
+    const int64_t limit = ContextLimit(options_.config, model_.file.config);
+    const int64_t length = prompt_.size(), trained = model_.file.config.context;
+    if (!LeavesRoom(length, limit)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "the prompt has ", length, " tokens and the context ", limit,
           ": shorten it, or set context_tokens (and rope.scaling beyond the ",
@@ -123,14 +123,9 @@ absl::Status Generate(const GenerationOptions& options, RankContext rank) {
           std::move(rank.world)));
   RETURN_IF_ERROR(
       AgreeOnStatus(engine->world(), CheckMemory(*engine, rank.ranks_on_host)));
-  absl::Status status;
-  if (leads) {
-    status = generator.Run(*engine);
-    engine->leader().Stop();
-  } else {
-    engine->Follow();
-  }
-  return AgreeOnStatus(engine->world(), status);
+  return AgreeOnStatus(engine->world(), engine->Run([&](Engine& leading) {
+    return generator.Run(leading);
+  }));
 }
 
 }  // namespace subgen

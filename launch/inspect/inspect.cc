@@ -60,7 +60,7 @@ absl::Status Inspect(const CommandLine& line, const RankContext&) {
   ASSIGN_OR_RETURN(const Model model, LoadModel(line.config));
   ASSIGN_OR_RETURN(
       const GridShape shape,
-      PlanGrid(line.grid, std::max(1, line.ranks), model.config.kv_heads));
+      PlanGrid(line.grid, std::max(1, line.ranks), model.file.config.kv_heads));
   return Print(DescribePlan(model, shape));
 }
 

@@ -76,7 +76,7 @@ std::string DescribeMetadata(const GgufFile& file) {
 
 std::string DescribeTensors(const GgufFile& file) {
   std::string text = "\n";
-  for (const GgufTensor& tensor : file.tensors()) {
+  for (const ModelTensor& tensor : file.tensors()) {
     absl::StrAppendFormat(&text, "%-32s %-5s [%s] %d bytes\n", tensor.name,
                           std::string(BlockFormatName(tensor.format)),
                           absl::StrJoin(tensor.shape, ", "),
@@ -90,10 +90,10 @@ std::string DescribePlan(const Model& model, const GridShape& shape) {
       "\n%d ranks = %d head shards x %d token shards; %d query heads on %d KV "
       "heads\n",
       shape.world(), shape.head_shards, shape.token_shards,
-      model.config.query_heads, model.config.kv_heads);
+      model.file.config.query_heads, model.file.config.kv_heads);
   for (int rank = 0; rank < shape.world(); ++rank) {
-    const ShardPlan plan = PlanShard(model.config, *model.file, shape, rank);
-    const Weights weights = LoadWeights(*model.file, model.config, plan);
+    const ShardPlan plan = PlanShard(model.file, shape, rank);
+    const Weights weights = LoadWeights(model.file, plan);
     absl::StrAppendFormat(
         &text,
         "rank %d: head shard %d, token shard %d; KV heads %s, query heads %s, "

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "engine/decode/engine.h"
+#include "engine/model/gguf/gguf_file.h"
 
 namespace subgen {
 

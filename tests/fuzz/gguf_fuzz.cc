@@ -3,21 +3,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <memory>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
-#include "engine/model/model_config.h"
+#include "engine/model/gguf/gguf_model.h"
 #include "kernels/base/check.h"
 
 namespace {
 
-void ReadWhole(const subgen::GgufFile& file) {
-  for (const subgen::GgufTensor& tensor : file.tensors()) {
+void ReadWhole(std::unique_ptr<subgen::GgufFile> file) {
+  for (const subgen::ModelTensor& tensor : file->tensors()) {
     const int64_t count = tensor.data.size() /
                           subgen::BlockBytes(tensor.format) *
                           subgen::BlockSize(tensor.format);
     std::vector<float> values(count);
     subgen::Dequantize(tensor.format, tensor.data.data(), values);
   }
-  (void)subgen::ReadModelConfig(file, subgen::RopeConfig{}).ok();
+  (void)subgen::MakeGgufModel(std::move(file), subgen::RopeConfig{}).ok();
 }
 
 }  // namespace
@@ -25,9 +28,8 @@ void ReadWhole(const subgen::GgufFile& file) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const int memory = memfd_create("gguf", MFD_CLOEXEC);
   SUBGEN_CHECK(write(memory, data, size) == static_cast<ssize_t>(size));
-  const auto file =
-      subgen::GgufFile::Open(absl::StrCat("/proc/self/fd/", memory));
-  if (file.ok()) ReadWhole(**file);
+  auto file = subgen::GgufFile::Open(absl::StrCat("/proc/self/fd/", memory));
+  if (file.ok()) ReadWhole(*std::move(file));
   close(memory);
   return 0;
 }

@@ -40,10 +40,11 @@ if ! clang++ -x c++ "$sanitizers" - -o "$work/probe" <<< "$probe" 2> /dev/null; 
 fi
 
 cd "$root"
-read -ra libraries < <(pkg-config --libs absl_statusor absl_strings)
+read -ra libraries < <(pkg-config --libs absl_statusor absl_strings \
+  absl_str_format absl_flat_hash_map absl_flat_hash_set icu-uc icu-i18n)
 clang++ -std=c++20 -g -O1 "$sanitizers" -fno-sanitize-recover=all -I. \
-  tests/fuzz/gguf_fuzz.cc kernels/{base,memory,quant}/*.cc \
-  engine/model/{gguf,hyper,mapped,model,rope}*.cc "${libraries[@]}" \
+  tests/fuzz/gguf_fuzz.cc kernels/{base,memory,quant}/*.cc engine/text/*.cc \
+  engine/model/{mapped,rope}*.cc engine/model/gguf/*.cc "${libraries[@]}" \
   -o "$work/gguf_fuzz"
 "$build/tests/write_toy_model" "$work/corpus/toy.gguf"
 head -c 12000 "$work/corpus/toy.gguf" > "$work/corpus/head.gguf"

@@ -33,11 +33,26 @@ nlohmann::json Golden() {
   return nlohmann::json::parse(file);
 }
 
+using EachLogits = std::function<void(int64_t, Vector<const float>)>;
+
+// In odd chunks, so that both the cache and the chunk are attended to.
+void ReadTokens(const std::vector<int>& tokens, Leader& leader,
+                const EachLogits& each) {
+  for (size_t first = 0; first < tokens.size();) {
+    const size_t count =
+        std::min<size_t>(first == 0 ? 19 : 128, tokens.size() - first);
+    BatchRun run{0, static_cast<int64_t>(first), {}, false, true};
+    run.tokens.assign(tokens.begin() + first, tokens.begin() + first + count);
+    const Matrix<const float> logits = leader.Forward({run});
+    for (size_t i = 0; i < count; ++i) each(first + i, logits.row(i));
+    first += count;
+  }
+}
+
 // Reads `tokens` in chunks, as a prompt, and calls `each` with the logits after
 // every token.
-void ForEachToken(
-    const Backed& backed, const std::vector<int>& tokens,
-    const std::function<void(int64_t, Vector<const float>)>& each) {
+void ForEachToken(const Backed& backed, const std::vector<int>& tokens,
+                  const EachLogits& each) {
   EngineConfig config;
   config.model = SmolModelPath();
   config.backend = backed.backend;
@@ -49,23 +64,10 @@ void ForEachToken(
         ASSIGN_OR_RETURN(const Model model, LoadModel(config));
         ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, {4096, 2},
                                                    std::move(world)));
-        if (!engine->leads()) {
-          engine->Follow();
+        return engine->Run([&](Engine& leading) {
+          ReadTokens(tokens, leading.leader(), each);
           return absl::OkStatus();
-        }
-        // Odd chunks, so that both the cache and the chunk are attended to.
-        for (size_t first = 0; first < tokens.size();) {
-          const size_t count =
-              std::min<size_t>(first == 0 ? 19 : 128, tokens.size() - first);
-          BatchRun run{0, static_cast<int64_t>(first), {}, false, true};
-          run.tokens.assign(tokens.begin() + first,
-                            tokens.begin() + first + count);
-          const Matrix<const float> logits = engine->leader().Forward({run});
-          for (size_t i = 0; i < count; ++i) each(first + i, logits.row(i));
-          first += count;
-        }
-        engine->leader().Stop();
-        return absl::OkStatus();
+        });
       });
   EXPECT_TRUE(status.ok()) << status;
 }

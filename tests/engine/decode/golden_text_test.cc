@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "engine/decode/model_vocabulary.h"
+#include "engine/model/model_file.h"
 #include "engine/text/chat_template.h"
 #include "tests/support/model_file.h"
 
@@ -21,11 +21,9 @@ class GoldenText : public testing::Test {
  protected:
   void SetUp() override {
     if (!HaveSmolModel()) GTEST_SKIP() << "no model at " << SmolModelPath();
-    const auto file = GgufFile::Open(SmolModelPath());
+    const auto file = ReadGgufModel(SmolModelPath(), {});
     ASSERT_TRUE(file.ok()) << file.status();
-    const auto vocabulary = ReadVocabulary(**file);
-    ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
-    auto tokenizer = MakeTokenizer(*vocabulary);
+    auto tokenizer = MakeTokenizer(file->vocabulary);
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     tokenizer_ = *std::move(tokenizer);
   }

@@ -26,19 +26,18 @@ GenerationResult Generate(const EngineConfig& config, int ranks) {
         ASSIGN_OR_RETURN(const Model model, LoadModel(config));
         ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, {128, 1},
                                                    std::move(world)));
-        if (!engine->leads()) {
-          engine->Follow();
+        return engine->Run([&](Engine& leading) -> absl::Status {
+          GenerationRequest request;
+          ASSIGN_OR_RETURN(request.prompt,
+                           EncodeRaw(*model.tokenizer, kPrompt));
+          request.max_tokens = 24;
+          request.logprobs = 10;
+          Scheduler& scheduler = leading.scheduler();
+          ASSIGN_OR_RETURN(const int slot, scheduler.Open());
+          ASSIGN_OR_RETURN(result,
+                           scheduler.Generate(slot, std::move(request)));
           return absl::OkStatus();
-        }
-        GenerationRequest request;
-        ASSIGN_OR_RETURN(request.prompt, EncodeRaw(*model.tokenizer, kPrompt));
-        request.max_tokens = 24;
-        request.logprobs = 10;
-        ASSIGN_OR_RETURN(const int slot, engine->scheduler().Open());
-        ASSIGN_OR_RETURN(
-            result, engine->scheduler().Generate(slot, std::move(request)));
-        engine->leader().Stop();
-        return absl::OkStatus();
+        });
       });
   EXPECT_TRUE(status.ok()) << status;
   return result;

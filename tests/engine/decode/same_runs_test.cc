@@ -163,13 +163,10 @@ absl::StatusOr<std::string> DigestOf(const EngineRun& run) {
         ASSIGN_OR_RETURN(const Model model, LoadModel(run.config));
         ASSIGN_OR_RETURN(auto engine, Engine::Make(run.config, model, {256, 1},
                                                    std::move(world)));
-        if (!engine->leads()) {
-          engine->Follow();
+        return engine->Run([&](Engine& leading) {
+          Drive(leading.leader(), &digest);
           return absl::OkStatus();
-        }
-        Drive(engine->leader(), &digest);
-        engine->leader().Stop();
-        return absl::OkStatus();
+        });
       }));
   return digest.Hex();
 }

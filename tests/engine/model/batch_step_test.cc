@@ -96,9 +96,9 @@ BatchRun RunOf(int slot, int64_t first, int64_t end) {
 class BatchStepTest : public testing::TestWithParam<std::string> {
  protected:
   BatchStepTest()
-      : file_(*GgufFile::Open(WriteToyModel({}, "batch_step"))),
-        config_(*ReadModelConfig(*file_, {})),
-        grid_(MakeGrid(*PlanGrid({}, 1, config_.kv_heads), MakeSingleRank())) {
+      : file_(*ReadGgufModel(WriteToyModel({}, "batch_step"), {})),
+        grid_(MakeGrid(*PlanGrid({}, 1, file_.config.kv_heads),
+                       MakeSingleRank())) {
     CacheConfig cache;
     cache.policy = GetParam();
     cache.budget_tokens = GetParam() == "exact" ? 0 : 160;
@@ -106,8 +106,8 @@ class BatchStepTest : public testing::TestWithParam<std::string> {
     cache.recent_tokens = 20;
     cache.recent_fraction = 0.0;
     transformer_ = *Transformer::Make(
-        *file_, config_, {cache, MergeMethod::kAllReduce, 512, 64, kSlots},
-        grid_, backend_);
+        file_, {cache, MergeMethod::kAllReduce, 512, 64, kSlots}, grid_,
+        backend_);
   }
   void ReadPrompt(int slot) {
     constexpr int64_t kChunk = 64;
@@ -127,8 +127,7 @@ class BatchStepTest : public testing::TestWithParam<std::string> {
     return batch;
   }
 
-  const std::unique_ptr<GgufFile> file_;
-  const ModelConfig config_;
+  const ModelFile file_;
   RankGrid grid_;
   CountingBackend backend_;
   std::unique_ptr<Transformer> transformer_;
@@ -166,7 +165,7 @@ TEST_P(BatchStepTest, GivesTheSameBitsAsOneByOne) {
   for (int step = 0; step < kSteps; ++step) {
     keep(transformer_->Forward(Tokens(step)), &together);
   }
-  for (int slot = 0; slot < kSlots; ++slot) transformer_->Forget(slot);
+  for (int slot = 0; slot < kSlots; ++slot) transformer_->caches().Forget(slot);
   for (int slot = 0; slot < kSlots; ++slot) ReadPrompt(slot);
   for (int step = 0; step < kSteps; ++step) {
     for (const BatchRun& run : Tokens(step)) {

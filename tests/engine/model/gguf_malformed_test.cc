@@ -4,7 +4,7 @@
 
 #include <ctime>
 
-#include "engine/model/gguf_file.h"
+#include "engine/model/gguf/gguf_file.h"
 #include "tests/support/gguf_writer.h"
 #include "tests/support/model_file.h"
 

@@ -5,6 +5,8 @@
 
 #include <numeric>
 
+#include "engine/model/key_spread_probe.h"
+
 namespace subgen {
 namespace {
 

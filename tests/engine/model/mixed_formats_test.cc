@@ -91,10 +91,10 @@ TEST(MixedFormats, TakeNoSlowProducts) {
     ASSERT_TRUE(cpu::UseInstructionSet(set).ok());
     const bool has_tiles = cpu::InstructionSetInUse().tiles != nullptr;
     for (const Mix& mix : Mixes()) {
-      const auto file = GgufFile::Open(WriteMix(mix));
+      const auto file = ReadGgufModel(WriteMix(mix), {});
       ASSERT_TRUE(file.ok()) << file.status();
       std::map<LinearKernel, int> counts;
-      for (const GgufTensor& tensor : (*file)->tensors()) {
+      for (const ModelTensor& tensor : file->tensors) {
         if (tensor.shape.size() != 2) continue;
         ++counts[cpu::KernelOf({tensor.format, tensor.data.data(),
                                 tensor.shape[1], tensor.shape[0], 0})];
@@ -114,14 +114,13 @@ TEST(MixedFormats, TakeNoSlowProducts) {
 }
 
 std::vector<float> Logits(const std::string& path, Backend& backend) {
-  const auto file = GgufFile::Open(path);
-  const auto config = ReadModelConfig(**file, {});
+  const auto file = ReadGgufModel(path, {});
   CacheConfig cache;
   cache.row_format = "f32";
-  const auto shape = PlanGrid({}, 1, config->kv_heads);
+  const auto shape = PlanGrid({}, 1, file->config.kv_heads);
   RankGrid grid = MakeGrid(*shape, MakeSingleRank());
-  const auto transformer = Transformer::Make(
-      **file, *config, {cache, {}, 256, 64, 1}, grid, backend);
+  const auto transformer =
+      Transformer::Make(*file, {cache, {}, 256, 64, 1}, grid, backend);
   EXPECT_TRUE(transformer.ok()) << transformer.status();
   std::vector<float> logits;
   const auto add = [&](const Batch& step) {

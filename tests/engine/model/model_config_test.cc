@@ -1,5 +1,5 @@
-#include "engine/model/model_config.h"
-
+// What is read of the hyperparameters and tensors of a model file, and what is
+// refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +7,8 @@
 #include <functional>
 #include <limits>
 
+#include "engine/model/model_file.h"
+#include "kernels/base/status_macros.h"
 #include "tests/support/model_file.h"
 #include "tests/support/toy_model.h"
 
@@ -19,9 +21,8 @@ absl::StatusOr<ModelConfig> Read(const GgufWriter& writer,
                                  const RopeConfig& rope = {}) {
   const std::string path = TestPath("model.gguf");
   writer.Write(path);
-  auto file = GgufFile::Open(path);
-  if (!file.ok()) return file.status();
-  return ReadModelConfig(**file, rope);
+  ASSIGN_OR_RETURN(const ModelFile file, ReadGgufModel(path, rope));
+  return file.config;
 }
 
 std::string ErrorOf(const GgufWriter& writer, const RopeConfig& rope = {}) {
@@ -99,12 +100,10 @@ TEST(ModelConfigTest, AllowsKeysThatChangeNothing) {
 
 TEST(ModelConfigTest, ReadsTheRealModel) {
   if (!HaveSmolModel()) GTEST_SKIP() << "no model at " << SmolModelPath();
-  const auto file = GgufFile::Open(SmolModelPath());
+  const auto file = ReadGgufModel(SmolModelPath(), {});
+
   ASSERT_TRUE(file.ok()) << file.status();
-
-  const auto config = ReadModelConfig(**file, RopeConfig{});
-
-  ASSERT_TRUE(config.ok()) << config.status();
+  const ModelConfig* const config = &file->config;
   EXPECT_EQ(config->layers, 30);
   EXPECT_EQ(config->head_dim, 64);
   EXPECT_EQ(config->group(), 3);

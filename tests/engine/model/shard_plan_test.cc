@@ -8,23 +8,15 @@
 namespace subgen {
 namespace {
 
-struct Loaded {
-  std::unique_ptr<GgufFile> file;
-  ModelConfig config;
-};
-
-Loaded Load(const ToyModel& toy) {
-  Loaded loaded;
-  loaded.file = *GgufFile::Open(WriteToyModel(toy, "shard_plan"));
-  loaded.config = *ReadModelConfig(*loaded.file, {});
-  return loaded;
+ModelFile Load(const ToyModel& toy) {
+  return *ReadGgufModel(WriteToyModel(toy, "shard_plan"), {});
 }
 
 TEST(ShardPlanTest, ThreeKvHeadsOnTwoRanks) {
-  const Loaded model = Load({});
+  const ModelFile model = Load({});
   const GridShape grid = *PlanGrid({}, 2, 3);
-  const ShardPlan first = PlanShard(model.config, *model.file, grid, 0);
-  const ShardPlan second = PlanShard(model.config, *model.file, grid, 1);
+  const ShardPlan first = PlanShard(model, grid, 0);
+  const ShardPlan second = PlanShard(model, grid, 1);
   EXPECT_EQ(first.kv_heads.count, 2);
   EXPECT_EQ(first.query_heads.count, 4);
   EXPECT_EQ(second.kv_heads.first, 2);
@@ -43,9 +35,9 @@ TEST(ShardPlanTest, BlocksThatStraddleRanksAreReadByBoth) {
   ToyModel toy;
   toy.kv_heads = 4;
   toy.query_heads = 12;  // 48 features a KV head
-  const Loaded model = Load(toy);
+  const ModelFile model = Load(toy);
   const GridShape grid = *PlanGrid({}, 4, 4);
-  const ShardPlan second = PlanShard(model.config, *model.file, grid, 1);
+  const ShardPlan second = PlanShard(model, grid, 1);
   EXPECT_EQ(second.attention_features.first, 48);
   EXPECT_EQ(second.attention_features.count, 48);
   EXPECT_EQ(second.output_columns.first, 32);
@@ -54,11 +46,11 @@ TEST(ShardPlanTest, BlocksThatStraddleRanksAreReadByBoth) {
 
 TEST(ShardPlanTest, EveryFeatureBelongsToOneRank) {
   for (const int ranks : {1, 2, 3, 4, 5, 6, 7, 8}) {
-    const Loaded model = Load({});
+    const ModelFile model = Load({});
     const GridShape grid = *PlanGrid({}, ranks, 3);
     std::vector<int> features(96), hidden(160), vocabulary(259);
     for (int rank = 0; rank < ranks; ++rank) {
-      const ShardPlan plan = PlanShard(model.config, *model.file, grid, rank);
+      const ShardPlan plan = PlanShard(model, grid, rank);
       const auto count = [](Range range, std::vector<int>& times) {
         for (int64_t i = range.first; i < range.end(); ++i) times[i] += 1;
       };
@@ -73,17 +65,12 @@ TEST(ShardPlanTest, EveryFeatureBelongsToOneRank) {
 }
 
 TEST(WeightsTest, ShardsAddUpToTheWholeModel) {
-  const Loaded model = Load({});
+  const ModelFile model = Load({});
   const GridShape one = *PlanGrid({}, 1, 3), three = *PlanGrid({}, 3, 3);
-  const int64_t whole =
-      LoadWeights(*model.file, model.config,
-                  PlanShard(model.config, *model.file, one, 0))
-          .bytes;
+  const int64_t whole = LoadWeights(model, PlanShard(model, one, 0)).bytes;
   int64_t sum = 0;
   for (int rank = 0; rank < 3; ++rank) {
-    sum += LoadWeights(*model.file, model.config,
-                       PlanShard(model.config, *model.file, three, rank))
-               .bytes;
+    sum += LoadWeights(model, PlanShard(model, three, rank)).bytes;
   }
   EXPECT_EQ(sum, whole);
 }

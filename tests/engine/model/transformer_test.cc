@@ -38,16 +38,16 @@ absl::StatusOr<Logits> ForwardOnRank(const Experiment& experiment,
                                      const std::string& path,
                                      const std::vector<Batch>& steps,
                                      std::unique_ptr<Communicator> world) {
-  ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
-  ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*file, {}));
-  ASSIGN_OR_RETURN(const GridShape shape,
-                   PlanGrid(experiment.grid, world->size(), config.kv_heads));
+  ASSIGN_OR_RETURN(const ModelFile file, ReadGgufModel(path, {}));
+  ASSIGN_OR_RETURN(
+      const GridShape shape,
+      PlanGrid(experiment.grid, world->size(), file.config.kv_heads));
   RankGrid grid = MakeGrid(shape, std::move(world));
   const auto backend = MakeReferenceBackend();
   const TransformerOptions options{experiment.cache, experiment.merge, 256, 64,
                                    experiment.slots};
   ASSIGN_OR_RETURN(const auto transformer,
-                   Transformer::Make(*file, config, options, grid, *backend));
+                   Transformer::Make(file, options, grid, *backend));
   Logits all;
   for (const Batch& step : steps) {
     const Matrix<const float> logits = transformer->Forward(step);
@@ -259,21 +259,19 @@ TEST(TransformerTest, ASequenceAfterAnotherInTheSameSlotStartsEmpty) {
   Experiment experiment;
   experiment.cache = FloatCache();
   const std::string path = WriteToyModel(experiment.toy, "transformer_forget");
-  const auto file = *GgufFile::Open(path);
-  const ModelConfig config = *ReadModelConfig(*file, {});
+  const ModelFile file = *ReadGgufModel(path, {});
   RankGrid grid = MakeGrid(*PlanGrid({}, 1, 3), MakeSingleRank());
   const auto backend = MakeReferenceBackend();
   const auto transformer = *Transformer::Make(
-      *file, config, {experiment.cache, experiment.merge, 256, 64, 1}, grid,
-      *backend);
+      file, {experiment.cache, experiment.merge, 256, 64, 1}, grid, *backend);
   const Batch prompt = Steps(0, 12, 12, 0)[0];
   const Matrix<const float> first = transformer->Forward(prompt);
   const std::vector<float> expected(first.data, first.data + kToyVocabulary);
 
-  EXPECT_EQ(transformer->Use(0).rows, 2 * 3 * 12);
-  EXPECT_EQ(transformer->Use(0).exact_bytes, 2 * 3 * 12 * 2 * 16 * 4);
-  transformer->Forget(0);
-  EXPECT_EQ(transformer->Use(0).rows, 0);
+  EXPECT_EQ(transformer->caches().Use(0).rows, 2 * 3 * 12);
+  EXPECT_EQ(transformer->caches().Use(0).exact_bytes, 2 * 3 * 12 * 2 * 16 * 4);
+  transformer->caches().Forget(0);
+  EXPECT_EQ(transformer->caches().Use(0).rows, 0);
 
   const Matrix<const float> again = transformer->Forward(prompt);
   EXPECT_EQ(std::vector<float>(again.data, again.data + kToyVocabulary),

@@ -57,29 +57,30 @@ using Logits = std::vector<std::vector<float>>;  // [tokens][vocabulary]
 
 // The prompt in two chunks and a decoded token, so that both the cache and the
 // chunk are attended to, and with two token shards both hold something.
+void ReadTokens(const std::vector<int>& tokens, Leader& leader, Logits* all) {
+  int64_t first = 0;
+  for (const int64_t end :
+       {int64_t{7}, std::ssize(tokens) - 1, std::ssize(tokens)}) {
+    BatchRun run{0, first, {}, false, true};
+    run.tokens.assign(tokens.begin() + first, tokens.begin() + end);
+    const Matrix<const float> logits = leader.Forward({run});
+    for (int64_t i = 0; i < logits.rows; ++i) {
+      all->emplace_back(logits.row(i).begin(), logits.row(i).end());
+    }
+    first = end;
+  }
+}
+
 absl::Status ReadOnRank(const EngineConfig& config,
                         const std::vector<int>& tokens,
                         std::unique_ptr<Communicator> world, Logits* all) {
   ASSIGN_OR_RETURN(const Model model, LoadModel(config));
   ASSIGN_OR_RETURN(auto engine,
                    Engine::Make(config, model, {64, 2}, std::move(world)));
-  if (!engine->leads()) {
-    engine->Follow();
+  return engine->Run([&](Engine& leading) {
+    ReadTokens(tokens, leading.leader(), all);
     return absl::OkStatus();
-  }
-  int64_t first = 0;
-  for (const int64_t end :
-       {int64_t{7}, std::ssize(tokens) - 1, std::ssize(tokens)}) {
-    BatchRun run{0, first, {}, false, true};
-    run.tokens.assign(tokens.begin() + first, tokens.begin() + end);
-    const Matrix<const float> logits = engine->leader().Forward({run});
-    for (int64_t i = 0; i < logits.rows; ++i) {
-      all->emplace_back(logits.row(i).begin(), logits.row(i).end());
-    }
-    first = end;
-  }
-  engine->leader().Stop();
-  return absl::OkStatus();
+  });
 }
 
 class ToyGoldenTest : public testing::TestWithParam<Case> {

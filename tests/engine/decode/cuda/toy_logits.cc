@@ -13,15 +13,7 @@
 namespace subgen {
 namespace {
 
-absl::Status Read(const EngineConfig& config, const ToyReading& reading,
-                  std::unique_ptr<Communicator> world, Logits* all) {
-  ASSIGN_OR_RETURN(const Model model, LoadModel(config));
-  ASSIGN_OR_RETURN(auto engine,
-                   Engine::Make(config, model, {256, 1}, std::move(world)));
-  if (!engine->leads()) {
-    engine->Follow();
-    return absl::OkStatus();
-  }
+void ReadTokens(const ToyReading& reading, Leader& leader, Logits* all) {
   for (int64_t first = 0; first < reading.tokens;) {
     const int64_t count = first < reading.prompt
                               ? std::min(reading.chunk, reading.prompt - first)
@@ -30,14 +22,23 @@ absl::Status Read(const EngineConfig& config, const ToyReading& reading,
     for (int64_t i = 0; i < count; ++i) {
       run.tokens.push_back(static_cast<int>((first + i) * 37 % 251));
     }
-    const Matrix<const float> logits = engine->leader().Forward({run});
+    const Matrix<const float> logits = leader.Forward({run});
     for (int64_t i = 0; i < logits.rows; ++i) {
       all->emplace_back(logits.row(i).begin(), logits.row(i).end());
     }
     first += count;
   }
-  engine->leader().Stop();
-  return absl::OkStatus();
+}
+
+absl::Status Read(const EngineConfig& config, const ToyReading& reading,
+                  std::unique_ptr<Communicator> world, Logits* all) {
+  ASSIGN_OR_RETURN(const Model model, LoadModel(config));
+  ASSIGN_OR_RETURN(auto engine,
+                   Engine::Make(config, model, {256, 1}, std::move(world)));
+  return engine->Run([&](Engine& leading) {
+    ReadTokens(reading, leading.leader(), all);
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace

@@ -10,6 +10,27 @@
 namespace subgen {
 namespace {
 
+void TakeSteps(const ToyRun& run, Engine& engine, ToySteps* steps) {
+  for (int64_t first = 0; first < run.tokens;) {
+    const int64_t count =
+        first < run.prompt ? std::min<int64_t>(16, run.prompt - first) : 1;
+    BatchRun chunk{0, first, {}, first + count == run.prompt, false};
+    for (int64_t i = 0; i < count; ++i) {
+      chunk.tokens.push_back(static_cast<int>((first + i) * 37 % 251));
+    }
+    if (run.top == 0) {
+      const Matrix<const float> logits = engine.leader().Forward({chunk});
+      steps->logits.emplace_back(logits.row(0).begin(), logits.row(0).end());
+    } else {
+      const auto tops = engine.leader().ForwardTop({chunk}, {run.top, {1.0f}});
+      steps->tops.push_back(tops[0].best);
+    }
+    steps->counts.push_back(emulation::CountsSoFar());
+    first += count;
+  }
+  steps->note = engine.note();
+}
+
 absl::Status RunRank(const ToyRun& run, const EngineConfig& config,
                      std::unique_ptr<Communicator> world, ToySteps* steps) {
   ASSIGN_OR_RETURN(const Model model, LoadModel(config));
@@ -21,30 +42,10 @@ absl::Status RunRank(const ToyRun& run, const EngineConfig& config,
   }
   ASSIGN_OR_RETURN(auto engine,
                    Engine::Make(config, model, options, std::move(world)));
-  if (!engine->leads()) {
-    engine->Follow();
+  return engine->Run([&](Engine& leading) {
+    TakeSteps(run, leading, steps);
     return absl::OkStatus();
-  }
-  for (int64_t first = 0; first < run.tokens;) {
-    const int64_t count =
-        first < run.prompt ? std::min<int64_t>(16, run.prompt - first) : 1;
-    BatchRun chunk{0, first, {}, first + count == run.prompt, false};
-    for (int64_t i = 0; i < count; ++i) {
-      chunk.tokens.push_back(static_cast<int>((first + i) * 37 % 251));
-    }
-    if (run.top == 0) {
-      const Matrix<const float> logits = engine->leader().Forward({chunk});
-      steps->logits.emplace_back(logits.row(0).begin(), logits.row(0).end());
-    } else {
-      const auto tops = engine->leader().ForwardTop({chunk}, {run.top, {1.0f}});
-      steps->tops.push_back(tops[0].best);
-    }
-    steps->counts.push_back(emulation::CountsSoFar());
-    first += count;
-  }
-  steps->note = engine->note();
-  engine->leader().Stop();
-  return absl::OkStatus();
+  });
 }
 
 }  // namespace

@@ -4,25 +4,19 @@
 // legal.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "kernels/quant/block_format.h"
+#include "engine/model/mapped_file.h"
+#include "engine/model/model_file.h"
 
 namespace subgen {
-
-struct GgufTensor {
-  std::string name;
-  BlockFormat format = BlockFormat::kF32;
-  std::vector<int64_t> shape;    // fastest first: [cols, rows]
-  Vector<const std::byte> data;  // into the mapping
-};
 
 class GgufFile {
  public:
@@ -38,10 +32,10 @@ class GgufFile {
   const std::string& path() const;
   // In file order.
   const std::vector<std::pair<std::string, Value>>& metadata() const;
-  const std::vector<GgufTensor>& tensors() const;
+  const std::vector<ModelTensor>& tensors() const;
   int64_t file_bytes() const;
-  // As MappedFile: for when a backend has taken its copy of the weights.
-  void DropPages() const;
+  // What tensors and strings view, which stay legal as long as it lives.
+  MappedFile TakeMapping() &&;
 
   // NotFoundError where the key is absent, InvalidArgumentError where it has
   // another type or does not fit.
@@ -58,7 +52,7 @@ class GgufFile {
       absl::string_view key) const;
 
   // nullptr where there is none.
-  const GgufTensor* FindTensor(absl::string_view name) const;
+  const ModelTensor* FindTensor(absl::string_view name) const;
 
  private:
   GgufFile() = default;

@@ -1,4 +1,4 @@
-#include "engine/decode/model_vocabulary.h"
+#include "engine/model/gguf/gguf_vocabulary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ absl::StatusOr<Vocabulary> Read(GgufWriter writer) {
   writer.Write(path);
   const auto file = GgufFile::Open(path);
   if (!file.ok()) return file.status();
-  return ReadVocabulary(**file);
+  return ReadGgufVocabulary(**file);
 }
 
 GgufWriter Llama() {
@@ -41,7 +41,7 @@ GgufWriter Gpt2() {
   return writer;
 }
 
-TEST(ReadVocabulary, LlamaHasDefaults) {
+TEST(GgufVocabularyTest, LlamaHasDefaults) {
   const auto vocabulary = Read(Llama());
   ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
   EXPECT_EQ(vocabulary->bos, 1);
@@ -55,7 +55,7 @@ TEST(ReadVocabulary, LlamaHasDefaults) {
   EXPECT_THAT(vocabulary->scores, ElementsAre(0, 0, 0, -1.5f));
 }
 
-TEST(ReadVocabulary, EveryKeyIsRead) {
+TEST(GgufVocabularyTest, EveryKeyIsRead) {
   GgufWriter writer = Gpt2();
   writer.Set("tokenizer.ggml.bos_token_id", uint32_t{1});
   writer.Set("tokenizer.ggml.eos_token_id", uint32_t{2});
@@ -80,7 +80,7 @@ TEST(ReadVocabulary, EveryKeyIsRead) {
   EXPECT_THAT(vocabulary->merges, ElementsAre("a b"));
 }
 
-TEST(ReadVocabulary, Gpt2HasNoDefaultIds) {
+TEST(GgufVocabularyTest, Gpt2HasNoDefaultIds) {
   const auto vocabulary = Read(Gpt2());
   ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
   EXPECT_EQ(vocabulary->bos, -1);
@@ -90,7 +90,7 @@ TEST(ReadVocabulary, Gpt2HasNoDefaultIds) {
 }
 
 // Each file has one fault; the error names the file and the fault.
-TEST(ReadVocabulary, RefusesBadMetadata) {
+TEST(GgufVocabularyTest, RefusesBadMetadata) {
   const auto expect = [](const std::string& message,
                          void (*spoil)(GgufWriter&)) {
     GgufWriter writer = Gpt2();

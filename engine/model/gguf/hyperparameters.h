@@ -8,7 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "engine/model/gguf_file.h"
+#include "engine/model/gguf/gguf_file.h"
+#include "engine/model/rope_override.h"
 
 namespace subgen {
 
@@ -21,10 +22,7 @@ class Hyperparameters {
   bool Has(absl::string_view key);
 
   // Value of the key, from least to most; finite.
-  struct Bounds {
-    double least;
-    double most;
-  };
+  using Bounds = NumberBounds;
   absl::StatusOr<int64_t> Integer(absl::string_view key, Bounds bounds);
   absl::StatusOr<double> Number(absl::string_view key, Bounds bounds);
   absl::StatusOr<int64_t> IntegerOr(absl::string_view key, Bounds bounds,

@@ -1,8 +1,8 @@
-// The vocabulary of a model file.
+// The vocabulary of a GGUF file.
 #pragma once
 
 #include "absl/status/statusor.h"
-#include "engine/model/gguf_file.h"
+#include "engine/model/gguf/gguf_file.h"
 #include "engine/text/tokenizer.h"
 
 namespace subgen {
@@ -12,6 +12,6 @@ namespace subgen {
 // vocabulary BOS is 1, EOS 2, unknown 0, and BOS is added. InvalidArgumentError
 // naming file and key: an unknown tokenizer or pre-tokenizer, a wrong type, an
 // id that is no token. MakeTokenizer checks the rest.
-absl::StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file);
+absl::StatusOr<Vocabulary> ReadGgufVocabulary(const GgufFile& file);
 
 }  // namespace subgen

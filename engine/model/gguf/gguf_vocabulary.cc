@@ -1,4 +1,4 @@
-#include "engine/decode/model_vocabulary.h"
+#include "engine/model/gguf/gguf_vocabulary.h"
 
 #include <cstdint>
 #include <string>
@@ -98,7 +98,7 @@ absl::Status ReadIds(const GgufFile& file, Vocabulary* vocabulary) {
 
 }  // namespace
 
-absl::StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file) {
+absl::StatusOr<Vocabulary> ReadGgufVocabulary(const GgufFile& file) {
   Vocabulary vocabulary;
   RETURN_IF_ERROR(ReadKind(file, &vocabulary));
   if (vocabulary.model == "llama") {

@@ -5,8 +5,8 @@
 
 #include "absl/status/statusor.h"
 #include "engine/config/engine_config.h"
-#include "engine/model/gguf_file.h"
-#include "engine/model/hyperparameters.h"
+#include "engine/model/gguf/gguf_file.h"
+#include "engine/model/gguf/hyperparameters.h"
 #include "engine/model/rope_scaling.h"
 
 namespace subgen {

@@ -8,17 +8,16 @@
 //   of the file and no faster;
 // - what is not understood is refused: versions, value and tensor types;
 // - text is valid UTF-8, names have no control characters.
-#include "engine/model/gguf_file.h"
+#include "engine/model/gguf/gguf_file.h"
 
 #include <limits>
 #include <map>
 #include <optional>
 #include <utility>
 
-#include "engine/model/gguf_cursor.h"
-#include "engine/model/gguf_metadata.h"
-#include "engine/model/gguf_tensors.h"
-#include "engine/model/mapped_file.h"
+#include "engine/model/gguf/gguf_cursor.h"
+#include "engine/model/gguf/gguf_metadata.h"
+#include "engine/model/gguf/gguf_tensors.h"
 #include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
 
@@ -81,9 +80,9 @@ struct GgufFile::Contents {
   std::string path;
   std::optional<MappedFile> file;
   GgufMetadata metadata;
-  std::vector<GgufTensor> tensors;
+  std::vector<ModelTensor> tensors;
   std::map<absl::string_view, const Value*> values;  // of metadata
-  std::map<absl::string_view, const GgufTensor*> by_name;
+  std::map<absl::string_view, const ModelTensor*> by_name;
 
   absl::Status Parse(const GgufFile& self);
 
@@ -140,7 +139,7 @@ absl::Status GgufFile::Contents::Parse(const GgufFile& self) {
       ReadGgufTensors(cursor, counts->tensors, alignment, file->bytes());
   if (!table.ok()) return InFile(table.status());
   tensors = *std::move(table);
-  for (const GgufTensor& tensor : tensors) by_name[tensor.name] = &tensor;
+  for (const ModelTensor& tensor : tensors) by_name[tensor.name] = &tensor;
   // The one key that the specification requires of every file.
   return self.String("general.architecture").status();
 }
@@ -163,12 +162,12 @@ const std::vector<std::pair<std::string, GgufFile::Value>>& GgufFile::metadata()
   return contents_->metadata;
 }
 
-const std::vector<GgufTensor>& GgufFile::tensors() const {
+const std::vector<ModelTensor>& GgufFile::tensors() const {
   return contents_->tensors;
 }
 
 int64_t GgufFile::file_bytes() const { return contents_->file->bytes().size(); }
-void GgufFile::DropPages() const { contents_->file->DropPages(); }
+MappedFile GgufFile::TakeMapping() && { return *std::move(contents_->file); }
 
 bool GgufFile::Has(absl::string_view key) const {
   return contents_->values.count(key) > 0;
@@ -217,7 +216,7 @@ absl::StatusOr<const std::vector<double>*> GgufFile::Numbers(
   return contents_->ArrayOf<double>(key, "an array of numbers");
 }
 
-const GgufTensor* GgufFile::FindTensor(absl::string_view name) const {
+const ModelTensor* GgufFile::FindTensor(absl::string_view name) const {
   const auto found = contents_->by_name.find(name);
   return found == contents_->by_name.end() ? nullptr : found->second;
 }

@@ -1,8 +1,7 @@
-#include "engine/model/hyperparameters.h"
+#include "engine/model/gguf/hyperparameters.h"
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "engine/model/gguf_cursor.h"
 #include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
 

@@ -1,4 +1,4 @@
-#include "engine/model/gguf_metadata.h"
+#include "engine/model/gguf/gguf_metadata.h"
 
 #include <set>
 #include <type_traits>

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "engine/model/gguf_cursor.h"
-#include "engine/model/gguf_file.h"
+#include "engine/model/gguf/gguf_cursor.h"
+#include "engine/model/gguf/gguf_file.h"
 
 namespace subgen {
 

@@ -1,4 +1,4 @@
-#include "engine/model/gguf_tensors.h"
+#include "engine/model/gguf/gguf_tensors.h"
 
 #include <algorithm>
 #include <numeric>
@@ -17,7 +17,7 @@ constexpr uint32_t kMaxDimensions = 4;
 
 // An entry, with where its data begins and how long it is.
 struct Entry {
-  GgufTensor tensor;
+  ModelTensor tensor;
   std::string what;  // for errors
   uint64_t offset = 0;
   uint64_t bytes = 0;
@@ -57,7 +57,7 @@ absl::Status ReadFormat(GgufCursor& cursor, Entry& entry) {
 
 // Bytes of the tensor, from its shape and format.
 absl::Status SetBytes(Entry& entry) {
-  const GgufTensor& tensor = entry.tensor;
+  const ModelTensor& tensor = entry.tensor;
   const int64_t size = BlockSize(tensor.format);
   if (tensor.shape[0] % size != 0) {
     return entry.Error(
@@ -111,7 +111,7 @@ absl::Status CheckOverlap(const std::vector<Entry>& entries) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<GgufTensor>> ReadGgufTensors(
+absl::StatusOr<std::vector<ModelTensor>> ReadGgufTensors(
     GgufCursor& cursor, uint64_t count, uint64_t alignment,
     Vector<const std::byte> file) {
   if (count > kMaxTensors) {
@@ -132,7 +132,7 @@ absl::StatusOr<std::vector<GgufTensor>> ReadGgufTensors(
   const uint64_t begin = std::min<uint64_t>(
       (cursor.offset() + alignment - 1) / alignment * alignment, file.size());
   const auto data = file.subspan(begin);
-  std::vector<GgufTensor> tensors;
+  std::vector<ModelTensor> tensors;
   for (Entry& entry : entries) {
     if (entry.offset > data.size() ||
         entry.bytes > data.size() - entry.offset) {

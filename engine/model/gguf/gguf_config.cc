@@ -1,12 +1,10 @@
 // Keys follow llama.cpp's GGUF convention.
-#include "engine/model/model_config.h"
+#include "engine/model/gguf/gguf_config.h"
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "engine/model/gguf_cursor.h"
-#include "engine/model/hyperparameters.h"
-#include "engine/model/model_tensors.h"
-#include "engine/model/rope_reader.h"
+#include "engine/model/gguf/hyperparameters.h"
+#include "engine/model/gguf/rope_reader.h"
+#include "engine/model/rope_scaling.h"
 #include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
 
@@ -148,8 +146,8 @@ absl::Status CheckSwitches(const GgufFile& file, Hyperparameters& keys,
 }
 
 // One number of tokens, said in up to three places.
-absl::Status ReadVocabulary(const GgufFile& file, Hyperparameters& keys,
-                            ModelConfig& config) {
+absl::Status ReadVocabularySize(const GgufFile& file, Hyperparameters& keys,
+                                ModelConfig& config) {
   ASSIGN_OR_RETURN(const auto* tokens, file.Strings("tokenizer.ggml.tokens"));
   config.vocabulary = tokens->size();
   if (tokens->empty()) {
@@ -179,8 +177,8 @@ absl::Status ReadName(const GgufFile& file, ModelConfig& config) {
 
 }  // namespace
 
-absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
-                                            const RopeConfig& rope) {
+absl::StatusOr<ModelConfig> ReadGgufConfig(const GgufFile& file,
+                                           const RopeConfig& rope) {
   Hyperparameters keys(file);
   ModelConfig config;
   config.architecture = keys.architecture();
@@ -190,11 +188,10 @@ absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file,
   RETURN_IF_ERROR(ReadSizes(keys, config));
   RETURN_IF_ERROR(ReadHeads(keys, config));
   RETURN_IF_ERROR(CheckSwitches(file, keys, config.context));
-  RETURN_IF_ERROR(ReadVocabulary(file, keys, config));
+  RETURN_IF_ERROR(ReadVocabularySize(file, keys, config));
   ASSIGN_OR_RETURN(RopeParameters rotary,
                    ReadRope(file, keys, config.head_dim, rope));
   RETURN_IF_ERROR(keys.RefuseOthers());
-  RETURN_IF_ERROR(CheckTensors(file, config));
   // Files of llama models have their query and key rows permuted for pairs of
   // neighbors; the others keep halves.
   rotary.interleaved = config.architecture == "llama";

@@ -1,0 +1,44 @@
+#include "engine/model/step_layout.h"
+
+namespace subgen {
+
+void StepLayout::Arrange(const Batch& batch, const RankGrid& grid) {
+  chunks.clear();
+  tokens.clear();
+  positions.clear();
+  owned_rows.clear();
+  owned_positions.clear();
+  owned_tokens.clear();
+  logit_rows.clear();
+  for (const BatchRun& run : batch) {
+    const int count = static_cast<int>(run.tokens.size());
+    const int first = static_cast<int>(tokens.size());
+    const int first_owned = static_cast<int>(owned_rows.size());
+    for (int i = 0; i < count; ++i) {
+      const int64_t position = run.position + i;
+      tokens.push_back(run.tokens[i]);
+      positions.push_back(position);
+      if (run.all_logits || i + 1 == count) logit_rows.push_back(first + i);
+      if (!grid.Owns(position)) continue;
+      owned_rows.push_back(first + i);
+      owned_positions.push_back(position);
+      owned_tokens.push_back(i);
+    }
+    const int owned = static_cast<int>(owned_rows.size()) - first_owned;
+    chunks.push_back({run.slot, run.position, first, count, first_owned, owned,
+                      run.ends_prompt});
+  }
+}
+
+LayerStep StepLayout::Step(int group) const {
+  LayerStep step;
+  step.chunks = chunks;
+  step.tokens = token_count();
+  step.owned = owned_count();
+  step.group = group;
+  step.owned_positions = owned_positions;
+  step.owned_tokens = owned_tokens;
+  return step;
+}
+
+}  // namespace subgen
