@@ -117,3 +117,25 @@ def missing_files(source, document, text):
     return [word for word in named_files(text)
             if word not in bare and
             not any(exists(place, word) for place in places)]
+
+
+# A stop of a walk: "3. `engine/decode/engine.cc`, `Engine::Make`: the backend".
+STOP = re.compile(r"^\d+\. `([\w/.-]+)`, `([\w:]+)`:", re.MULTILINE)
+
+
+def sections(text):
+    """{heading: text} of a document's sections of the second level."""
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def wrong_stops(root, section):
+    """Stops whose function is not defined in their file, or come twice."""
+    stops = STOP.findall(section)
+    wrong = [stop for stop in stops if stops.count(stop) > 1]
+    for path, function in stops:
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            if not re.search(rf"^[^/\n]*\b{function}\(", file.read(),
+                             re.MULTILINE):
+                wrong.append((path, function))
+    return wrong

@@ -16,8 +16,8 @@ import unittest
 from readme_commands import (ELSEWHERE, SMALLER, TO_LEAVE, commands_of,
                              elsewhere_of, small_plan)
 from readme_files import (MOST_COLUMNS, MOST_LINES, MOST_LINES_OF_A_README,
-                          documents, missing_files, oversizes,
-                          unasked_tables)
+                          STOP, documents, missing_files, oversizes, sections,
+                          unasked_tables, wrong_stops)
 
 SOURCE = os.path.abspath(sys.argv.pop(1))
 BUILD = os.path.abspath(sys.argv.pop(1))
@@ -163,6 +163,26 @@ class FilesTest(unittest.TestCase):
         found = documents(SOURCE)
         for path in DOCUMENTS:
             self.assertIn(path, found)
+
+    def test_walks_stop_at_functions_that_are_there(self):
+        engine = sections(read("engine/README.md"))
+        for title, most in (("From a prompt to text", 12),
+                            ("From a key to a sketch and back into attention",
+                             10)):
+            stops = STOP.findall(engine[title])
+            self.assertGreater(len(stops), 6)
+            self.assertLessEqual(len(stops), most)
+            self.assertEqual(wrong_stops(SOURCE, engine[title]), [])
+        self.assertEqual(
+            wrong_stops(SOURCE, "1. `engine/cache/slot.cc`, `NoSlot`: a\n"),
+            [("engine/cache/slot.cc", "NoSlot")])
+
+    def test_what_is_added_takes_five_steps(self):
+        engine = sections(read("engine/README.md"))
+        for what in ("policy", "backend operation", "file format"):
+            steps = re.findall(r"^(\d)\. ", engine[f"How to add a {what}"],
+                               re.MULTILINE)
+            self.assertIn(len(steps), range(3, 6))
 
     def test_sizes(self):
         for document in documents(SOURCE):

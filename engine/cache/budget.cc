@@ -153,6 +153,13 @@ bool TransformsRows(const CacheConfig& config) {
   return config.row_format == "q4" || config.row_format == "q3";
 }
 
+bool KeepsFewBits(const CacheConfig& config) {
+  const PolicyEntry* const policy = FindPolicy(config.policy);
+  const auto format = ParseRowFormat(config.row_format);
+  return (policy != nullptr && policy->quantizes) ||
+         (format.ok() && IsQuantized(*format));
+}
+
 bool SharesBySpread(const CacheConfig& config) {
   const PolicyEntry* const policy = FindPolicy(config.policy);
   if (policy == nullptr) return false;
@@ -224,8 +231,7 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
 
 int64_t RecentTokens(const CacheConfig& config, int64_t budget_rows) {
   // A row is quantized when it leaves the window, and those in it are dear.
-  const auto format = ParseRowFormat(config.row_format);
-  if (format.ok() && IsQuantized(*format)) return config.recent_tokens;
+  if (KeepsFewBits(config)) return config.recent_tokens;
   const double part = config.recent_fraction * static_cast<double>(budget_rows);
   return std::max(config.recent_tokens, static_cast<int64_t>(part));
 }

@@ -22,6 +22,9 @@ CacheConfig WithBudget(CacheConfig config, int64_t context_tokens);
 // (kernels/memory/hadamard.h), so that attention must be transformed back.
 bool TransformsRows(const CacheConfig& config);
 
+// Whether rows lie in few bits, by cache.row_format or by the policy itself.
+bool KeepsFewBits(const CacheConfig& config);
+
 // Whether head_shares are to follow the spread of keys (cache.head_budgets).
 bool SharesBySpread(const CacheConfig& config);
 

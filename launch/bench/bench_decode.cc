@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "comm/agreement.h"
+#include "engine/cache/budget.h"
 #include "engine/config/config_file.h"
 #include "kernels/base/status_macros.h"
 #include "launch/bench/batch_table.h"
@@ -83,7 +84,7 @@ ProgramFlags AllFlags(Flags* flags, CommandLine* line) {
 // Formats "subgen 1024 bf16": policy, budget, row format.
 std::string Label(const CacheConfig& cache) {
   std::string label = cache.policy;
-  if (cache.policy != "exact" && cache.policy != "kivi") {
+  if (TakesBudget(cache)) {
     if (cache.budget_tokens > 0)
       absl::StrAppend(&label, " ", cache.budget_tokens);
     if (cache.budget_bytes > 0)

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "comm/agreement.h"
+#include "engine/cache/budget.h"
 #include "kernels/base/quoted.h"
 #include "kernels/base/status_macros.h"
 #include "launch/bench/filled_cache.h"
@@ -238,7 +239,7 @@ std::string TestResult::Test() const {
 int64_t CacheBytesRead(const CacheConfig& cache, int64_t head_dim,
                        const RankTotals& totals) {
   const auto format = ParseRowFormat(cache.row_format);
-  if (!format.ok() || IsQuantized(*format) || cache.policy == "kivi") {
+  if (!format.ok() || KeepsFewBits(cache)) {
     return totals.cache_bytes;
   }
   return totals.cache_rows * 2 * RowBytes(*format, head_dim);

@@ -43,10 +43,10 @@ constexpr Task kTasks[] = {
      MeasureAttention},
 };
 
-// KIVI keeps every token, in as many bits as are set.
+// What keeps every token is measured once.
 std::vector<double> Budgets(const EvaluationPlan& plan,
                             const CacheConfig& cache) {
-  if (cache.policy == "kivi") return {1.0};
+  if (!TakesBudget(cache)) return {1.0};
   return plan.budgets;
 }
 

@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/cache/budget.h"
@@ -48,8 +47,7 @@ std::string CacheLine(const GenerationReport& report) {
   const std::string bytes = absl::StrFormat("%.2f MB used, %.2f MB reserved",
                                             totals.cache_bytes / kMegabyte,
                                             totals.reserved_bytes / kMegabyte);
-  const bool bits = report.cache.policy == "kivi" ||
-                    absl::StartsWith(report.cache.row_format, "q");
+  const bool bits = KeepsFewBits(report.cache);
   const std::string exact = absl::StrFormat(
       "exact would use %.2f MB (%.0f %%)", totals.exact_cache_bytes / kMegabyte,
       Percent(totals.cache_bytes, totals.exact_cache_bytes));
