@@ -50,6 +50,9 @@ def parse_arguments():
                         "(default: 512,7900; several files: 512)")
     parser.add_argument("--gen", type=positive, default=64,
                         help="tokens to generate")
+    parser.add_argument("--sequences", type=numbers, default=[],
+                        help="only the total tokens/s of so many sequences at "
+                        "once, for example 1,8, at each of --depths (512)")
     parser.add_argument("--repetitions", type=positive, default=3)
     parser.add_argument("--budget", type=positive, default=1024,
                         help="one file: rows a KV head of the sketch")
@@ -62,6 +65,8 @@ def complete(options):
     """The options with the defaults that depend on others, checked."""
     options.models = options.files + options.model
     options.by_file = len(options.models) > 1 or options.ik is not None
+    if options.depths is None and options.sequences:
+        options.depths = [512]
     if options.depths is None:
         options.depths = [16] if options.by_file else [16, 7900]
     if options.prompts is None:
@@ -70,6 +75,8 @@ def complete(options):
         raise Failure("no model: give one GGUF file or several")
     if not options.depths + options.prompts:
         raise Failure("--depths and --prompts: one of both must name a test")
+    if options.sequences and options.ik:
+        raise Failure("--sequences: its llama-bench has none, leave out --ik")
     if options.by_file and options.ranks > 1:
         raise Failure("--ranks %d: 1 is legal with several files or --ik" %
                       options.ranks)
@@ -260,6 +267,29 @@ def compare_files(options, llama_cpp):
     return complete_rows
 
 
+# --- several sequences ------------------------------------------------------
+
+def compare_sequences(options, llama_cpp):
+    """Prints a row for each file, depth and number of sequences."""
+    print("| file | sequences @ depth | llama.cpp t/s | subgen t/s | ratio |\n"
+          "|---|---|---:|---:|---:|", flush=True)
+    for model in options.models:
+        for depth in options.depths:
+            for sequences in options.sequences:
+                llama = peers.LlamaSequences(llama_cpp, options, model,
+                                             sequences, depth)
+                seconds = in_turns(
+                    [lambda: llama.run(options.gen),
+                     lambda: peers.our_sequences(options, model, sequences,
+                                                 depth)], options.repetitions)
+                llama.close()
+                test = Test("tg", sequences * options.gen, depth)
+                theirs, ours = (rate(test, each) for each in seconds)
+                print("| %s | %d @ %d | %.1f | %.1f | %.2f |" % (
+                    os.path.basename(model), sequences, depth, theirs, ours,
+                    ours / theirs), flush=True)
+
+
 def main():
     options = parse_arguments()
     try:
@@ -272,6 +302,9 @@ def main():
             "with llama/bin/python" % error) from error
     print("llama-cpp-python %s, %d threads, medians of %d in turns\n" % (
         llama_cpp.__version__, options.threads, options.repetitions))
+    if options.sequences:
+        compare_sequences(options, llama_cpp)
+        return 0
     if options.by_file:
         return 0 if compare_files(options, llama_cpp) else 1
     compare_policies(options, llama_cpp)

@@ -1,6 +1,8 @@
 """The engines that compare_llama_cpp.py lets run in turns. Each runs one
 repetition of a test when it is asked to, and says how long that took."""
 import collections
+import csv
+import io
 import json
 import os
 import statistics
@@ -183,6 +185,77 @@ class Llama:
         begin = time.monotonic()
         self.decode(test.tokens, CHUNK if test.kind == "pp" else 1)
         return time.monotonic() - begin
+
+
+class LlamaSequences:
+    """llama.cpp with several sequences in one context, each `depth` tokens
+    long, which decodes one token of each at a time."""
+
+    def __init__(self, llama_cpp, options, model, sequences, depth):
+        self.cpp, self.sequences, self.depth = llama_cpp, sequences, depth
+        llama_cpp.llama_backend_init()
+        self.model = llama_cpp.llama_model_load_from_file(
+            model.encode(), llama_cpp.llama_model_default_params())
+        if not self.model:
+            raise Failure("llama.cpp: cannot load " + model)
+        settings = llama_cpp.llama_context_default_params()
+        settings.n_ctx = sequences * (depth + options.gen + 8)
+        settings.n_batch = settings.n_ubatch = CHUNK
+        settings.n_seq_max = sequences
+        settings.n_threads = settings.n_threads_batch = options.threads
+        settings.flash_attn_type = 1  # on
+        self.context = llama_cpp.llama_init_from_model(self.model, settings)
+        if not self.context:
+            raise Failure("llama.cpp: no context of %d tokens" %
+                          settings.n_ctx)
+        for sequence in range(sequences):
+            for first in range(0, depth, CHUNK):
+                self.decode([(sequence, position) for position in
+                             range(first, min(first + CHUNK, depth))])
+        self.run(options.gen)  # warms up
+
+    def decode(self, places):
+        """One step of the tokens at these (sequence, position)."""
+        batch = self.cpp.llama_batch_init(len(places), 0, 1)
+        batch.n_tokens = len(places)
+        for i, (sequence, position) in enumerate(places):
+            batch.token[i] = (7919 * position + 17 * sequence) % 1000
+            batch.pos[i] = position
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = sequence
+            batch.logits[i] = True
+        result = self.cpp.llama_decode(self.context, batch)
+        self.cpp.llama_synchronize(self.context)
+        self.cpp.llama_batch_free(batch)
+        if result != 0:
+            raise Failure("llama_decode returned %d" % result)
+
+    def run(self, tokens):
+        """Seconds for so many tokens of each sequence."""
+        begin = time.monotonic()
+        for i in range(tokens):
+            self.decode([(sequence, self.depth + i)
+                         for sequence in range(self.sequences)])
+        seconds = time.monotonic() - begin
+        memory = self.cpp.llama_get_memory(self.context)
+        for sequence in range(self.sequences):
+            self.cpp.llama_memory_seq_rm(memory, sequence, self.depth, -1)
+        return seconds
+
+    def close(self):
+        self.cpp.llama_free(self.context)
+        self.cpp.llama_model_free(self.model)
+
+
+def our_sequences(options, model, sequences, depth):
+    """Seconds of ours for options.gen tokens of each sequence."""
+    output = finish(
+        [options.bench, "--model", model, "-p", "0", "-n", str(options.gen),
+         "-d", str(depth), "-b", str(sequences), "--fill", "synthetic",
+         "--policies", "exact", "-r", "1", "-o", "csv", *settings(options)],
+        "launch/build.sh builds it", "our program")
+    row = next(csv.DictReader(io.StringIO(output)))
+    return sequences * options.gen / float(row["speed_tg"])
 
 
 def llama_load(llama_cpp, options, model):

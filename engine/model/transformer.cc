@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "comm/agreement.h"
+#include "engine/cache/budget.h"
 #include "engine/model/head_shares.h"
 #include "engine/model/key_spread_probe.h"
 #include "kernels/base/status_macros.h"

@@ -39,6 +39,24 @@ def llama_get_memory(ctx):
     pass
 def llama_memory_seq_rm(memory, sequence, first, end):
     return True
+# Several sequences: a step of at most four tokens, each with its place.
+from types import SimpleNamespace
+def llama_backend_init(): pass
+def llama_model_default_params(): return None
+def llama_model_load_from_file(path, settings): return path
+def llama_context_default_params(): return SimpleNamespace()
+def llama_init_from_model(model, settings):
+    assert settings.n_seq_max == 2 and settings.flash_attn_type == 1
+    return settings
+def llama_batch_init(tokens, embedding, most):
+    row = lambda: [None] * tokens
+    return SimpleNamespace(token=row(), pos=row(), n_seq_id=row(),
+                           seq_id=[[0] for _ in range(tokens)], logits=row())
+def llama_batch_free(batch):
+    assert len(set(zip((each[0] for each in batch.seq_id), batch.pos))) == \
+        batch.n_tokens
+def llama_free(context): pass
+def llama_model_free(model): pass
 """
 
 # What it uses of ik_llama.cpp: fast with prompts, slow with single tokens.
@@ -180,6 +198,25 @@ class CompareTest(BenchCase):
         self.assert_refused(script + ["--ranks", "2"], "--ranks 2",
                             program="compare_llama_cpp")
         self.assert_refused(script + ["/nowhere.gguf"], "/nowhere.gguf",
+                            program="compare_llama_cpp")
+
+    def test_compare_sequences(self):
+        fake = self.path("fake_sequences")
+        os.makedirs(fake)
+        with open(os.path.join(fake, "llama_cpp.py"), "w") as file:
+            file.write(FAKE_LLAMA)
+        script = [sys.executable, os.path.join(LAUNCH, "compare_llama_cpp.py"),
+                  self.model, "--bench", DECODE, "--depths", "16", "--gen", "4",
+                  "--threads", "1", "--sequences", "2"]
+        table = self.output(script, env={"PYTHONPATH": fake})
+        (row,) = [[cell.strip() for cell in line.split("|")[1:-1]]
+                  for line in table.splitlines()
+                  if line.startswith("| ") and "ratio" not in line]
+        self.assertEqual(row[:2], ["toy.gguf", "2 @ 16"])
+        theirs, ours, ratio = (float(cell) for cell in row[2:])
+        self.assertLessEqual(theirs, 2 / 0.001)  # a millisecond a step
+        self.assertAlmostEqual(ratio, ours / theirs, delta=0.006 + 0.01 * ratio)
+        self.assert_refused(script + ["--ik", self.model], "--ik",
                             program="compare_llama_cpp")
 
     def assert_file_row(self, cells):
