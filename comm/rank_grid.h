@@ -10,15 +10,9 @@
 #include "absl/status/statusor.h"
 #include "comm/communicator.h"
 #include "comm/token_dealing.h"
+#include "kernels/base/range.h"
 
 namespace subgen {
-
-// This is the range [first, first + count).
-struct Range {
-  int64_t first = 0;
-  int64_t count = 0;
-  int64_t end() const { return first + count; }
-};
 
 // Returns part `part` of `total` things that are dealt as evenly as possible;
 // earlier parts get the surplus. Parts may be empty. Things come in units of

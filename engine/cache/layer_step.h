@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/backend.h"
+#include "kernels/attention_tasks.h"
 
 namespace subgen {
 

@@ -33,7 +33,7 @@ void QueryRing::Push(Matrix<const float> queries,
 }
 
 void QueryRing::AccumulateMass(const Rows& keys, Vector<float> mass,
-                               Backend& backend) const {
+                               AttentionOps& ops) const {
   std::vector<float> rows(queries_.size() * layout_.head_dim);
   const Matrix<float> queries(rows.data(), queries_.size(), layout_.head_dim);
   for (int64_t i = 0; i < queries.rows; ++i) {
@@ -44,7 +44,7 @@ void QueryRing::AccumulateMass(const Rows& keys, Vector<float> mass,
   task.keys = keys;
   task.log_partition = log_partition_.span();
   task.mass = mass;
-  if (queries.rows > 0) backend.AccumulateMass({&task, 1});
+  if (queries.rows > 0) ops.AccumulateMass({&task, 1});
 }
 
 void QueryRing::Save(ByteWriter* out) const {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "engine/cache/rows/row_store.h"
-#include "kernels/backend.h"
+#include "kernels/attention_ops.h"
 
 namespace subgen {
 
@@ -20,7 +20,7 @@ class QueryRing {
   void Push(Matrix<const float> queries, Vector<const float> log_partition);
   // Adds the probability that the queries give to each key, [keys.count].
   void AccumulateMass(const Rows& keys, Vector<float> mass,
-                      Backend& backend) const;
+                      AttentionOps& ops) const;
 
   ByteUse bytes() const { return queries_.bytes() + log_partition_.bytes(); }
   void Save(ByteWriter* out) const;

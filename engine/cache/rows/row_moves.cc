@@ -77,7 +77,7 @@ void RowMoves::In(const float* from, float* to) {
 
 void RowMoves::Run() {
   for (Copies* copies : {&out_, &in_}) {
-    if (!copies->all.empty()) backend_.ConvertRows(copies->all);
+    if (!copies->all.empty()) ops_.ConvertRows(copies->all);
     copies->Clear();
   }
 }

@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "engine/cache/rows/row_store.h"
-#include "kernels/backend.h"
+#include "kernels/row_ops.h"
 
 namespace subgen {
 
 class RowMoves {
  public:
-  explicit RowMoves(Backend& backend) : backend_(backend) {}
+  explicit RowMoves(RowOps& ops) : ops_(ops) {}
 
   // A key and its value from one place to another, each in the format of its
   // layout. What goes out is read before anything goes in; where that is not
@@ -51,7 +51,7 @@ class RowMoves {
     }
   };
 
-  Backend& backend_;
+  RowOps& ops_;
   Copies out_, in_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/attention_tasks.h"
+#include "kernels/base/range.h"
 
 namespace subgen::cpu {
 
@@ -14,11 +15,6 @@ namespace subgen::cpu {
 inline constexpr int64_t kRowTile = 64;
 inline constexpr int64_t kQueryTile = 384;
 inline constexpr int64_t kFloatQueries = 128;  // as float32
-
-struct Range {
-  int64_t first = 0;
-  int64_t count = 0;
-};
 
 struct Piece {
   int64_t task = 0;  // index in the list
