@@ -22,10 +22,7 @@ class RingHead {
     store_.Resize(std::min(entered_ + tokens.count(), limit_));
     std::vector<RowCopy> copies;
     for (int64_t i = first; i < tokens.count(); ++i) {
-      const LeavingTokens token = tokens.Part(i, 1);
-      const MutableRow to = store_.place((entered_ + i) % limit_);
-      copies.push_back({token.keys, token.keys.format, to.key});
-      copies.push_back({token.values, token.values.format, to.value});
+      tokens.AddCopies(i, 1, store_.place((entered_ + i) % limit_), &copies);
     }
     entered_ += tokens.count();
     ops.ConvertRows(copies);

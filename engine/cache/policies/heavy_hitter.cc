@@ -37,9 +37,7 @@ class HeavyHitterHead {
     }
     ops.After([this, rows] {
       Resize(std::min(rows, store_.size()));
-      store_.SetLimit(rows);
-      scores_.SetLimit(rows);
-      positions_.SetLimit(rows);
+      SetLimitOfAll(rows, &store_, &scores_, &positions_);
     });
   }
 
@@ -48,18 +46,13 @@ class HeavyHitterHead {
   }
   Vector<float> Scores() { return scores_.span(); }
   SketchSize size() const {
-    return {store_.size(),
-            store_.bytes() + scores_.bytes() + positions_.bytes()};
+    return {store_.size(), BytesOf(store_, scores_, positions_)};
   }
   void Save(ByteWriter* out) const {
-    store_.Save(out);
-    scores_.Save(out);
-    positions_.Save(out);
+    SaveAll(out, store_, scores_, positions_);
   }
   absl::Status Load(ByteReader* in, int64_t entered) {
-    RETURN_IF_ERROR(store_.Load(in));
-    RETURN_IF_ERROR(scores_.Load(in));
-    RETURN_IF_ERROR(positions_.Load(in));
+    RETURN_IF_ERROR(LoadAll(in, &store_, &scores_, &positions_));
     const int64_t rows = std::min(entered, limit_);
     return CheckSaved(store_.size() == rows && scores_.size() == rows &&
                           positions_.size() == rows,
@@ -82,11 +75,7 @@ class HeavyHitterHead {
     task->scores = scores_.span();
     task->positions = positions_.span();
   }
-  void Resize(int64_t rows) {
-    store_.Resize(rows);
-    scores_.Resize(rows);
-    positions_.Resize(rows);
-  }
+  void Resize(int64_t rows) { ResizeAll(rows, &store_, &scores_, &positions_); }
 
   RowLayout layout_;
   int64_t limit_;

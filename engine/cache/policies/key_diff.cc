@@ -41,8 +41,7 @@ class KeyDiffHead {
     out->push_back(store_.View());
   }
   SketchSize size() const {
-    return {store_.size(), store_.bytes() + norms_.bytes() +
-                               alignments_.bytes() + sum_.bytes()};
+    return {store_.size(), BytesOf(store_, norms_, alignments_, sum_)};
   }
   void Save(ByteWriter* out) const;
   absl::Status Load(ByteReader* in, int64_t entered);
@@ -215,9 +214,7 @@ void KeyDiffHead::SetLimit(int64_t rows, RowOps&) {
   norms_.Resize(kept);
   alignments_.Resize(0);
   limit_ = rows;
-  store_.SetLimit(rows);
-  norms_.SetLimit(rows);
-  alignments_.SetLimit(rows);
+  SetLimitOfAll(rows, &store_, &norms_, &alignments_);
 }
 
 void KeyDiffHead::InsertPrompt(const LeavingTokens& tokens, RowOps&) {
@@ -239,15 +236,11 @@ void KeyDiffHead::InsertPrompt(const LeavingTokens& tokens, RowOps&) {
 }
 
 void KeyDiffHead::Save(ByteWriter* out) const {
-  store_.Save(out);
-  alignments_.Save(out);
-  sum_.Save(out);
+  SaveAll(out, store_, alignments_, sum_);
 }
 
 absl::Status KeyDiffHead::Load(ByteReader* in, int64_t entered) {
-  RETURN_IF_ERROR(store_.Load(in));
-  RETURN_IF_ERROR(alignments_.Load(in));
-  RETURN_IF_ERROR(sum_.Load(in));
+  RETURN_IF_ERROR(LoadAll(in, &store_, &alignments_, &sum_));
   norms_.Resize(store_.size());
   for (int64_t i = 0; i < store_.size(); ++i) {
     norms_[i] = Decode(store_.row(i).key).norm;

@@ -25,14 +25,8 @@ class UniformHead {
     for (int64_t i = 0; i < tokens.count(); ++i) {
       // A copy of no rows where the token is not kept: a device is then asked
       // for the same at each step, whatever was drawn.
-      const int64_t count = rows[i] >= 0 ? 1 : 0;
-      const MutableRow to = store_.place(std::max<int64_t>(rows[i], 0));
-      Rows key = tokens.keys, value = tokens.values;
-      key.data = key.row(i);
-      value.data = value.row(i);
-      key.count = value.count = count;
-      copies.push_back({key, key.format, to.key});
-      copies.push_back({value, value.format, to.value});
+      tokens.AddCopies(i, rows[i] >= 0 ? 1 : 0,
+                       store_.place(std::max<int64_t>(rows[i], 0)), &copies);
     }
     ops.ConvertRows(copies);
   }

@@ -120,4 +120,29 @@ class Column {
   Mirror* mirror_ = nullptr;
 };
 
+// What a sketch does with all its columns and stores, in one place for each.
+template <class... Parts>
+ByteUse BytesOf(const Parts&... parts) {
+  return (parts.bytes() + ...);
+}
+template <class... Parts>
+void SaveAll(ByteWriter* out, const Parts&... parts) {
+  (parts.Save(out), ...);
+}
+template <class... Parts>
+absl::Status LoadAll(ByteReader* in, Parts*... parts) {
+  absl::Status status;
+  // Stops at the first that is damaged.
+  static_cast<void>(((status = parts->Load(in)).ok() && ...));
+  return status;
+}
+template <class... Parts>
+void ResizeAll(int64_t rows, Parts*... parts) {
+  (parts->Resize(rows), ...);
+}
+template <class... Parts>
+void SetLimitOfAll(int64_t rows, Parts*... parts) {
+  (parts->SetLimit(rows), ...);
+}
+
 }  // namespace subgen

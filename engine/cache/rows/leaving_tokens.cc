@@ -13,6 +13,13 @@ LeavingTokens LeavingTokens::Part(int64_t first, int64_t count) const {
   return part;
 }
 
+void LeavingTokens::AddCopies(int64_t i, int64_t count, MutableRow to,
+                              std::vector<RowCopy>* copies) const {
+  const LeavingTokens part = Part(i, count);
+  copies->push_back({part.keys, keys.format, to.key});
+  copies->push_back({part.values, values.format, to.value});
+}
+
 void LeavingTokens::ReadByHost(Mirror* mirror) const {
   if (mirror == nullptr) return;
   for (const Rows& rows : {keys, values}) {

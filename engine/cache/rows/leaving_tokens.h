@@ -20,6 +20,9 @@ struct LeavingTokens {
   int64_t count() const { return keys.count; }
   EncodedRow row(int64_t i) const { return {keys.row(i), values.row(i)}; }
   LeavingTokens Part(int64_t first, int64_t count) const;
+  // Adds copies of `count` tokens from number `i` on, as they are stored.
+  void AddCopies(int64_t i, int64_t count, MutableRow to,
+                 std::vector<RowCopy>* copies) const;
   // Tells the mirror, if there is one, that the host is about to read the rows.
   void ReadByHost(Mirror* mirror) const;
 };

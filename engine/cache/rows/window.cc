@@ -149,16 +149,14 @@ int64_t Window::rows() const {
 ByteUse Window::bytes() const {
   ByteUse all;
   for (const Head& head : heads_) {
-    all += head.exact.bytes() + head.quantized.bytes() + head.scores.bytes();
+    all += BytesOf(head.exact, head.quantized, head.scores);
   }
   return all;
 }
 
 void Window::Save(ByteWriter* out) const {
   for (const Head& head : heads_) {
-    head.exact.Save(out);
-    head.quantized.Save(out);
-    head.scores.Save(out);
+    SaveAll(out, head.exact, head.quantized, head.scores);
   }
 }
 
@@ -172,9 +170,7 @@ absl::Status Window::Load(ByteReader* in, int64_t next_position) {
 }
 
 absl::Status Window::LoadHead(ByteReader* in, Head* head) const {
-  RETURN_IF_ERROR(head->exact.Load(in));
-  RETURN_IF_ERROR(head->quantized.Load(in));
-  RETURN_IF_ERROR(head->scores.Load(in));
+  RETURN_IF_ERROR(LoadAll(in, &head->exact, &head->quantized, &head->scores));
   const int64_t held = std::min(end_, sink_rows_ + exact_ring_.rows);
   RETURN_IF_ERROR(CheckSaved(head->exact.size() == held, "the window"));
   for (const RowRing::Segment& s :

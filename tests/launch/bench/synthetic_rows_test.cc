@@ -50,6 +50,7 @@ TEST(SyntheticRows, AreStandardNormal) {
 // Takes down what it is given.
 class Recorder final : public CachePolicy {
  public:
+  Needs needs() const override { return Needs::kScores; }
   void Attend(const LayerStep&, const SoftmaxPartials&) override { FAIL(); }
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override {
@@ -71,12 +72,13 @@ class Recorder final : public CachePolicy {
     }
     EXPECT_EQ(chunk.ends_prompt, next == 100);
   }
+  void EndStep() override { ++ended; }
   void Forget(int) override {}
   CacheStats Stats(int) const override { return {}; }
   std::string Save(int) const override { return ""; }
   absl::Status Load(int, absl::string_view) override { return {}; }
 
-  int observed = 0;
+  int observed = 0, ended = 0;  // steps
   int64_t next = 0;
   std::vector<int64_t> positions;
   std::vector<std::vector<float>> keys;  // of the second head
@@ -99,6 +101,7 @@ TEST(SyntheticStream, GivesEachTokenShardItsOwn) {
     SyntheticStream(rows, 32).Run(shape, 100, &policy);
     EXPECT_EQ(policy.next, 100);
     EXPECT_EQ(policy.observed, 4);
+    EXPECT_EQ(policy.ended, 4);
     for (size_t i = 0; i < policy.positions.size(); ++i) {
       EXPECT_EQ(policy.positions[i] / 5 % 3, shard);
       EXPECT_EQ(policy.keys[i],

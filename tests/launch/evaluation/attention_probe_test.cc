@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "engine/cache/cache_policy.h"
+#include "engine/cache/step_work.h"
+#include "kernels/backend.h"
 
 namespace subgen {
 namespace {
@@ -56,6 +58,7 @@ std::vector<float> RunStep(const Tokens& tokens, int first, int count,
   LogPartition(out, log_partition);
   policy.Observe(step, log_partition);
   policy.Append(step);
+  policy.EndStep();
   for (int64_t i = 0; i < kDim; ++i) {
     attention.push_back(out.weighted.row(count - 1)[i] /
                         out.partition[count - 1]);
@@ -104,7 +107,8 @@ TEST(AttentionProbeTest, ErrorsOfAWindowByHand) {
   shape.kv_heads = 1;
   shape.head_dim = kDim;
   shape.context_tokens = 10;
-  const auto policy = *probe->Factory()(config.cache, shape, *backend);
+  StepWork work(*backend);
+  const auto policy = *probe->Factory()(config.cache, shape, work);
 
   const Tokens tokens;
   RunStep(tokens, 0, 3, *policy);

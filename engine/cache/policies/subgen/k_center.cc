@@ -26,18 +26,19 @@ KCenterHead::KCenterHead(const HeadPlace& place, const CenterMetric& metric)
   totals_.Resize(1 + (metric.weighted() ? place.layout.head_dim : 0));
 }
 
+void NeighborColumns::Written() {
+  rows.Written(0, size());
+  squared.Written(0, size());
+  second_rows.Written(0, size());
+  second_squared.Written(0, size());
+}
+
 void NeighborColumns::Save(ByteWriter* out) const {
-  rows.Save(out);
-  squared.Save(out);
-  second_rows.Save(out);
-  second_squared.Save(out);
+  SaveAll(out, rows, squared, second_rows, second_squared);
 }
 
 absl::Status NeighborColumns::Load(ByteReader* in) {
-  RETURN_IF_ERROR(rows.Load(in));
-  RETURN_IF_ERROR(squared.Load(in));
-  RETURN_IF_ERROR(second_rows.Load(in));
-  RETURN_IF_ERROR(second_squared.Load(in));
+  RETURN_IF_ERROR(LoadAll(in, &rows, &squared, &second_rows, &second_squared));
   RETURN_IF_ERROR(CheckSaved(squared.size() == size() &&
                                  second_rows.size() == size() &&
                                  second_squared.size() == size(),
@@ -54,7 +55,7 @@ absl::Status NeighborColumns::Load(ByteReader* in) {
 }
 
 void KCenterHead::ResizeNeighbors(int64_t rows) {
-  neighbors_.ForEach([&](auto& column) { column.Resize(rows); });
+  neighbors_.Resize(rows);
   if (metric_.weighted()) alignments_.Resize(rows);
 }
 
@@ -110,7 +111,7 @@ void KCenterHead::SetLimit(int64_t rows, RowOps& ops) {
       ResizeRows(rows);
     }
     store_.SetLimit(rows);
-    neighbors_.ForEach([&](auto& column) { column.SetLimit(rows + 1); });
+    neighbors_.SetLimit(rows + 1);
     if (metric_.weighted()) alignments_.SetLimit(rows + 1);
     if (!metric_.counted()) return;
     counts_.SetLimit(rows);
@@ -129,20 +130,13 @@ void KCenterHead::AddRows(std::vector<WeightedRows>* out) const {
 }
 
 void KCenterHead::Save(ByteWriter* out) const {
-  store_.Save(out);
-  counts_.Save(out);
-  neighbors_.Save(out);
-  alignments_.Save(out);
-  totals_.Save(out);
+  SaveAll(out, store_, counts_, neighbors_, alignments_, totals_);
 }
 
 absl::Status KCenterHead::Load(ByteReader* in, int64_t entered) {
   const int64_t totals = totals_.size();
-  RETURN_IF_ERROR(store_.Load(in));
-  RETURN_IF_ERROR(counts_.Load(in));
-  RETURN_IF_ERROR(neighbors_.Load(in));
-  RETURN_IF_ERROR(alignments_.Load(in));
-  RETURN_IF_ERROR(totals_.Load(in));
+  RETURN_IF_ERROR(
+      LoadAll(in, &store_, &counts_, &neighbors_, &alignments_, &totals_));
   entered_ = entered;
   const int64_t rows = store_.size();
   RETURN_IF_ERROR(CheckSaved(

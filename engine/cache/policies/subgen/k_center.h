@@ -26,18 +26,17 @@ struct NeighborColumns {
         second_rows(limit, 1, 64, mirror),
         squared(limit, 1, 64, mirror),
         second_squared(limit, 1, 64, mirror) {}
-  template <class Visit>
-  void ForEach(Visit visit) {
-    visit(rows);
-    visit(squared);
-    visit(second_rows);
-    visit(second_squared);
-  }
   int64_t size() const { return rows.size(); }
   ByteUse bytes() const {
-    return rows.bytes() + squared.bytes() + second_rows.bytes() +
-           second_squared.bytes();
+    return BytesOf(rows, squared, second_rows, second_squared);
   }
+  void Resize(int64_t size) {
+    ResizeAll(size, &rows, &squared, &second_rows, &second_squared);
+  }
+  void SetLimit(int64_t limit) {
+    SetLimitOfAll(limit, &rows, &squared, &second_rows, &second_squared);
+  }
+  void Written();
   NeighborArrays span() {
     return {rows.span(), squared.span(), second_rows.span(),
             second_squared.span()};
@@ -57,9 +56,8 @@ class KCenterHead {
 
   void AddRows(std::vector<WeightedRows>* out) const;
   SketchSize size() const {
-    return {store_.size(), store_.bytes() + counts_.bytes() + bias_.bytes() +
-                               neighbors_.bytes() + alignments_.bytes() +
-                               totals_.bytes()};
+    return {store_.size(),
+            BytesOf(store_, counts_, bias_, neighbors_, alignments_, totals_)};
   }
   void Save(ByteWriter* out) const;
   absl::Status Load(ByteReader* in, int64_t entered);

@@ -73,7 +73,7 @@ void KCenterHead::InsertPrompt(const LeavingTokens& tokens, RowOps& ops) {
 void KCenterHead::TellMirror() {
   counts_.Written(0, counts_.size());
   bias_.Written(0, bias_.size());
-  neighbors_.ForEach([](auto& column) { column.Written(0, column.size()); });
+  neighbors_.Written();
   alignments_.Written(0, alignments_.size());
   totals_.Written(0, totals_.size());
 }

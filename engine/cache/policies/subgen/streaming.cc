@@ -41,9 +41,8 @@ class StreamingHead {
   void AddRows(std::vector<WeightedRows>* out) const;
   SketchSize size() const {
     return {ShownClusters() * options_.samples + slots_.size(),
-            representatives_.bytes() + samples_.bytes() + slots_.bytes() +
-                counts_.bytes() + sample_bias_.bytes() + log_norms_.bytes() +
-                slot_bias_.bytes() + no_partition_.bytes() + totals_.bytes()};
+            BytesOf(representatives_, samples_, slots_, counts_, sample_bias_,
+                    log_norms_, slot_bias_, no_partition_, totals_)};
   }
   void Save(ByteWriter* out) const;
   absl::Status Load(ByteReader* in, int64_t entered);
@@ -95,13 +94,9 @@ StreamingHead::StreamingHead(const HeadPlace& place,
 
 void StreamingHead::Resize() {
   const int64_t room = Room(), slots = entered_ > 0 ? options_.value_slots : 0;
-  representatives_.Resize(room);
-  samples_.Resize(room * options_.samples);
-  counts_.Resize(room);
-  sample_bias_.Resize(room * options_.samples);
-  slots_.Resize(slots);
-  log_norms_.Resize(slots);
-  slot_bias_.Resize(slots);
+  ResizeAll(room, &representatives_, &counts_);
+  ResizeAll(room * options_.samples, &samples_, &sample_bias_);
+  ResizeAll(slots, &slots_, &log_norms_, &slot_bias_);
   if (no_partition_.size() == slots) return;
   no_partition_.Resize(slots);
   for (float& bias : no_partition_.span()) {
@@ -145,12 +140,8 @@ void StreamingHead::AddRows(std::vector<WeightedRows>* out) const {
 }
 
 void StreamingHead::Save(ByteWriter* out) const {
-  representatives_.Save(out);
-  samples_.Save(out);
-  slots_.Save(out);
-  counts_.Save(out);
-  log_norms_.Save(out);
-  totals_.Save(out);
+  SaveAll(out, representatives_, samples_, slots_, counts_, log_norms_,
+          totals_);
 }
 
 absl::Status StreamingHead::CheckLoaded() const {
@@ -177,12 +168,8 @@ absl::Status StreamingHead::CheckLoaded() const {
 
 absl::Status StreamingHead::Load(ByteReader* in, int64_t entered) {
   entered_ = entered;
-  RETURN_IF_ERROR(representatives_.Load(in));
-  RETURN_IF_ERROR(samples_.Load(in));
-  RETURN_IF_ERROR(slots_.Load(in));
-  RETURN_IF_ERROR(counts_.Load(in));
-  RETURN_IF_ERROR(log_norms_.Load(in));
-  RETURN_IF_ERROR(totals_.Load(in));
+  RETURN_IF_ERROR(LoadAll(in, &representatives_, &samples_, &slots_, &counts_,
+                          &log_norms_, &totals_));
   RETURN_IF_ERROR(CheckLoaded());
   Resize();
   SetClusterBiases(Arrays());

@@ -41,7 +41,6 @@ absl::Status Read(Engine& engine, Answer* answer) {
     answer->logits.insert(answer->logits.end(), numbers.begin(), numbers.end());
   }
   answer->rows = engine.leader().Totals(0).cache_rows;
-  engine.leader().Stop();
   return absl::OkStatus();
 }
 
@@ -64,9 +63,8 @@ Answer AnswerOf(const std::string& backend, const std::string& format,
         ASSIGN_OR_RETURN(const Model model, LoadModel(config));
         ASSIGN_OR_RETURN(auto engine, Engine::Make(config, model, {128, 1},
                                                    std::move(world)));
-        if (engine->leads()) return Read(*engine, &answer);
-        engine->Follow();
-        return absl::OkStatus();
+        return engine->Run(
+            [&](Engine& leading) { return Read(leading, &answer); });
       });
   EXPECT_TRUE(status.ok()) << status;
   return answer;
