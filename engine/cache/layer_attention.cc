@@ -58,12 +58,10 @@ void LayerCache::AddTasks(Matrix<const float> queries,
 }
 
 Matrix<const float> LayerCache::RotatedQueries(const LayerStep& step) {
-  const auto dropped = [&](const Chunk& chunk) {
-    return Dropped(slots_[chunk.slot]);
+  const auto keeps_all = [&](const Chunk& chunk) {
+    return Dropped(slots_[chunk.slot]) == 0;
   };
-  if (!entry_.reindexes_sinks || std::ranges::all_of(step.chunks, [&](auto& c) {
-        return dropped(c) == 0;
-      })) {
+  if (!entry_.reindexes_sinks || std::ranges::all_of(step.chunks, keeps_all)) {
     return step.queries;
   }
   const int64_t rows = step.queries.rows, dim = plan_.shape.head_dim;
@@ -74,17 +72,7 @@ Matrix<const float> LayerCache::RotatedQueries(const LayerStep& step) {
   const RowCopy copy = {FloatRows(step.queries), RowFormat::kF32,
                         reinterpret_cast<std::byte*>(rotated.data)};
   backend_.ConvertRows({&copy, 1});
-  // Rows that follow one another and go back by the same number of positions
-  // are one: all of a single sequence, else the query heads of a token.
-  const int64_t alike = step.chunks.size() == 1 ? rows : step.group;
-  rotations_.clear();
-  for (int64_t row = 0; row < rows; row += alike) {
-    const int64_t token = row / step.group % step.tokens;
-    for (const Chunk& chunk : step.chunks) {
-      if (token < chunk.first || token >= chunk.first + chunk.count) continue;
-      rotations_.push_back(-dropped(chunk));
-    }
-  }
+  const int64_t alike = PlanRotations(step);
   Rotary rotary = plan_.shape.rotary;
   rotary.magnitude = 1.0;  // queries have it already
   // A rotation is one of the numbers of a head, before its transform.
@@ -93,6 +81,20 @@ Matrix<const float> LayerCache::RotatedQueries(const LayerStep& step) {
                   {rotated.data, rows / alike, alike * dim});
   if (transform_) backend_.ApplyHadamard(*transform_, rotated, false);
   return rotated;
+}
+
+int64_t LayerCache::PlanRotations(const LayerStep& step) {
+  const bool one = step.chunks[0].count == step.tokens;
+  const int64_t alike = one ? step.queries.rows : step.group;
+  rotations_.assign(step.queries.rows / alike, 0);
+  for (const Chunk& chunk : step.chunks) {
+    for (int64_t i = 0; i < std::ssize(rotations_); ++i) {
+      const int64_t token = i * alike / step.group % step.tokens;
+      if (token < chunk.first || token >= chunk.first + chunk.count) continue;
+      rotations_[i] = -Dropped(slots_[chunk.slot]);
+    }
+  }
+  return alike;
 }
 
 void LayerCache::Observe(const LayerStep& step,

@@ -55,6 +55,11 @@ class LayerCache final : public CachePolicy {
   // (StreamingLLM, arXiv 2309.17453, section 3.2). The step's own where none
   // was.
   Matrix<const float> RotatedQueries(const LayerStep& step);
+  // Sets by how many positions they go back. Returns how many rows that follow
+  // one another do so alike: all of a single sequence, else the query heads of
+  // a token. Tokens of no chunk are those that another policy is shown; they
+  // stay.
+  int64_t PlanRotations(const LayerStep& step);
 
   // Adds tasks for the past rows of a head; `task` has its queries.
   void AddPastMass(AttentionMassTask task, Slot* slot, int head,
