@@ -19,21 +19,25 @@ class AttentionOps {
  public:
   virtual ~AttentionOps() = default;
 
-  // Turns each head of row i by positions[i]. heads: [tokens, n * head_dim].
+  // Rotates each head of row i by positions[i]. heads: [tokens, n * head_dim].
   virtual void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
                       int64_t head_dim, Matrix<float> heads) = 0;
-  // Rotate, then SplitHeads (heads.h), of each.
+  // Does Rotate, then SplitHeads (heads.h), for each split.
   virtual void SplitHeads(Vector<const HeadSplit> splits) = 0;
-  // HadamardTransform::Apply of the rows, or Undo where it goes back.
+  // Calls HadamardTransform::Apply on the rows, or Undo if `back`.
   virtual void ApplyHadamard(const HadamardTransform& transform,
                              Matrix<float> rows, bool back) = 0;
 
+  // Merges into the output of each task what its rows contribute.
   virtual void Attend(Vector<const AttentionTask> tasks) = 0;
-  // SetEmpty of all outputs, then Attend; tasks of one output stand together.
+  // Does SetEmpty on all outputs, then Attend. Tasks with the same output must
+  // stand together in the list.
   virtual void AttendFromEmpty(Vector<const AttentionTask> tasks) = 0;
+  // Adds to the mass of each row of each task.
   virtual void AccumulateMass(Vector<const AttentionMassTask> tasks) = 0;
 
-  // As the functions of these names (heads.h, softmax_partials.h).
+  // These do what the functions of the same names do (heads.h,
+  // softmax_partials.h).
   virtual void JoinHeads(const HeadLayout& layout,
                          const SoftmaxPartials& partials,
                          const JoinPlace& place, Matrix<float> token_major) = 0;

@@ -1,5 +1,5 @@
-// Attention over weighted rows, as it is asked of a device: one task for each
-// KV head and set of rows.
+// Attention over weighted rows, as a device is asked for it: there is one task
+// for each KV head and set of rows.
 #pragma once
 
 #include "kernels/memory/view.h"
@@ -8,11 +8,11 @@
 
 namespace subgen {
 
-// Queries of one KV head over one set of rows. The result is merged into
-// `out`, so tasks over several sets of the same queries follow one another in
-// one list.
+// The queries of one KV head attend to one set of rows. The result is merged
+// into `out`, so tasks over several sets of the same queries follow one another
+// in one list.
 struct AttentionTask {
-  Matrix<const float> queries;  // [tokens * group, head_dim], scaled, turned
+  Matrix<const float> queries;  // [tokens * group, head_dim], scaled, rotated
   WeightedRows rows;
   // Causal: row j is seen by the queries of tokens >= row_token[j], where query
   // i belongs to token i / group. Empty: every query sees every row.

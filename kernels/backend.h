@@ -1,6 +1,6 @@
-// The arithmetic of one device. `reference` is the specification in plain
-// loops with double sums; every other backend equals it within a bound that its
-// tests derive. A backend knows no model and no rank.
+// This is the arithmetic of one device. `reference` is the specification in
+// plain loops with double sums; every other backend equals it within a bound
+// that its tests derive. A backend knows no model and no rank.
 #pragma once
 
 #include <memory>
@@ -18,11 +18,13 @@ class Backend : public DenseOps,
                 public RowOps,
                 public Device {};
 
-// kernels/reference and kernels/cpu. threads >= 1, the calling one included.
+// These make the backends of kernels/reference and kernels/cpu. threads >= 1,
+// the calling one included.
 std::unique_ptr<Backend> MakeReferenceBackend();
 std::unique_ptr<Backend> MakeCpuBackend(int threads);
-// kernels/cuda, on one device of this host. An error that says what is missing:
-// the toolkit when this was built, the driver, a GPU, that device.
+// Makes the backend of kernels/cuda on one device of this host. The error says
+// what is missing: the toolkit when this was built, the driver, a GPU, or that
+// device.
 absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device);
 
 }  // namespace subgen

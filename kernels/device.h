@@ -1,6 +1,6 @@
-// What a device is beside its arithmetic: its name, its memory and how it is
-// waited for. The defaults are those of a device that works on host memory and
-// whose operations have ended when they return.
+// A device has a name, memory and a way to wait for it, beside its arithmetic.
+// The defaults are right for a device that works on host memory and whose
+// operations have ended when they return.
 #pragma once
 
 #include <string>
@@ -18,27 +18,28 @@ class Device {
   virtual ~Device() = default;
 
   virtual absl::string_view name() const = 0;
-  // A line for the user on how it runs; empty: as it should.
+  // A line that tells the user how the device runs; it is empty when all is as
+  // it should be.
   virtual std::string note() const { return ""; }
 
-  // What buffers are made with whose contents stay on the device between
-  // operations; null where operations work on host memory itself. Host code
-  // that writes or reads such buffers says so, by the functions below. A device
-  // with a mirror has a queue, on which operations wait to be run.
+  // Buffers whose contents stay on the device between operations are made with
+  // this mirror. It is null where operations work on host memory itself. Host
+  // code that writes or reads such buffers says so by the functions below. A
+  // device with a mirror has a queue, on which operations wait to be run.
   virtual Mirror* mirror() { return nullptr; }
 
-  // Everything that was asked for is done when it returns: for callers that
-  // measure time.
+  // Returns when everything that was asked for is done. Callers that measure
+  // time need it.
   virtual void Wait() {}
 
-  // The matrix will be read again and again and stays as it is for as long as
-  // the device lives, which may take a copy, in its own memory or layout. An
-  // error where there is no room.
+  // Announces that the matrix will be read again and again, and stays as it is
+  // for as long as the device lives. The device may copy it to its own memory
+  // or layout. It is an error if there is no room.
   virtual absl::Status KeepWeight(const WeightMatrix&) {
     return absl::OkStatus();
   }
-  // Embed will read this table again and again, of which the same holds. A
-  // device with memory of its own may take a copy, where there is room.
+  // Announces the same for a table that Embed will read. A device with memory
+  // of its own may take a copy where there is room.
   virtual void KeepTable(const WeightMatrix&) {}
 };
 

@@ -5,7 +5,8 @@
 namespace subgen {
 namespace {
 
-// Row of the head-major matrix that holds query head `head` of a token.
+// Returns the row of the head-major matrix that holds query head `head` of a
+// token.
 int64_t HeadMajorRow(const HeadLayout& layout, int64_t head, int64_t token) {
   const int64_t kv_head = head / layout.group, member = head % layout.group;
   return (kv_head * layout.tokens + token) * layout.group + member;

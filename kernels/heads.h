@@ -1,6 +1,6 @@
-// Between the two layouts of a layer: token-major as the projections write it,
-// [tokens, heads * head_dim], and head-major as attention reads it,
-// [kv_heads * tokens * group, head_dim].
+// Conversion between the two layouts of a layer: token-major, [tokens, heads *
+// head_dim], as the projections write it, and head-major, [kv_heads * tokens *
+// group, head_dim], as attention reads it.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +20,15 @@ struct HeadLayout {
   int64_t rows() const { return kv_heads * tokens * group; }
 };
 
-// How heads are rotated: those of token i by positions[i]. No rotary: not at
-// all.
+// The heads of token i are rotated by positions[i]; without `rotary` they are
+// not rotated.
 struct HeadRotation {
   const Rotary* rotary = nullptr;
   Vector<const int64_t> positions;  // [tokens]
 };
 
-// Rows on their way to attention: turned, times `scale`, split into heads.
+// Rows on their way to attention are rotated, multiplied by `scale` and split
+// into heads.
 struct HeadSplit {
   HeadRotation rotation;
   HeadLayout layout;
@@ -36,19 +37,20 @@ struct HeadSplit {
   Matrix<float> head_major;  // [layout.rows(), head_dim]
 };
 
-// Token-major to head-major, times `scale`.
+// Converts token-major to head-major, times `scale`.
 void SplitHeads(const HeadLayout& layout, Matrix<const float> token_major,
                 float scale, Matrix<float> head_major);
 
-// Which of this rank's features (feature = query head * head_dim + i, from its
-// first head), and the column of the output where the first of them goes.
+// Says which of this rank's features are joined (feature = query head *
+// head_dim + i, counted from the rank's first head), and into which column of
+// the output the first of them goes.
 struct JoinPlace {
   int64_t first_feature = 0;
   int64_t features = 0;
   int64_t column = 0;
 };
 
-// attention = weighted / partition for these features, token-major.
+// Sets attention = weighted / partition for these features, token-major.
 void JoinHeads(const HeadLayout& layout, const SoftmaxPartials& partials,
                const JoinPlace& place, Matrix<float> token_major);
 

@@ -29,6 +29,8 @@ void MetricDistances(RowOps& ops, const CenterMetric& metric,
   const bool directions = !out.directions.empty();
   std::vector<float> keys(metric.keys ? count : 0);
   std::vector<float> values(metric.values ? count : 0);
+  // The directions are computed once, whether the caller wants them, the metric
+  // needs them, or both.
   std::vector<float> own(metric.directions && !directions ? count : 0);
   const Vector<float> turned = directions ? out.directions : own;
   std::vector<DistanceTask> tasks;
@@ -38,6 +40,8 @@ void MetricDistances(RowOps& ops, const CenterMetric& metric,
                      of_values ? of.rows.values : of.rows.keys, squared,
                      directions});
   };
+  // All parts go to the device in one call, so that it can share out their work
+  // together.
   add(keys, false, false);
   add(turned, false, true);
   add(values, true, false);
@@ -55,6 +59,8 @@ void AddToTotals(const CenterMetric& metric, Vector<const float> key,
                  Vector<const float> value, Vector<double> totals) {
   double squares = 0.0;
   for (const float x : value) squares += static_cast<double>(x) * x;
+  // The totals last as long as the sketch: one value that is not finite would
+  // spoil all later distances.
   if (std::isfinite(squares)) totals[0] += squares;
   if (metric.weighted()) MeanKey(totals.subspan(1)).Add(key);
 }

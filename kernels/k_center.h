@@ -1,5 +1,17 @@
-// The centers of SubGen's k-center mode (arXiv 2402.06082, section 4.1; what is
-// ours: engine/cache/README.md), as a backend keeps them.
+// The centers of SubGen's k-center mode (arXiv 2402.06082, section 4.1; what
+// differs from the paper: engine/cache/README.md), as a backend keeps them.
+//
+// Each token that joins takes three steps: its distances from the centers are
+// measured, the neighbor links of all rows take it in, and a row is chosen that
+// goes. These steps are written in several places; whoever changes one must
+// change the others:
+//   reference/k_center.cc            all three steps; neighbors and mean_key
+//   cpu/cache/k_center_distances-inl.h, k_center.cc            the distances
+//   cpu/cache/k_center_rows-inl.h                 the links and the choice
+//   cuda/cache/k_center.cu, k_center_plan.cc                   the distances
+//   cuda/cache/k_center_block.h, k_center_totals.h  the links and the choice
+// The centers of a whole prompt are chosen in engine/cache/policies/subgen, in
+// k_center_prompt.cc and farthest_first.
 #pragma once
 
 #include <algorithm>
@@ -14,26 +26,26 @@ namespace subgen {
 
 class RowOps;
 
-// A squared distance between tokens is the sum of the parts that are set.
+// A squared distance between two tokens is the sum of the parts that are set.
 struct CenterMetric {
   bool keys = false;        // |k - k'|^2
   bool directions = false;  // |k / |k| - k' / |k'||^2
   bool values = false;      // |v - v'|^2
   bool balanced = false;    // values over the mean of |v|^2
-  // A center that goes is one of the least distance to its neighbor times
-  // (1 - cos(key, mean of the unit keys))^(2 exponent); the closest pair and of
-  // it the one nearer to the rest, where the exponent is 0.
+  // The center that goes has the least product of the distance to its neighbor
+  // and (1 - cos(key, mean of the unit keys))^(2 exponent). Where the exponent
+  // is 0, it is the one of the closest pair that is nearer to the rest.
   int distinctiveness_exponent = 0;
-  double count_exponent = 0.0;  // of the log-weight of a center
+  double count_exponent = 0.0;  // of a center's log-weight
 
   bool weighted() const { return distinctiveness_exponent != 0; }
   bool counted() const { return count_exponent != 0.0; }
-  // What |v - v'|^2 is multiplied by; mean_square: of |v|^2.
+  // |v - v'|^2 is multiplied by this factor; mean_square: the mean of |v|^2.
   float ValueFactor(double mean_square) const;
   float Bias(int32_t count) const;
 };
 
-// The arrays of the centers of one head. rows: CenterTask::most_rows.
+// These are the arrays of one head's centers. rows: CenterTask::most_rows.
 struct CenterArrays {
   RowFormat format = RowFormat::kF32;
   int64_t dim = 0;
@@ -42,8 +54,9 @@ struct CenterArrays {
   std::byte* values = nullptr;  // [rows, dim]
   Vector<int32_t> counts;       // [rows] tokens of each; empty: not counted
   Vector<float> bias;           // [rows] count_exponent * log(count), as counts
-  // Of each the nearest others, and unit key . sum of unit keys: [rows], one
-  // more with tokens that exchange. No alignments where not weighted.
+  // Each row has its nearest others, and unit key . sum of unit keys. Both are
+  // [rows], and one more if tokens exchange. There are no alignments where the
+  // metric is not weighted.
   NeighborArrays neighbors;
   Vector<float> alignments;
   Vector<double> totals;  // of all tokens: |v|^2 [1], and where
@@ -53,10 +66,11 @@ struct CenterArrays {
   Rows ValueRows(int64_t count) const { return {format, values, count, dim}; }
 };
 
-// Tokens that join the centers of a head, one after another: each takes a row
-// while there is room; then, each time, the least of centers and token goes and
-// its neighbor takes its count. Or no tokens and more rows than the limit: the
-// least go, each time the last row takes the place of the one that went.
+// Tokens join the centers of a head one after another. Each takes a row while
+// there is room. After that, each time, the least of the centers and the token
+// goes, and its neighbor takes over its count. Or there are no tokens and more
+// rows than the limit: then the least go, and each time the last row takes the
+// place of the one that went.
 struct CenterTask {
   CenterMetric metric;
   CenterArrays centers;
@@ -65,7 +79,7 @@ struct CenterTask {
   Rows keys, values;    // of the tokens, in the format of the centers
 
   int64_t tokens() const { return keys.count; }
-  // That the arrays have room for.
+  // The arrays have room for so many.
   int64_t most_rows() const {
     return std::max(rows, std::min(centers.limit, rows + tokens()));
   }
@@ -88,8 +102,8 @@ struct MetricParts {
   Vector<float> directions;  // [rows] those of the directions of the keys
                              // alone, or empty
 };
-// The squared distances of a point to rows, with the distances of `ops`.
-// mean_square: of |v|^2.
+// Computes the squared distances from a point to rows by the distances of
+// `ops`. mean_square: the mean of |v|^2.
 void MetricDistances(RowOps& ops, const CenterMetric& metric,
                      double mean_square, const PointAndRows& of,
                      const MetricParts& out);

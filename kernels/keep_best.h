@@ -1,6 +1,6 @@
-// Rows of which the ones with the largest scores stay, as a backend keeps them
-// for one head (H2O, Zhang et al., arXiv 2306.14048). Greedy: what goes is
-// gone.
+// Of the rows of one head, those with the largest scores stay (H2O, Zhang et
+// al., arXiv 2306.14048). This is how a backend keeps them. The choice is
+// greedy: a row that has gone does not come back.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +10,11 @@
 
 namespace subgen {
 
-// Tokens that join, one after another. While more than `limit` rows are held
-// the lowest goes and the last takes its place. Then a token is appended where
-// there is room; where there is none it takes the place of the lowest, unless
-// its own score is lower. The lowest: of equal scores the older one; what is
-// not a number counts as the largest.
+// Tokens join one after another. While more than `limit` rows are held, the
+// lowest goes and the last row takes its place. Then a token is appended where
+// there is room; where there is none, it takes the place of the lowest, unless
+// its own score is lower. Of rows with equal scores, the older one is the
+// lowest. A score that is not a number counts as the largest.
 struct KeepBestTask {
   std::byte* keys = nullptr;      // [room] rows in the format of the tokens
   std::byte* values = nullptr;    // [room]
@@ -31,7 +31,7 @@ struct KeepBestTask {
   int64_t row_bytes() const {
     return RowBytes(token_keys.format, token_keys.dim);
   }
-  // What is held afterwards.
+  // So many rows are held afterwards.
   int64_t HeldAfter() const {
     return held + tokens() < limit ? held + tokens() : limit;
   }

@@ -6,7 +6,7 @@
 namespace subgen {
 namespace {
 
-// 0 where a key points nowhere.
+// Returns 0 if the key has no direction.
 double InverseLength(Vector<const float> key) {
   double sum = 0.0;
   for (const float x : key) sum += static_cast<double>(x) * x;
@@ -50,7 +50,8 @@ void MeanKey::Weigh(Vector<const float> alignments, int exponent,
     const float away = std::max(0.0f, 1.0f - scale * alignments[i]);
     weights[i] = away * away;
   }
-  // One exponent after the other, so that the loops are of vectors.
+  // The loop over exponents is the outer one, so that the compiler can
+  // vectorize the inner loops.
   std::vector<float> squares(weights.begin(), weights.end());
   for (int n = 1; n < exponent; ++n) {
     for (size_t i = 0; i < weights.size(); ++i) weights[i] *= squares[i];

@@ -1,6 +1,6 @@
-// How far keys point away from the mean of all unit keys so far, which is the
-// score of KeyDiff (Park et al., arXiv 2504.15364): what is like everything
-// else is missed least.
+// Measures how far keys point away from the mean of all unit keys so far, which
+// is the score of KeyDiff (Park et al., arXiv 2504.15364). A key that is like
+// everything else is missed least.
 #pragma once
 
 #include <vector>
@@ -9,21 +9,24 @@
 
 namespace subgen {
 
-// A view of the sum of the unit keys, [head_dim].
+// This class is a view of the sum of the unit keys, [head_dim].
 class MeanKey {
  public:
   explicit MeanKey(Vector<double> sum) : sum_(sum) {}
 
-  // Takes a key in. One that is zero, or not finite, points nowhere.
+  // Takes a key into the sum. A key that is zero, or not finite, has no
+  // direction and adds nothing.
   void Add(Vector<const float> key);
-  // unit key . sum of unit keys
+  // Returns unit key . sum of unit keys.
   float Alignment(Vector<const float> key) const;
-  // The same from a squared distance between the directions of key and mean.
+  // Returns the same, from a squared distance between the directions of the key
+  // and of the mean.
   float AlignmentAt(float squared) const;
-  // As floats: what directions are compared with.
+  // Returns the mean's direction as floats, for directions to be compared with.
   std::vector<float> Direction() const;
   double Length() const;
-  // (1 - cos(key, mean))^(2 exponent), for squared distances, from alignments.
+  // Computes (1 - cos(key, mean))^(2 exponent) from alignments: the factors of
+  // squared distances.
   void Weigh(Vector<const float> alignments, int exponent,
              Vector<float> weights) const;
 

@@ -12,7 +12,8 @@ namespace {
 
 constexpr Neighbor kNone = {-1, std::numeric_limits<float>::infinity()};
 
-// What is not a number is no neighbor.
+// Returns the nearest row other than `row` and `but`. A NaN distance is no
+// neighbor, as it is not less than anything.
 Neighbor Nearest(int64_t row, int64_t but, Vector<const float> squared) {
   Neighbor nearest = kNone;
   for (int64_t i = 0; i < static_cast<int64_t>(squared.size()); ++i) {
@@ -24,8 +25,8 @@ Neighbor Nearest(int64_t row, int64_t but, Vector<const float> squared) {
 
 }  // namespace
 
-// As integers, which are ordered as floats of no sign are, and of which loops
-// are of vectors.
+// The numbers are compared as integers, because floats without a sign have the
+// same order as their bits, and loops over integers can be vectorized.
 int64_t LeastOf(Vector<const float> scores) {
   const auto bits = [&](size_t i) {
     return std::bit_cast<int32_t>(scores[i]) & 0x7fffffff;
@@ -39,7 +40,8 @@ int64_t LeastOf(Vector<const float> scores) {
   return static_cast<int64_t>(first);
 }
 
-// Nearer than a bound is nearer than all that it bounds.
+// A row that is nearer than a bound is nearer than all rows that it bounds. The
+// comparisons are therefore right for entries that are bounds too.
 void NeighborTable::Add(Vector<const float> squared) {
   const int32_t added = static_cast<int32_t>(size_);
   SUBGEN_CHECK(static_cast<int64_t>(squared.size()) == size_ &&
@@ -65,6 +67,10 @@ void NeighborTable::Remove(int64_t row) {
     return i == gone ? -1 : (i == last ? gone : i);
   };
   for (int64_t i = 0; i <= size_; ++i) {
+    // Nothing is measured here. Where the second was known it becomes the
+    // nearest; its distance remains as the bound of all that are further. Where
+    // it was not known the entry becomes a bound, which Least makes exact only
+    // if it has the least score.
     const bool promoted = all_.rows[i] == gone;
     const int32_t second = renamed(all_.second_rows[i]);
     all_.rows[i] = promoted ? second : renamed(all_.rows[i]);
@@ -96,6 +102,9 @@ int64_t NeighborTable::Least(Vector<const float> weights,
           weights.empty() ? all_.squared[i] : weights[i] * all_.squared[i];
     }
     const int64_t least = LeastOf(scores);
+    // A bound is at most the true distance, so a known entry with the least
+    // score is the least of all. Only a bound that comes first must be
+    // measured.
     if ((*this)[least].known()) return least;
     squared.resize(size());
     distances_of(least, squared);

@@ -1,7 +1,8 @@
-// For each row of a changing set its two nearest other rows, kept so that most
-// changes cost no distance: where the nearest has gone, the second is it; where
-// that is not known, its distance stays as a lower bound of all others, and is
-// made exact only when a decision needs it.
+// For each row of a changing set, its two nearest other rows are kept, so that
+// most changes cost no distance. Where the nearest row has gone, the second
+// takes its place. Where the second is unknown too, its distance stays as a
+// lower bound of all others, and the entry is made exact only when a decision
+// needs it.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace subgen {
 
-// row < 0: which row it is is unknown, `squared` is a lower bound. Infinite:
-// there is none.
+// row < 0 means that the row is unknown and `squared` is a lower bound. If
+// `squared` is infinite, there is no neighbor.
 struct Neighbor {
   int32_t row = -1;
   float squared = 0.0f;
@@ -21,12 +22,12 @@ struct Neighbor {
   static constexpr float kMost = 3.4028234e38f;
 };
 
-// The first of the least of numbers of which none is negative, one or more;
-// what is not a number is above all.
+// Returns the index of the first of the least numbers. There must be at least
+// one number, and none may be negative. NaN is above all others.
 int64_t LeastOf(Vector<const float> numbers);
 
-// [rows] each. All rows but the nearest are at least as far as the second; if
-// the nearest is unknown, both are the same bound.
+// Each array is [rows]. All rows but the nearest are at least as far as the
+// second; if the nearest is unknown, both distances are the same bound.
 struct NeighborArrays {
   Vector<int32_t> rows;
   Vector<float> squared;
@@ -34,7 +35,8 @@ struct NeighborArrays {
   Vector<float> second_squared;
 };
 
-// A view of arrays with room for size() rows and what Add adds.
+// This class is a view of arrays that have room for size() rows and for what
+// Add adds.
 class NeighborTable {
  public:
   // Fills the squared distances of a row to all rows of the table, [size()].
@@ -50,16 +52,17 @@ class NeighborTable {
 
   // Adds a row at these distances to the present ones, [size()].
   void Add(Vector<const float> squared);
-  // The last row takes the place of the one that goes.
+  // Removes a row; the last row takes its place.
   void Remove(int64_t row);
-  // Makes a row exact. Its own entry is not read.
+  // Makes a row's entry exact. The row's distance to itself is not read.
   void Set(int64_t row, Vector<const float> squared);
 
-  // The row of the least weight * squared distance to its neighbor, which is
-  // exact then; the first of equals. weights: [size()], none negative; empty:
-  // all 1. size() >= 1.
+  // Returns the row with the least product of its weight and the squared
+  // distance to its neighbor, which is exact afterwards; of equal ones, the
+  // first. weights: [size()], none negative; if empty, all are 1. size() >= 1.
   int64_t Least(Vector<const float> weights, const DistancesOf& distances_of);
-  // Squared distance of a row to the nearest one other than `partner`.
+  // Returns the squared distance from a row to the nearest one other than
+  // `partner`.
   float Rest(int64_t row, int64_t partner,
              const DistancesOf& distances_of) const;
 

@@ -16,6 +16,7 @@ void Scale(float factor, float* partition, Vector<float> weighted) {
 
 void MergeRow(const SoftmaxPartials& from, const SoftmaxPartials& into,
               int64_t i) {
+  // Without this test, two empty sides would compute -inf - -inf, a NaN.
   if (from.max_logit[i] == kEmpty) return;
   const float max = std::max(from.max_logit[i], into.max_logit[i]);
   const float keep =
@@ -58,6 +59,8 @@ void RescalePartials(Vector<const float> own_max,
     const float own = own_max[i], max = partials.max_logit[i];
     if (own == max) continue;
     const Vector<float> weighted = partials.weighted.row(i);
+    // The sums are set, not scaled: they may hold a NaN, which a factor of 0
+    // would keep.
     if (own == kEmpty) {
       partials.partition[i] = 0.0f;
       std::fill(weighted.begin(), weighted.end(), 0.0f);

@@ -1,7 +1,7 @@
-// What a set of tokens contributes to softmax attention. Everything that is
-// attended to (a sketch, a window, the chunk being read, another rank) produces
-// one, and all of them merge by the one rule below (the rule of online softmax,
-// Milakov and Gimelshein, arXiv 1805.02867).
+// Softmax partials are what a set of tokens contributes to softmax attention.
+// Everything that is attended to (a sketch, a window, the chunk being read,
+// another rank) produces them, and all of them merge by the one rule below (the
+// rule of online softmax, Milakov and Gimelshein, arXiv 1805.02867).
 #pragma once
 
 #include "kernels/memory/buffer.h"
@@ -9,7 +9,7 @@
 
 namespace subgen {
 
-// One row per query head of a token. With m = max_logit:
+// There is one row per query head of a token. With m = max_logit:
 //   partition = sum_j exp(logit_j + partition_bias_j - m)
 //   weighted  = sum_j exp(logit_j + value_bias_j     - m) value_j
 //   attention = weighted / partition
@@ -26,22 +26,24 @@ struct SoftmaxPartials {
 
 void SetEmpty(const SoftmaxPartials& partials);
 
-// into += from. An empty side changes nothing; no NaN arises from -inf.
+// Merges `from` into `into`. An empty side changes nothing; no NaN arises from
+// -inf.
 void MergePartials(const SoftmaxPartials& from, const SoftmaxPartials& into);
 
-// From the scale of `own_max` [rows] to that of the partials' max_logit. What
-// is empty there, -inf, has weight zero, whatever it holds.
+// Rescales partials that are relative to `own_max` [rows], so that they are
+// relative to their max_logit. A row whose own_max is -inf is empty: it gets
+// weight zero, whatever it holds.
 void RescalePartials(Vector<const float> own_max,
                      const SoftmaxPartials& partials);
 
-// into = the merge of partials of its shape that lie one behind the other, each
-// packed as in PartialsBuffer.
+// Sets `into` to the merge of several partials of its shape, which lie one
+// behind the other, each packed as in PartialsBuffer.
 void MergePacked(Vector<const float> packed, const SoftmaxPartials& into);
 
-// Log of the whole partition, [rows]; -inf for an empty set.
+// Computes the log of the whole partition, [rows]; it is -inf for an empty set.
 void LogPartition(const SoftmaxPartials& partials, Vector<float> out);
 
-// Memory for partials, in one piece: [max_logit | partition | weighted], so
+// The memory of partials is contiguous, [max_logit | partition | weighted], so
 // that a sum over ranks is one all-reduce of the last two.
 class PartialsBuffer {
  public:

@@ -1,4 +1,4 @@
-// The one kind of row that every cache is made of.
+// Every cache is made of this one kind of row.
 #pragma once
 
 #include "kernels/memory/row_format.h"
@@ -6,10 +6,10 @@
 
 namespace subgen {
 
-// Keys and values of one KV head of one sequence, with a log-weight for each
-// of the two sums of attention; -inf takes a row out of that sum. An empty
-// bias means 0 for every row. Where no row takes part in the value sum, values
-// may be empty (count = 0) and value_bias is then not read.
+// These are keys and values of one KV head of one sequence, with a log-weight
+// for each of the two sums of attention; -inf takes a row out of that sum. An
+// empty bias means 0 for every row. Where no row takes part in the value sum,
+// values may be empty (count = 0), and value_bias is then not read.
 struct WeightedRows {
   Rows keys;                           // [rows, head_dim]
   Rows values;                         // [rows, head_dim]

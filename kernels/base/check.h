@@ -1,4 +1,4 @@
-// Bugs and lost devices end the whole job through one handler; what a user can
+// Bugs and lost devices end the whole job through one handler. What a user can
 // fix is an absl::Status instead.
 #pragma once
 

@@ -1,5 +1,5 @@
-// Random choices that belong to one token of one head of one layer: the same
-// whatever the ranks, the chunks and the tokens before it.
+// Random choices that belong to one token of one head of one layer. They are
+// the same whatever the ranks, the chunks and the tokens before it are.
 #pragma once
 
 #include <cmath>
@@ -13,7 +13,7 @@ class Draws {
   SUBGEN_HOST_DEVICE Draws(const RandomPlace& place, int64_t position)
       : random_(place, position) {}
 
-  // Uniform in [0, 1), 53 bits.
+  // Returns a number that is uniform in [0, 1), with 53 bits.
   SUBGEN_HOST_DEVICE double Next() {
     const double low = random_.Uniform(draw_) * 0x1p-32;
     const double sum = random_.Uniform(draw_ + 1) + low;

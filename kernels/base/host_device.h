@@ -1,4 +1,4 @@
-// Functions that device code takes as they are.
+// Functions with this mark are compiled for the host and for device code.
 #pragma once
 
 #ifdef __CUDACC__

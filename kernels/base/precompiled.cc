@@ -1,1 +1,2 @@
-// Empty: the headers that are compiled once need a source to belong to.
+// This file is empty: headers that are compiled once need a source to belong
+// to.

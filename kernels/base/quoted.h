@@ -1,4 +1,4 @@
-// Text of unknown origin in an error line.
+// Puts text of unknown origin into an error line.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace subgen {
 
-// In quotes, escaped, at most 80 bytes of it.
+// Returns the text in quotes, escaped, and at most 80 bytes of it.
 std::string Quoted(absl::string_view text);
 
 }  // namespace subgen

@@ -10,7 +10,7 @@
 
 namespace subgen {
 
-// Turns the counter of a block into its four independent 32-bit words.
+// Converts the counter of a block into its four independent 32-bit words.
 SUBGEN_HOST_DEVICE void PhiloxRounds(uint32_t (&words)[4], uint64_t key) {
   constexpr uint64_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
   constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
@@ -28,11 +28,11 @@ SUBGEN_HOST_DEVICE void PhiloxRounds(uint32_t (&words)[4], uint64_t key) {
   }
 }
 
-// The same of values.
+// Does the same, with values for arguments.
 std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter,
                                std::array<uint32_t, 2> key);
 
-// All streams of draws of one head of one layer.
+// All streams of draws of one head of one layer share a place.
 struct RandomPlace {
   uint64_t seed = 0;
   uint32_t layer_and_head = 0;
@@ -42,7 +42,8 @@ struct RandomPlace {
   RandomPlace(uint64_t seed, int layer, int head);
 };
 
-// The stream of draws that belongs to one token of one head of one layer.
+// This is the stream of draws that belongs to one token of one head of one
+// layer.
 class CounterRandom {
  public:
   SUBGEN_HOST_DEVICE CounterRandom(const RandomPlace& place, int64_t position)
@@ -50,7 +51,7 @@ class CounterRandom {
   CounterRandom(uint64_t seed, int layer, int head, int64_t position)
       : CounterRandom(RandomPlace(seed, layer, head), position) {}
 
-  // The draw-th number of the stream, uniform in [0, 1), 32 bits of it.
+  // Returns the draw-th number of the stream, uniform in [0, 1), with 32 bits.
   SUBGEN_HOST_DEVICE double Uniform(uint32_t draw) const {
     uint32_t words[4] = {draw / 4, place_.layer_and_head,
                          static_cast<uint32_t>(position_),

@@ -1,4 +1,4 @@
-// Early return on an absl::Status.
+// These macros return early on an absl::Status that is an error.
 #pragma once
 
 #include <utility>
@@ -14,7 +14,7 @@
     if (::absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 
-// ASSIGN_OR_RETURN(auto value, MayFail());
+// Use: ASSIGN_OR_RETURN(auto value, MayFail());
 #define ASSIGN_OR_RETURN(target, expression) \
   SUBGEN_ASSIGN_OR_RETURN(SUBGEN_CONCAT(result_, __LINE__), target, expression)
 #define SUBGEN_ASSIGN_OR_RETURN(result, target, expression) \

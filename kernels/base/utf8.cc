@@ -5,7 +5,8 @@ namespace {
 
 using Kind = Utf8Character::Kind;
 
-// Bytes of the character that `lead` begins; 0: no character begins so.
+// Returns the number of bytes of the character that `lead` begins; 0 if no
+// character begins so.
 size_t CharacterBytes(unsigned char lead) {
   if (lead < 0x80) return 1;
   if (lead < 0xC2) return 0;

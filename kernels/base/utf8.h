@@ -11,7 +11,7 @@ namespace subgen {
 
 inline constexpr absl::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
-// What a text begins with.
+// A text begins with one of these.
 struct Utf8Character {
   enum class Kind {
     kComplete,
@@ -19,22 +19,23 @@ struct Utf8Character {
     kInvalid,
   };
   Kind kind = Kind::kComplete;
-  // Of the character; else of the longest beginning of one, at least 1, which
-  // a decoder replaces by one U+FFFD (Unicode 15.0, section 3.9, "maximal
-  // subpart").
+  // The bytes of the character. If it is not complete, those of the longest
+  // beginning of one, at least 1, which a decoder replaces by one U+FFFD
+  // (Unicode 15.0, section 3.9, "maximal subpart").
   size_t bytes = 0;
 };
 
 // `text` must not be empty.
 Utf8Character FirstUtf8Character(absl::string_view text);
 
-// The code point of one complete character.
+// Returns the code point of one complete character.
 char32_t DecodeUtf8(absl::string_view character);
 
-// Offset of the first byte that is not of a complete character; text.size()
-// where all is valid.
+// Returns the offset of the first byte that does not belong to a complete
+// character; text.size() if all is valid.
 size_t ValidUtf8Prefix(absl::string_view text);
 
+// Appends the bytes of a code point.
 void AppendUtf8(char32_t code_point, std::string* text);
 
 }  // namespace subgen

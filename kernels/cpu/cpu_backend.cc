@@ -1,6 +1,5 @@
-// Threads and SIMD behind the interface. Operations that are not overridden
-// only move the numbers of a step, which takes little beside reading the
-// weights.
+// Offers threads and SIMD as a backend. Operations that are not overridden only
+// move the numbers of a step, which takes little beside reading the weights.
 #include <memory>
 
 #include "kernels/cpu/attention/attention.h"

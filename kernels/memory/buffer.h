@@ -1,5 +1,5 @@
-// Owning, move-only, 64-byte aligned host memory, of which a device may keep a
-// copy (mirror.h).
+// A buffer is owning, move-only, 64-byte aligned host memory, of which a device
+// may keep a copy (mirror.h).
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,12 @@ class Buffer {
 
  public:
   Buffer() = default;
-  // Zero-filled. The mirror, where there is one, outlives the buffer.
+  // The memory is zero-filled. The mirror, if there is one, must outlive the
+  // buffer.
   explicit Buffer(int64_t size, Mirror* mirror = nullptr)
       : Buffer(0, size, mirror) {}
-  // Zero-filled from element `first` on: the caller writes those before it.
+  // The memory is zero-filled from element `first` on; the caller writes the
+  // elements before it.
   static Buffer ZeroFrom(int64_t first, int64_t size, Mirror* mirror) {
     return Buffer(first, size, mirror);
   }
@@ -43,7 +45,7 @@ class Buffer {
   Vector<T> span() { return {data(), static_cast<size_t>(size_)}; }
   Vector<const T> span() const { return {data(), static_cast<size_t>(size_)}; }
 
-  // A [rows, cols] view of the front of the buffer.
+  // Returns a [rows, cols] view of the front of the buffer.
   Matrix<T> matrix(int64_t rows, int64_t cols) {
     SUBGEN_CHECK(rows * cols <= size_);
     return {data(), rows, cols};

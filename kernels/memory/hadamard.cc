@@ -9,7 +9,8 @@
 namespace subgen {
 
 HadamardTransform::HadamardTransform(int64_t dim) : block_(dim & -dim) {
-  // The same in every process: sketches may be saved and loaded.
+  // The signs must be the same in every process, because sketches may be saved
+  // and loaded.
   const CounterRandom random(0x4a17, 0, 0, 0);
   const float size = 1.0f / std::sqrt(static_cast<float>(block_));
   for (int64_t i = 0; i < dim; ++i) {
@@ -17,8 +18,8 @@ HadamardTransform::HadamardTransform(int64_t dim) : block_(dim & -dim) {
   }
 }
 
-// Without the factor 1 / sqrt(block). Every stage has the same geometry (Pease
-// 1968), which makes vectors of all of them.
+// Transforms without the factor 1 / sqrt(block). Every stage has the same
+// geometry (Pease 1968), so that all of them can be vectorized.
 void HadamardTransform::Transform(float* row, std::vector<float>& other) const {
   const int64_t half = block_ / 2;
   for (int64_t first = 0; first < dim(); first += block_) {

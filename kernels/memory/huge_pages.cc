@@ -23,7 +23,7 @@ HugePages::Region HugePages::Map(int64_t bytes) {
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) OutOfMemory(size);
-  // Advice that a system need not take.
+  // This is advice that a system need not take.
   madvise(memory, size, MADV_HUGEPAGE);
   const auto address = reinterpret_cast<int64_t>(memory);
   return {static_cast<std::byte*>(memory), size,

@@ -1,6 +1,7 @@
-// Memory that is read again and again from end to end, on pages of 2 MiB where
-// the system has them: of pages of 4 KiB a processor's tables hold a few MB,
-// and looking further ones up takes longer than reading them.
+// Memory that is read again and again from end to end lies on pages of 2 MiB
+// where the system has them. With pages of 4 KiB, a processor's tables hold
+// addresses of a few MB only, and looking up further ones takes longer than
+// reading them.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +10,9 @@
 
 namespace subgen {
 
-// Pieces are 64-byte aligned and live as long as this does. Pages are taken
-// when they are first written. Running out of memory is Fatal.
+// What Take returns is 64-byte aligned and lives as long as this object. Pages
+// are taken from the system when they are first written. Running out of memory
+// is Fatal.
 class HugePages {
  public:
   HugePages() = default;

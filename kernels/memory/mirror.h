@@ -2,8 +2,8 @@
 // not be copied at each operation. The two copies of a byte agree, or one of
 // them is the newer: an operation on the device makes its results newer there
 // and leaves host memory stale; host code says what it wrote, and asks before
-// it reads what a device may have written. On memory of anyone else both calls
-// do nothing.
+// it reads what a device may have written. On memory that the mirror did not
+// allocate, WrittenByHost and ReadByHost do nothing.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,14 @@ namespace subgen {
 class Mirror {
  public:
   virtual ~Mirror() = default;
-  // Zero on both sides, 64-byte aligned.
+  // Returns memory that is zero on both sides and 64-byte aligned.
   virtual void* Allocate(int64_t bytes) = 0;
   virtual void Free(void* memory) = 0;
   virtual void WrittenByHost(const void* memory, int64_t bytes) = 0;
-  // Waits for the device where it has to.
+  // Waits for the device if it has to.
   virtual void ReadByHost(const void* memory, int64_t bytes) = 0;
-  // From one place of this memory to another, the newer copy of each byte,
-  // without waiting.
+  // Copies the newer copy of each byte from one place of this memory to
+  // another, without waiting.
   virtual void Copy(void* to, const void* from, int64_t bytes) = 0;
 };
 

@@ -19,7 +19,8 @@ float F16At(const std::byte* bytes) {
   return F16ToFloat(bits);
 }
 
-// The largest f16 that is at most x, and the smallest that is at least x.
+// These return the largest f16 that is at most x, and the smallest that is at
+// least x.
 uint16_t F16AtMost(float x) {
   const uint16_t bits = FloatToF16(x);
   if (!(F16ToFloat(bits) > x)) return bits;
@@ -28,7 +29,7 @@ uint16_t F16AtMost(float x) {
 uint16_t F16AtLeast(float x) { return F16AtMost(-x) ^ 0x8000; }
 
 bool IsFinite(Vector<const float> block) {
-  // Not a number if one is not finite.
+  // The sum is NaN if a number is not finite, and needs no branch per number.
   float sum = 0.0f;
   for (const float x : block) sum += 0.0f * x;
   return sum == 0.0f;
@@ -55,7 +56,7 @@ void DecodeQ8(const std::byte* block, Vector<float> out) {
   }
 }
 
-// What a block is rounded to: minimum + scale * {0, ..., levels}.
+// The numbers of a block are rounded to minimum + scale * {0, ..., levels}.
 struct Grid {
   float scale = 0.0f;
   float minimum = 0.0f;
@@ -67,7 +68,8 @@ struct Grid {
   }
 };
 
-// That spans [low, high]; scale and minimum as f16 to `out`.
+// Makes a grid that spans [low, high]; scale and minimum go to `out` as f16.
+// Both are rounded outwards, so that no number lies beyond the grid.
 Grid PutGrid(float low, float high, int levels, std::byte* out) {
   PutF16(F16AtMost(low), out + 2);
   const float minimum = F16At(out + 2);
@@ -95,7 +97,7 @@ float SquaredError(Vector<const float> block, const Grid& grid) {
   return std::accumulate(sums, sums + kSums, 0.0f);
 }
 
-// Whether a block is long-tailed: its range is over six deviations.
+// Returns whether a block is long-tailed: its range is over six deviations.
 bool HasOutliers(Vector<const float> block, float range) {
   const float mean =
       std::accumulate(block.begin(), block.end(), 0.0f) / block.size();
@@ -104,9 +106,9 @@ bool HasOutliers(Vector<const float> block, float range) {
   return range * range > 36.0f * squares / block.size();
 }
 
-// As QuantizeBlock, but the ends of the range are cut off where the few numbers
-// there lose less than the others gain by a finer scale. Outliers are never
-// cut: they may carry a whole dot product.
+// Does what QuantizeBlock does, but cuts off the ends of the range where the
+// few numbers there lose less than the others gain by a finer scale. Outliers
+// are never cut, because one may carry a whole dot product.
 void QuantizeClosely(Vector<const float> block, int levels, std::byte* out,
                      uint8_t* quants) {
   QuantizeBlock(block, levels, out, quants);
@@ -149,7 +151,7 @@ void DecodeQ4(const std::byte* block, Vector<float> out) {
   }
 }
 
-// Eight numbers of three bits are three bytes.
+// Stores eight numbers of three bits in three bytes.
 void EncodeQ3(Vector<const float> block, std::byte* out) {
   uint8_t quants[kMostRowBlock];
   QuantizeClosely(block, 7, out, quants);

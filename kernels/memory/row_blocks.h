@@ -1,5 +1,5 @@
 // Rows in few bits: blocks of numbers along the head, each with its own scale,
-// and a minimum where the numbers of a block are counted from one. All are in
+// and with a minimum if the numbers of a block are counted from one. All are
 // [bytes of scale and minimum as f16 | quants], little-endian:
 //   q8  x = scale * q,            q in [-127, 127], 32 numbers (GGUF's Q8_0)
 //   q4  x = scale * q + minimum,  q in [0, 15], low halves of the bytes first
@@ -16,13 +16,15 @@
 
 namespace subgen {
 
-// Of the formats above; `row.size()` is a multiple of RowBlock(format, size).
+// These take the formats above; `row.size()` is a multiple of RowBlock(format,
+// size).
 void EncodeBlocks(RowFormat format, Vector<const float> row, std::byte* out);
 void DecodeBlocks(RowFormat format, const std::byte* blocks, Vector<float> out);
 
-// To levels that span the range of a block, at most 256: scale and minimum to
-// `out` (4 bytes), quants in [0, levels] to `quants`, one for each number. The
-// scale is rounded up and the minimum down: all are within half a scale.
+// Quantizes a block to levels that span its range, at most 256. Scale and
+// minimum go to `out` (4 bytes), quants in [0, levels] to `quants`, one for
+// each number. The scale is rounded up and the minimum down, so that all
+// numbers are within half a scale.
 void QuantizeBlock(Vector<const float> block, int levels, std::byte* out,
                    uint8_t* quants);
 

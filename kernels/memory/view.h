@@ -25,7 +25,7 @@ struct Matrix {
       : Matrix(data, rows, cols, cols) {}
   Matrix(T* data, int64_t rows, int64_t cols, int64_t stride)
       : data(data), rows(rows), cols(cols), stride(stride) {}
-  // To a view that does not write.
+  // Converts to a view that does not write.
   template <class U>
   requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>)
       Matrix(const Matrix<U>& other)
@@ -40,7 +40,7 @@ struct Matrix {
   }
 };
 
-// All numbers of a matrix whose rows lie packed.
+// Returns all numbers of a matrix whose rows lie packed.
 template <class T>
 Vector<T> Numbers(Matrix<T> matrix) {
   SUBGEN_CHECK(matrix.stride == matrix.cols);

@@ -1,4 +1,5 @@
-// For what takes blocks apart: bytes of a block, and functions of one another.
+// Tools for taking blocks apart: access to the bytes of a block, and the
+// functions of the formats.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,7 @@ inline float Float16At(const std::byte* bytes) {
   return F16ToFloat(bits);
 }
 
-// Of the K formats of 4 and 5 bits.
+// The scale and the minimum of a sub-block, in the K formats of 4 and 5 bits.
 struct SubBlockScales {
   int scale;
   int minimum;
@@ -35,7 +36,7 @@ inline SubBlockScales SubBlock(const std::byte* packed, int i) {
           low >> 4 | ByteAt(packed, i) >> 6 << 4};
 }
 
-// One block of 32 numbers or 256.
+// Each of these expands one block, of 32 numbers or 256.
 void DequantizeIQ4_NL(const std::byte* block, float* out);
 void DequantizeIQ4_XS(const std::byte* block, float* out);
 void DequantizeQ4_K(const std::byte* block, float* out);

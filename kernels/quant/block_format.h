@@ -12,7 +12,7 @@
 
 namespace subgen {
 
-// Values are GGUF's own type numbers.
+// The values are GGUF's own type numbers.
 enum class BlockFormat : uint32_t {
   kF32 = 0,
   kF16 = 1,
@@ -29,7 +29,7 @@ enum class BlockFormat : uint32_t {
   kBF16 = 30,
 };
 
-// Empty where the number is no format that the engine reads.
+// Returns nothing if the number is no format that the engine reads.
 std::optional<BlockFormat> BlockFormatFromGguf(uint32_t type);
 absl::string_view BlockFormatName(BlockFormat format);  // "Q4_1"
 std::string BlockFormatNames();  // of all: "F32, F16, ..."
@@ -41,8 +41,9 @@ int64_t BlockBytes(BlockFormat format);  // bytes of a block
 // the `gguf` Python package does.
 void Dequantize(BlockFormat format, const std::byte* blocks, Vector<float> out);
 
-// A matrix in file format, [rows, cols], one output feature a row. A view:
-// memory belongs to the model file. Columns start and end on block borders.
+// This is a matrix in the file's format, [rows, cols], with one output feature
+// per row. It is a view: the memory belongs to the model file. Columns start
+// and end on block borders.
 struct WeightMatrix {
   BlockFormat format = BlockFormat::kF32;
   const std::byte* data = nullptr;
@@ -54,7 +55,7 @@ struct WeightMatrix {
   int64_t row_bytes() const {
     return cols / BlockSize(format) * BlockBytes(format);
   }
-  // A range of rows, and a range of columns on block borders.
+  // These return a range of rows, and a range of columns on block borders.
   WeightMatrix RowRange(int64_t first, int64_t count) const;
   WeightMatrix ColumnRange(int64_t first, int64_t count) const;
 };

@@ -1,5 +1,5 @@
-// Blocks of 32 numbers, and the choice of the format. Every product and sum is
-// rounded on its own, in the order of the `gguf` package; the build must not
+// Expands blocks of 32 numbers, and chooses by format. Every product and sum is
+// rounded on its own, in the order of the `gguf` package, so the build must not
 // contract them into fused multiply-adds (-std=c++20 without extensions does
 // not).
 #include <cstring>

@@ -1,4 +1,4 @@
-// The formats whose quants are places in a table.
+// Expands the formats whose quants are indices of a table.
 #include "kernels/quant/block_bytes.h"
 #include "kernels/quant/iq4_values.h"
 

@@ -1,5 +1,5 @@
-// The K formats: blocks of 256 numbers whose sub-blocks have scales of their
-// own, themselves quantized.
+// Expands the K formats: blocks of 256 numbers whose sub-blocks have scales of
+// their own, which are themselves quantized.
 #include "kernels/quant/block_bytes.h"
 
 namespace subgen {

@@ -1,4 +1,5 @@
-// What quants of IQ4_NL and IQ4_XS stand for (ggml's non-linear quantization).
+// The numbers that quants of IQ4_NL and IQ4_XS stand for (ggml's non-linear
+// quantization).
 #pragma once
 
 #include <cstdint>

@@ -29,6 +29,8 @@ class Clusters {
         squared_(arrays_.room()) {}
 
   void Insert(int64_t token) {
+    // The draws belong to the position, and the key draws before the value.
+    // Every backend must keep this order, or its samples would be others.
     Draws draws(task_.place, task_.positions[token]);
     InsertKey(task_.keys.row(token), &draws);
     InsertValue(token, &draws);
@@ -52,8 +54,9 @@ class Clusters {
     return point_;
   }
 
-  // The nearest of the first `count` representatives, the first of equals, a
-  // distance that is not a number last; -1 where it is beyond the radius.
+  // Returns the nearest of the first `count` representatives, the first of
+  // equal ones, with NaN distances last. It returns -1 if the nearest is beyond
+  // the radius.
   int64_t Covering(const std::byte* key, int64_t count) {
     if (count == 0) return -1;
     const Vector<float> squared(squared_.data(), count);
@@ -68,7 +71,7 @@ class Clusters {
   void InsertValue(int64_t token, Draws* draws);
   void Join(int64_t cluster, const std::byte* key, Draws* draws);
   void Open(const std::byte* key);
-  // Doubles the radius, and merges.
+  // Doubles the radius, and merges clusters.
   void Double(Draws* draws);
   float SmallestDistance();  // infinite where there is none
   void MergeInto(int64_t into, int64_t from, Draws* draws);
@@ -95,6 +98,8 @@ void Clusters::InsertKey(const std::byte* key, Draws* draws) {
 }
 
 void Clusters::Join(int64_t cluster, const std::byte* key, Draws* draws) {
+  // This is reservoir sampling: the newest of n tokens replaces each sample
+  // with probability 1 / n, so that each sample stays uniform over the cluster.
   const double probability = 1.0 / ++arrays_.counts[cluster];
   draws->Successes(arrays_.samples, probability,
                    [&](int64_t i) { Copy(key, Sample(cluster, i)); });
@@ -111,6 +116,7 @@ void Clusters::Open(const std::byte* key) {
 
 float Clusters::SmallestDistance() {
   float smallest = std::numeric_limits<float>::infinity();
+  // Each pair is seen once: representative i against those before it.
   for (int64_t i = 1; i < held_; ++i) {
     const Vector<float> squared(squared_.data(), i);
     distances_of_(Decode(Representative(i)),
@@ -124,6 +130,9 @@ float Clusters::SmallestDistance() {
 
 void Clusters::Double(Draws* draws) {
   const double smallest = SmallestDistance();
+  // The radius doubles, so its square is four times as large. If even the two
+  // closest representatives are further apart, nothing would merge, so the
+  // radius grows to their distance. This is also what lets a radius of 0 grow.
   squared_radius() *= 4.0;
   if (smallest <= Neighbor::kMost) {
     squared_radius() = std::max(squared_radius(), smallest);
@@ -131,6 +140,9 @@ void Clusters::Double(Draws* draws) {
   const int64_t before = held_;
   held_ = std::min<int64_t>(before, 1);
   for (int64_t i = 1; i < before; ++i) {
+    // Representatives that stay are packed to the front while those behind them
+    // are still looked at; held_ is never beyond i, so no row is overwritten
+    // before it is read.
     const int64_t into = Covering(Representative(i), held_);
     if (into >= 0) {
       MergeInto(into, i, draws);
@@ -146,6 +158,8 @@ void Clusters::Double(Draws* draws) {
 
 void Clusters::MergeInto(int64_t into, int64_t from, Draws* draws) {
   arrays_.counts[into] += arrays_.counts[from];
+  // Each sample of the merged cluster is one of the other's with the
+  // probability that a uniform token is one of the other's.
   const double share =
       static_cast<double>(arrays_.counts[from]) / arrays_.counts[into];
   draws->Successes(arrays_.samples, share,
@@ -168,8 +182,11 @@ void Clusters::InsertValue(int64_t token, Draws* draws) {
   for (const float x : Decode(task_.values.row(token))) {
     squared += static_cast<double>(x) * x;
   }
+  // This also turns away a NaN, which would spoil mu for good.
   if (!(squared > 0.0)) return;
   mu() += squared;
+  // A slot takes the token with probability |v|^2 / mu, mu including this one:
+  // each slot then holds each token with probability |v|^2 / mu at the end.
   draws->Successes(arrays_.slots(), squared / mu(), [&](int64_t i) {
     Copy(task_.keys.row(token), arrays_.slot_keys + i * row_bytes_);
     Copy(task_.values.row(token), arrays_.slot_values + i * row_bytes_);

@@ -1,4 +1,4 @@
-// Tokens that join the clusters and value samples of a head
+// Inserts tokens into the clusters and value samples of a head
 // (kernels/algorithm1.h), one by one.
 #pragma once
 
@@ -7,11 +7,11 @@
 
 namespace subgen::reference {
 
-// Fills the squared distances of a point from rows.
+// Fills the squared distances from a point to rows.
 using DistancesOfPoint = absl::FunctionRef<void(
     Vector<const float> point, const Rows& rows, Vector<float> squared)>;
 
-// RowOps::InsertClusters of one head. O(clusters dim) per token,
+// Does RowOps::InsertClusters for one head. A token takes O(clusters dim), or
 // O(clusters^2 dim) where the radius doubles.
 void InsertClusters(const ClusterTask& task, DistancesOfPoint distances_of);
 

@@ -10,7 +10,8 @@ namespace {
 
 constexpr double kNone = -std::numeric_limits<double>::infinity();
 
-// What one row adds to one query: log-weights in the two sums.
+// These are the log-weights with which one row enters the two sums of one
+// query.
 struct Logits {
   double partition = kNone;
   double value = kNone;
@@ -37,14 +38,16 @@ double Bias(Vector<const float> bias, int64_t row) {
   return bias.empty() ? 0.0 : bias[row];
 }
 
-// Rows that the query's token sees: all, or a prefix, as row_token ascends.
+// Returns how many rows the query's token sees: all, or a prefix, as row_token
+// ascends.
 int64_t VisibleRows(Vector<const int> row_token, int64_t rows, int64_t token) {
   if (row_token.empty()) return rows;
   return std::upper_bound(row_token.begin(), row_token.end(), token) -
          row_token.begin();
 }
 
-// One query over its visible rows, merged into row i of the task's partials.
+// Lets one query attend to its visible rows, and merges the result into row i
+// of the task's partials.
 void AttendQuery(const AttentionTask& task, int64_t i,
                  const std::vector<float>& keys,
                  const std::vector<float>& values) {

@@ -10,8 +10,9 @@ namespace subgen::reference {
 
 namespace {
 
-// One feature of `tokens` tokens from `first`: each a sum in the order of the
-// columns, side by side because a processor adds them so.
+// Computes one feature of `tokens` tokens from `first` on. Each sum is taken in
+// the order of the columns; the sums run side by side because a processor adds
+// them so.
 template <int tokens>
 void Dots(Vector<const float> row, Matrix<const float> input, int64_t first,
           float* output, int64_t stride) {

@@ -12,7 +12,7 @@ double Length(Vector<const float> row) {
   return std::sqrt(sum);
 }
 
-// What a row is multiplied by.
+// Returns the factor that a row is multiplied by.
 double Scale(const DistanceTask& task, Vector<const float> row) {
   if (!task.directions) return 1.0;
   const double length = Length(row);

@@ -1,4 +1,4 @@
-// Distances that a sketch chooses its rows by.
+// A sketch chooses its rows by these distances.
 #pragma once
 
 #include "kernels/row_ops.h"

@@ -52,8 +52,8 @@ class Centers {
   void Compare(const RowPoint& point, Vector<float> squared);
   void Exchange(const CenterTask& task, int64_t token,
                 Vector<const float> squared);
-  // The row that goes. `squared`: distances of the token at hand, the last of
-  // the table; empty: there is none.
+  // Returns the row that goes. `squared` has the distances of the token at
+  // hand, which is the last of the table; it is empty if there is none.
   int64_t Choose(Vector<const float> squared);
 
   RowOps& ops_;
@@ -84,6 +84,8 @@ void Centers::AddCount(int64_t i, int32_t count) {
 
 void Centers::Insert(const CenterTask& task, int64_t i) {
   const RowPoint point(task.keys, task.values, i);
+  // The totals take the token in before it is measured: its distances are
+  // scaled by the mean of all tokens so far, this one included.
   Enter(point);
   std::vector<float> squared(rows_);
   Compare(point, squared);
@@ -91,12 +93,15 @@ void Centers::Insert(const CenterTask& task, int64_t i) {
   SetRow(rows_++, task, i);
 }
 
-// The token joins the neighbors, behind the rows.
+// Measures the token, and adds it to the neighbors, behind the rows.
 void Centers::Compare(const RowPoint& point, Vector<float> squared) {
   std::vector<float> directions(metric_.weighted() ? rows_ : 0);
   MetricDistances(ops_, metric_, MeanSquare(), {point, All()},
                   {squared, directions});
   for (int64_t j = 0; metric_.weighted() && j < rows_; ++j) {
+    // The sum of unit keys has grown by the token's. Instead of a product with
+    // the whole sum, each row adds the one cosine that is new, which follows
+    // from a distance that is measured anyway. The term is the cosine.
     arrays_.alignments[j] += 1.0f - 0.5f * directions[j];  // the cosine
   }
   if (metric_.weighted()) {
@@ -108,6 +113,7 @@ void Centers::Compare(const RowPoint& point, Vector<float> squared) {
 void Centers::Exchange(const CenterTask& task, int64_t token,
                        Vector<const float> squared) {
   const int64_t last = rows_, drop = Choose(squared);
+  // The heir is read before Remove, which renames rows.
   const int64_t heir = table_[drop].row;  // < 0: no distance is a finite number
   table_.Remove(drop);
   if (metric_.weighted()) arrays_.alignments[drop] = arrays_.alignments[last];
@@ -115,6 +121,8 @@ void Centers::Exchange(const CenterTask& task, int64_t token,
     if (heir >= 0) AddCount(heir, 1);
     return;
   }
+  // The token takes the row of the center that goes, so that no other row
+  // moves. If the heir is the token itself, it is found in that row now.
   const int32_t count = metric_.counted() ? arrays_.counts[drop] : 0;
   SetRow(drop, task, token);
   if (heir >= 0) AddCount(heir == last ? drop : heir, count);
@@ -123,6 +131,7 @@ void Centers::Exchange(const CenterTask& task, int64_t token,
 int64_t Centers::Choose(Vector<const float> squared) {
   const NeighborTable::DistancesOf distances_of = [&](int64_t row,
                                                       Vector<float> out) {
+    // The token has no row yet, so its distances are those at hand.
     if (row == rows_) {
       std::copy(squared.begin(), squared.end(), out.begin());
       return;
@@ -138,7 +147,10 @@ int64_t Centers::Choose(Vector<const float> squared) {
   const int64_t least = table_.Least(weights, distances_of);
   const int64_t partner = table_[least].row;
   if (metric_.weighted() || partner < 0) return least;
-  // Of the closest pair, the one nearer to the rest.
+  // Both rows of the closest pair have the same distance to each other, so the
+  // one that is nearer to the rest goes. They are compared in the order of
+  // their numbers, as in every backend, so that equal rests give one decision,
+  // whichever of the two was found first.
   const int64_t low = std::min(least, partner), high = std::max(least, partner);
   return table_.Rest(low, high, distances_of) <
                  table_.Rest(high, low, distances_of)

@@ -1,4 +1,4 @@
-// Tokens that join the centers of a head (kernels/k_center.h), one by one.
+// Inserts tokens into the centers of a head (kernels/k_center.h), one by one.
 #pragma once
 
 #include "kernels/k_center.h"
@@ -9,8 +9,8 @@ class RowOps;
 
 namespace subgen::reference {
 
-// RowOps::InsertCenters of one head, with the distances of `ops`. O(rows dim)
-// per token.
+// Does RowOps::InsertCenters for one head, with the distances of `ops`. A token
+// takes O(rows dim).
 void InsertCenters(RowOps& ops, const CenterTask& task);
 
 }  // namespace subgen::reference

@@ -1,11 +1,11 @@
-// Rows of which the ones with the largest scores stay (kernels/keep_best.h).
+// Keeps the rows with the largest scores (kernels/keep_best.h).
 #pragma once
 
 #include "kernels/keep_best.h"
 
 namespace subgen::reference {
 
-// RowOps::KeepBest of one head. O(rows) per token.
+// Does RowOps::KeepBest for one head. A token takes O(rows).
 void KeepBest(const KeepBestTask& task);
 
 }  // namespace subgen::reference

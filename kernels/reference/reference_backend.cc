@@ -116,6 +116,8 @@ void ReferenceBackend::Attend(Vector<const AttentionTask> tasks) {
 }
 
 void ReferenceBackend::AttendFromEmpty(Vector<const AttentionTask> tasks) {
+  // Tasks with one output stand together, so an output is emptied where it
+  // first comes up.
   const float* emptied = nullptr;
   for (const AttentionTask& task : tasks) {
     if (std::exchange(emptied, task.out.max_logit.data()) !=

@@ -1,8 +1,8 @@
-// The specification as a backend: a body for every operation, on host memory.
-// A backend that works on host memory too derives from it and overrides what it
-// makes faster. Operations that are made of others call those of the derived
-// backend: GatedLinears, AddRmsNorm, AttendFromEmpty, SplitHeads, InsertCenters
-// and InsertClusters.
+// This backend is the specification: it has a body for every operation, on host
+// memory. A backend that works on host memory too derives from it and overrides
+// what it makes faster. Operations that are made of others call those of the
+// derived backend: GatedLinears, AddRmsNorm, AttendFromEmpty, SplitHeads,
+// InsertCenters and InsertClusters.
 #pragma once
 
 #include "absl/strings/string_view.h"

@@ -1,4 +1,4 @@
-// Rows from place to place and format to format.
+// Copies rows from one place and format to another.
 #pragma once
 
 #include "kernels/row_ops.h"

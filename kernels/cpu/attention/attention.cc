@@ -9,15 +9,17 @@
 namespace subgen::cpu {
 namespace {
 
-// Partials of a piece, whole cache lines each: [max_logit | partition |
-// weighted, padded].
+// Returns the floats of a piece's partials, [max_logit | partition | weighted,
+// padded], in whole cache lines, so that threads that write neighboring results
+// share no line.
 int64_t ResultFloats(const AttentionTask& task, const Piece& piece) {
   const int64_t queries = piece.queries.count;
   return 2 * PaddedWidth(queries) +
          queries * PaddedWidth(task.out.weighted.cols);
 }
 
-// They at `data`, with their padding for who computes them, or without.
+// Returns a view of the partials at `data`: with their padding for the kernel
+// that computes them, without it for the merge.
 SoftmaxPartials ResultAt(float* data, const AttentionTask& task,
                          const Piece& piece, bool padded) {
   const int64_t count = piece.queries.count, room = PaddedWidth(count);
@@ -33,7 +35,7 @@ void Merge(const AttentionTask& task, const Piece& piece, float* result) {
                 task.out.Rows(piece.queries.first, piece.queries.count));
 }
 
-// One piece on one thread, merged at once.
+// Computes one piece on one thread and merges it at once.
 void AttendAndMerge(const AttentionTask& task, const Piece& piece,
                     Scratch& memory) {
   const int64_t result = ResultFloats(task, piece);
@@ -47,7 +49,9 @@ int64_t MultiplyAdds(const AttentionTask& task, const Piece& piece) {
   return 2 * piece.queries.count * piece.rows.count * task.queries.cols;
 }
 
-// Whether threads that each take whole outputs end at about the same time.
+// Returns whether threads that each take whole outputs end at about the same
+// time. No output may have more than a quarter of a thread's share of the work,
+// as a thread that begins the largest one last keeps the others waiting.
 bool EvensOut(Vector<const AttentionTask> tasks,
               const std::vector<Piece>& pieces, const OutputLists& lists,
               int threads) {
@@ -64,7 +68,8 @@ bool EvensOut(Vector<const AttentionTask> tasks,
   return largest * threads * kOutputsPerThread <= all;
 }
 
-// Pieces of few outputs: each piece on some thread, merged when all are done.
+// Shares out the pieces of few outputs: each piece is computed on some thread,
+// and they are merged when all are done.
 void AttendThenMerge(Context& context, Vector<const AttentionTask> tasks,
                      const std::vector<Piece>& pieces,
                      const OutputLists& lists) {
@@ -74,6 +79,8 @@ void AttendThenMerge(Context& context, Vector<const AttentionTask> tasks,
     offsets.push_back(floats);
     floats += ResultFloats(tasks[piece.task], piece);
   }
+  // Results of all pieces are kept until then, because two threads may compute
+  // pieces of one output, and the order of the merge decides the last bits.
   float* const memory = context.results.Get(floats);
   context.pool.ParallelFor(pieces.size(), [&](int64_t i, int worker) {
     const AttentionTask& task = tasks[pieces[i].task];
@@ -105,12 +112,17 @@ void Attend(Context& context, Vector<const AttentionTask> tasks) {
     AttendAndMerge(tasks[pieces[i].task], pieces[i],
                    context.worker_scratch[worker]);
   };
-  // A few microseconds: to plan and to wake threads would take as long.
+  // This much takes a few microseconds; planning and waking threads would take
+  // as long.
   constexpr int64_t kLittle = 1 << 17;
   if (threads == 1 || multiply_adds <= kLittle) {
+    // Pieces are the same as with several threads and are merged in the same
+    // order, so the bits do not depend on which of the three ways is taken.
     for (size_t i = 0; i < pieces.size(); ++i) attend(i, 0);
     return;
   }
+  // If there are many outputs, a thread takes whole ones and merges as it goes:
+  // results then stay in its cache and need no memory of all pieces.
   const OutputLists lists(tasks, pieces);
   if (!EvensOut(tasks, pieces, lists, threads)) {
     return AttendThenMerge(context, tasks, pieces, lists);
@@ -140,6 +152,8 @@ void AccumulateMass(Context& context, Vector<const AttentionMassTask> tasks) {
   });
   for (size_t i = 0; i < pieces.size(); ++i) {
     const Range rows = pieces[i].rows;
+    // Tasks may add to the same rows, so their results are added here, by one
+    // thread and in order.
     float* mass = &tasks[pieces[i].task].mass[rows.first];
     for (int64_t j = 0; j < rows.count; ++j) mass[j] += memory[offsets[i] + j];
   }

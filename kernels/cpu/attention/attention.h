@@ -1,4 +1,4 @@
-// Attention over weighted rows on threads.
+// Attention over weighted rows, on threads.
 #pragma once
 
 #include "kernels/attention_tasks.h"
@@ -7,8 +7,8 @@
 namespace subgen::cpu {
 
 // Each task is cut into pieces (queries x rows) by its sizes and the number of
-// threads only, and pieces are merged in order: results depend neither on
-// timing nor on the other tasks, so that a sequence's are the same bits
+// threads only, and pieces are merged in order. Results therefore depend
+// neither on timing nor on the other tasks, and a sequence gets the same bits
 // whatever else is in the batch.
 void Attend(Context& context, Vector<const AttentionTask> tasks);
 void AccumulateMass(Context& context, Vector<const AttentionMassTask> tasks);

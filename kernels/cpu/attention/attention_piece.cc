@@ -5,7 +5,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention/attention_piece.cc"
 #include "kernels/cpu/simd/simd.h"
-// In this order: the targets, this file once for each, the operations.
+// The order matters: the targets come first, then this file once for each of
+// them, then the operations.
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -17,7 +18,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Rows of `width` floats, zeros behind each row's numbers.
+// Copies rows to rows of `width` floats, with zeros behind each row's numbers.
 void PadRows(Matrix<const float> rows, int64_t width, float* out) {
   for (int64_t i = 0; i < rows.rows; ++i, out += width) {
     std::fill(std::copy_n(rows.row(i).data(), rows.cols, out), out + width,
@@ -25,13 +26,13 @@ void PadRows(Matrix<const float> rows, int64_t width, float* out) {
   }
 }
 
-// The bias of the tile's rows, zeros behind them.
+// Copies the bias of the tile's rows, with zeros behind them.
 void CopyBias(Vector<const float> bias, Range rows, float* out) {
   std::fill_n(out, kRowTile, 0.0f);
   if (!bias.empty()) std::copy_n(&bias[rows.first], rows.count, out);
 }
 
-// Of the tile's rows, how many the queries of `token` see.
+// Returns how many of the tile's rows the queries of `token` see.
 int64_t SeenRows(Vector<const int> row_token, Range tile, int64_t token) {
   if (row_token.empty()) return tile.count;
   const auto first = row_token.begin() + tile.first;
@@ -40,8 +41,9 @@ int64_t SeenRows(Vector<const int> row_token, Range tile, int64_t token) {
   return std::upper_bound(first, end, token) - first;
 }
 
-// logits[i][j] = query i . key j, [queries, kRowTile]. The keys may be turned:
-// [kRowTile, width] in, [width, kRowTile] in `turned` for the products.
+// Sets logits[i][j] = query i . key j, [queries, kRowTile]. For many queries
+// the keys are transposed first: they come in as [kRowTile, width] and lie in
+// `turned` as [width, kRowTile] for the products.
 void Logits(const float* queries, int64_t count, const float* keys, Range rows,
             int64_t width, float* turned, float* logits) {
   std::fill_n(logits, count * kRowTile, 0.0f);
@@ -88,7 +90,7 @@ void KeyLogits(const AttentionTask& task, const Piece& piece, Range tile,
          memory.logits);
 }
 
-// Logits become the weights of the values.
+// Converts logits to the weights of the values.
 void Weights(const AttentionTask& task, const Piece& piece, Range tile,
              const AttendMemory& memory, const SoftmaxPartials& out) {
   const WeightedRows& rows = task.rows;
@@ -126,7 +128,7 @@ void AddValues(const Rows& values, int64_t queries, Range tile,
   Combine({weights, {memory.rows, width}, tile.count, sums}, queries, width);
 }
 
-// A tile with the queries of the piece, of which some see some of its rows.
+// Attends to a tile, of whose rows some queries of the piece see some.
 template <class Dot>
 void AttendManyTile(const AttentionTask& task, const Piece& piece, Range tile,
                     const ManyMemory& memory, const SoftmaxPartials& out) {

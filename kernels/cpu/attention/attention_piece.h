@@ -22,10 +22,11 @@ struct Piece {
   Range rows;
 };
 
-// A row of numbers with room for whole vectors of 16.
+// Returns the width of a row of numbers that has room for whole vectors of 16.
 inline int64_t PaddedWidth(int64_t dim) { return (dim + 15) / 16 * 16; }
 
-// Rows that the queries of `token` see: all, or a prefix, as row_token ascends.
+// Returns how many rows the queries of `token` see: all, or a prefix, as
+// row_token ascends.
 inline int64_t VisibleRows(Vector<const int> row_token, int64_t rows,
                            int64_t token) {
   if (row_token.empty()) return rows;
@@ -33,17 +34,17 @@ inline int64_t VisibleRows(Vector<const int> row_token, int64_t rows,
          row_token.begin();
 }
 
-// Floats of scratch that the two functions below need.
+// The two functions below need so many floats of scratch.
 int64_t AttendScratch(const AttentionTask& task);
 int64_t MassScratch(const AttentionMassTask& task);
 
-// What the rows of the piece contribute to its queries (at most kQueryTile).
-// out: [queries.count], with room for whole vectors of 16 behind maxima and
-// partitions; weighted with stride PaddedWidth(value_dim).
+// Computes what the rows of the piece contribute to its queries (at most
+// kQueryTile). out: [queries.count], with room for whole vectors of 16 behind
+// maxima and partitions; weighted has the stride PaddedWidth(value_dim).
 void AttendPiece(const AttentionTask& task, const Piece& piece, float* scratch,
                  const SoftmaxPartials& out);
 
-// mass[rows.count] = what the rows receive from all queries.
+// Sets mass[rows.count] to what the rows receive from all queries.
 void MassPiece(const AttentionMassTask& task, Range rows, float* scratch,
                float* mass);
 

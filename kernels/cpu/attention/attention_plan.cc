@@ -9,17 +9,22 @@ namespace {
 
 constexpr int64_t kPiecesPerThread = 8;  // so that uneven pieces even out
 
-// Rows of a piece, of about `share` rows: whole tiles.
+// Returns the rows of a piece, about `share` and in whole tiles: a tile that
+// two pieces share would be read and padded twice.
 int64_t EvenRows(int64_t rows, int64_t share) {
   const int64_t pieces = std::max<int64_t>(1, (rows + share / 2) / share);
   return (rows + pieces * kRowTile - 1) / (pieces * kRowTile) * kRowTile;
 }
 
-// Of a task, as if one head were all there is: a piece for each thread where
-// rows are few, more of them where they outweigh the merge of what comes of
-// pieces, which is as long as some 8 rows.
+// Returns the rows of a piece as if this head were all there is: the cut must
+// not depend on what else is in the call, because it decides the last bits.
+// Where rows are few there is a piece for each thread. Where they are many
+// there are more pieces, as long as computing a piece outweighs merging it,
+// which takes as long as some 8 rows.
 int64_t RowsPerPiece(const AttentionTask& task, int threads, int64_t rows) {
   if (threads == 1) return rows;
+  // Several pieces per thread even out; fewer rows than kLeastRows would be too
+  // little work beside the merge.
   constexpr int64_t kOfThread = 4, kLeastRows = 128, kEnoughRows = 256;
   const int64_t tiles = (task.queries.rows + kQueryTile - 1) / kQueryTile;
   const int64_t most = std::max<int64_t>(1, kOfThread * threads / tiles);
@@ -27,7 +32,8 @@ int64_t RowsPerPiece(const AttentionTask& task, int threads, int64_t rows) {
   return EvenRows(rows, std::max(few, rows / most));
 }
 
-// Of a task with that many queries, where `work` queries x rows are shared out.
+// Returns the rows of a piece of a mass task with that many queries, where
+// `work` queries x rows are shared out over all tasks.
 int64_t RowsPerPiece(int64_t work, int64_t queries, int threads, int64_t rows) {
   if (threads == 1) return rows;
   return EvenRows(rows, std::max<int64_t>(
@@ -51,7 +57,9 @@ int64_t TotalWork(Vector<const AttentionMassTask> tasks) {
   return work;
 }
 
-// Of each task, which of the places where tasks write is its own.
+// Returns for each task the number of the output that it writes to. Tasks whose
+// outputs overlap in memory belong to one group, because two threads must not
+// merge into the same rows.
 std::vector<size_t> Groups(Vector<const AttentionTask> tasks) {
   const auto begin = [&](size_t t) -> const float* {
     return tasks[t].out.max_logit.data();
@@ -82,6 +90,8 @@ void Cut(const AttentionTask& task, int64_t index, int threads,
          std::vector<Piece>* pieces) {
   for (int64_t i = 0; i < task.queries.rows; i += kQueryTile) {
     const int64_t count = std::min(kQueryTile, task.queries.rows - i);
+    // The last query of the tile sees the most rows; those after them are
+    // hidden from the whole tile.
     const int64_t rows = VisibleRows(task.row_token, task.rows.keys.count,
                                      (i + count - 1) / task.group);
     AddPieces({index, {i, count}, {0, rows}}, RowsPerPiece(task, threads, rows),
@@ -131,6 +141,8 @@ OutputLists::OutputLists(Vector<const AttentionTask> tasks,
   for (const size_t group : group_of) {
     begins_.resize(std::max(begins_.size(), group + 2));
   }
+  // This is a counting sort, which keeps the order of pieces within an output:
+  // they must be merged in that order.
   for (const Piece& piece : pieces) ++begins_[group_of[piece.task] + 1];
   std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
   std::vector<size_t> next = begins_;

@@ -1,6 +1,6 @@
-// How the tasks of one call are shared out: into pieces, by the sizes of each
-// and the number of threads only. How attention is cut decides its last bits:
-// so those of a sequence do not depend on what else is in the call.
+// The tasks of one call are cut into pieces by the sizes of each and the number
+// of threads only. The cut decides the last bits of attention, so those of a
+// sequence do not depend on what else is in the call.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace subgen::cpu {
 
-// Shapes that do not fit together are bugs.
+// Checks shapes; those that do not fit together are bugs.
 void Check(const AttentionTask& task);
 void Check(const AttentionMassTask& task);
 
@@ -19,11 +19,11 @@ void Check(const AttentionMassTask& task);
 void Cut(const AttentionTask& task, int64_t index, int threads,
          std::vector<Piece>* pieces);
 
-// In the order of tasks and rows, each with all queries.
+// Returns the pieces in the order of tasks and rows, each with all queries.
 std::vector<Piece> Cut(Vector<const AttentionMassTask> tasks, int threads);
 
-// Indices of pieces by the memory that their tasks write to, each list in
-// order.
+// Lists the indices of pieces by the memory that their tasks write to; each
+// list is in order.
 class OutputLists {
  public:
   OutputLists(Vector<const AttentionTask> tasks,

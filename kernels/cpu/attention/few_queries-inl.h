@@ -1,4 +1,4 @@
-// Products of a few queries with the rows of a cache as they are stored: each
+// Multiplies a few queries by the rows of a cache as they are stored: each
 // number is widened in a register, for all queries at once. Compiled once per
 // target.
 #if defined(SUBGEN_KERNELS_CPU_FEW_QUERIES_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -23,8 +23,8 @@ constexpr int64_t kStrip = 32;
 constexpr int64_t kStripVectors = kStrip / kLanes;
 constexpr int64_t kFewQueries = 4;  // at a time
 
-// Fewer queries than these are multiplied with the rows as they lie: turning
-// the keys would cost more.
+// Fewer queries than these are multiplied by the rows as they lie, because
+// transposing the keys would cost more.
 constexpr int64_t kManyQueries = 8;
 
 struct StripBF16 {
@@ -65,8 +65,8 @@ struct StripQ8 {
   }
 };
 
-// Blocks of 64: numbers 0 to 31 in the low halves of 32 bytes, the others in
-// the high ones.
+// Reads blocks of 64: numbers 0 to 31 are in the low halves of 32 bytes, the
+// others in the high halves.
 struct StripWideQ4 {
   static HWY_INLINE void Load(const std::byte* row, int64_t k, V* out) {
     const hn::RebindToSigned<D> integer;
@@ -85,7 +85,7 @@ struct StripWideQ4 {
   }
 };
 
-// Rows of a tile, `stride` bytes apart, of `dim` numbers.
+// The rows of a tile are `stride` bytes apart and have `dim` numbers.
 struct StoredTile {
   const std::byte* data = nullptr;
   int64_t stride = 0;
@@ -94,8 +94,9 @@ struct StoredTile {
   HWY_INLINE const std::byte* row(int64_t i) const { return data + i * stride; }
 };
 
-// Rows this far behind are asked for while a row is worked on, into the
-// second-level cache: the first holds a tile and little more. Measured.
+// Rows this far behind are prefetched while a row is worked on, into the
+// second-level cache, because the first holds a tile and little more. The
+// distance was measured (MEASURED.md).
 constexpr int64_t kPrefetchBytes = 8192;
 
 HWY_INLINE void PrefetchBehind(const std::byte* from, int64_t bytes) {
@@ -104,8 +105,8 @@ HWY_INLINE void PrefetchBehind(const std::byte* from, int64_t bytes) {
   }
 }
 
-// logits[q][j] = query q . row j, for whole fours of rows (at the end of the
-// tile the last row again).
+// Sets logits[q][j] = query q . row j, for whole fours of rows (at the end of
+// the tile, the last row again).
 template <class Strip, int kQueries>
 HWY_INLINE void FewLogits(const Operand& queries, const StoredTile& tile,
                           const Result& logits) {
@@ -133,7 +134,7 @@ HWY_INLINE void FewLogits(const Operand& queries, const StoredTile& tile,
   }
 }
 
-// out[q] += sum over rows j of weights[q][j] row j
+// Adds to out[q] the sum over rows j of weights[q][j] row j.
 template <class Strip, int kQueries>
 HWY_INLINE void FewSums(const Operand& weights, const StoredTile& tile,
                         const Result& out) {
@@ -163,7 +164,7 @@ HWY_INLINE void FewSums(const Operand& weights, const StoredTile& tile,
   }
 }
 
-// Whether there are kernels for `count` queries over such rows.
+// Returns whether there are kernels for `count` queries over such rows.
 HWY_INLINE bool TakesFew(const Rows& rows, int64_t count) {
   if (HWY_TARGET == HWY_SCALAR || count >= kManyQueries ||
       rows.dim % kStrip != 0) {
@@ -212,7 +213,8 @@ HWY_INLINE void RunFewOf(int64_t count, const Operand& factors,
   }
 }
 
-// The tile's rows with `queries` queries, which TakesFew takes.
+// Calls the kernel with the tile's rows and `queries` queries, which TakesFew
+// must accept.
 template <class Kernel>
 HWY_INLINE void RunFew(const Rows& rows, Range range, int64_t queries,
                        const Operand& factors, const Result& out) {

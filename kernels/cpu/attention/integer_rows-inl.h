@@ -1,4 +1,4 @@
-// Rows rounded to 16 bits, and their register-blocked products: two
+// Rounds rows to 16 bits and multiplies them in register blocks: there are two
 // multiply-adds where float32 has one. Compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_INTEGER_ROWS_INL_H_) == \
     defined(HWY_TARGET_TOGGLE)
@@ -25,8 +25,8 @@ using IntegerTag = hn::RebindToSigned<D>;
 using Integers = hn::Vec<IntegerTag>;
 constexpr IntegerTag kInteger;
 
-// Two numbers of a row, 16 bits each, are one lane: sum + the products of both.
-// Worth it where that is one instruction or two.
+// Two numbers of a row, 16 bits each, are one lane, and both products are added
+// to its sum. This is worth it where that takes one instruction or two.
 constexpr bool kHasPairs = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2;
 
 struct MultiplyThenAdd {
@@ -36,7 +36,8 @@ struct MultiplyThenAdd {
     Integers unused = hn::Zero(kInteger);
     sum = hn::ReorderWidenMulAccumulate(kInteger, hn::BitCast(halves, a),
                                         hn::BitCast(halves, b), sum, unused);
-    // Else gcc 12 moves every sum from one register to another and back.
+    // Without this, gcc 12 moves every sum from one register to another and
+    // back.
     asm("" : "+v"(sum.raw));
     return sum;
 #else
@@ -51,7 +52,8 @@ struct MultiplyThenAdd {
 
 #if HWY_TARGET == HWY_AVX3
 
-// One instruction of AVX-512 VNNI, which is no target of Highway's here.
+// This is one instruction of AVX-512 VNNI, for which Highway has no target
+// here.
 struct PairDot {
   static HWY_INLINE Integers Add(Integers a, Integers b, Integers sum) {
     asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
@@ -74,8 +76,8 @@ HWY_INLINE bool HasPairDot() { return false; }
 // Cauchy and Schwarz), however many numbers it has.
 constexpr float kRowLength = 32000.0f;
 
-// The scale of a row of that length: not a number where the row is not finite,
-// 0 where it is as good as 0.
+// This is the scale of a row of that length. It is NaN where the row is not
+// finite, and 0 where the row is as good as 0.
 struct RowScale {
   float scale = 0.0f;
   float inverse = 0.0f;
@@ -96,20 +98,20 @@ HWY_INLINE RowScale ScaleOfRow(const float* row, int64_t width) {
   return {length / kRowLength, kRowLength / length};
 }
 
-// x * factor in the lowest 16 bits, for products within 16 bits.
+// Returns x * factor in the lowest 16 bits, for products within 16 bits.
 HWY_INLINE Integers Rounded(V x, V factor) {
   return hn::BitCast(kInteger,
                      hn::MulAdd(x, factor, hn::Set(kFloat, kRounder)));
 }
 
-// The lowest 16 bits of both.
+// Puts the lowest 16 bits of both into one lane.
 HWY_INLINE Integers Pair(Integers low, Integers high) {
   return hn::Or(hn::And(low, hn::Set(kInteger, 0xffff)),
                 hn::ShiftLeft<16>(high));
 }
 
-// A row of `width` numbers, a multiple of 32, each off by at most scale / 2:
-// numbers p and width / 2 + p are pair p. Returns the scale.
+// Rounds a row of `width` numbers, a multiple of 32, each of which is off by at
+// most scale / 2. Numbers p and width / 2 + p are pair p. Returns the scale.
 HWY_INLINE float RoundRow(const float* row, int64_t width, int32_t* pairs) {
   const RowScale scale = ScaleOfRow(row, width);
   const V inverse = hn::Set(kFloat, scale.inverse);
@@ -122,8 +124,8 @@ HWY_INLINE float RoundRow(const float* row, int64_t width, int32_t* pairs) {
   return scale.scale;
 }
 
-// Columns of `count` rows, an even number, to a largest magnitude of kColumn:
-// rows p and count / 2 + p are pairs[p][width]; scales[width].
+// Rounds the columns of `count` rows, an even number, to a largest magnitude of
+// kColumn. Rows p and count / 2 + p are pairs[p][width]; scales[width].
 constexpr float kColumn = 8191.0f;
 
 HWY_INLINE void RoundColumns(const Operand& rows, int64_t count, int64_t width,
@@ -147,7 +149,7 @@ HWY_INLINE void RoundColumns(const Operand& rows, int64_t count, int64_t width,
   }
 }
 
-// out[i][c] = sum over p of the pair a[i][p] times the pair b[p][c]
+// Computes out[i][c] = sum over p of the pair a[i][p] times the pair b[p][c].
 struct PairProduct {
   const int32_t* a = nullptr;  // rows `a_stride` pairs apart
   int64_t a_stride = 0;
@@ -156,11 +158,11 @@ struct PairProduct {
   int64_t pairs = 0;
 };
 
-// As many sums as there are registers for.
+// There are as many sums as there are registers for.
 constexpr int kPairRows = 4;
 constexpr int kPairVectors = HWY_TARGET == HWY_AVX3 ? 4 : 2;
 
-// Rows i to i + kA, columns from c on; see MultiplyPairs.
+// Computes rows i to i + kA and columns from c on; see MultiplyPairs.
 template <class Dot, int kA, int kVectors, class Each>
 HWY_INLINE void PairTile(const PairProduct& product, int64_t i, int64_t c,
                          const Each& each) {
@@ -202,8 +204,8 @@ HWY_INLINE void PairRows(const PairProduct& product, int64_t i, int64_t columns,
   for (; c < columns; c += kLanes) PairTile<Dot, kA, 1>(product, i, c, each);
 }
 
-// each(i, c, sums of row i from column c on, a vector) for `rows` rows and
-// `columns` columns, a multiple of kLanes. Dot: one of the two above.
+// Calls each(i, c, sums of row i from column c on, a vector) for `rows` rows
+// and `columns` columns, a multiple of kLanes. Dot is one of the two above.
 template <class Dot, class Each>
 HWY_INLINE void MultiplyPairs(const PairProduct& product, int64_t rows,
                               int64_t columns, const Each& each) {

@@ -1,12 +1,12 @@
 // Attention of many queries in products of 16-bit integers: queries, keys,
-// weights and values of a tile are rounded, everything between is float32.
+// weights and values of a tile are rounded; everything between is float32.
 // Compiled once per target.
 //
-// What is rounded: each number of a query and of a key, by at most its row's
-// length / 64,000; a weight by at most the larger of 1/65,534 of the tile's
-// largest and 1/524,000 of the tile's sum; a number of a value by at most
-// 1/16,382 of the largest of its column in the tile. The partition is the sum
-// of weights before they are rounded.
+// The roundings are as follows. A number of a query or of a key is off by at
+// most its row's length / 64,000. A weight is off by at most the larger of
+// 1/65,534 of the tile's largest and 1/524,000 of the tile's sum. A number of a
+// value is off by at most 1/16,382 of the largest of its column in the tile.
+// The partition is the sum of weights before they are rounded.
 #if defined(SUBGEN_KERNELS_CPU_MANY_QUERIES_INL_H_) == \
     defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_MANY_QUERIES_INL_H_
@@ -51,7 +51,7 @@ class Arrays {
   int64_t used_ = 0;
 };
 
-// Room for whole vectors of pairs.
+// Returns the width with room for whole vectors of pairs.
 HWY_INLINE int64_t PairWidth(int64_t dim) { return (dim + 31) / 32 * 32; }
 
 struct ManyMemory {
@@ -75,8 +75,8 @@ struct ManyMemory {
     floats = arrays.used();
   }
 
-  // Logits, biases and their maxima are in units of ln 2: weights are powers of
-  // two. Pairs as in integer_rows-inl.h.
+  // Logits, biases and their maxima are in units of ln 2, so that weights are
+  // powers of two. Pairs are as in integer_rows-inl.h.
   int64_t width, value_width;
   float* rows;           // [kRowTile, the larger width], keys and then values
   int32_t* rounded;      // [kRowTile, width / 2], keys
@@ -90,12 +90,12 @@ struct ManyMemory {
   float* logits;         // [kQueryGroup, kRowTile]
   int32_t* weights;      // [kQueryGroup, kRowTile / 2]
   float *largest, *sum;  // [kQueryGroup] of a query's logits and weights
-  float* scale;          // [kQueryGroup] weights were multiplied with it
+  float* scale;          // [kQueryGroup] weights were multiplied by it
   float *keep, *gain;    // [kQueryGroup] factors of the sums and of the tile
   int64_t floats;
 };
 
-// Whether the integers take `count` queries of the task.
+// Returns whether the integers take `count` queries of the task.
 HWY_INLINE bool TakesMany(const AttentionTask& task, int64_t count) {
   const WeightedRows& rows = task.rows;
   const bool one_bias = rows.partition_bias.data() == rows.value_bias.data() &&
@@ -116,7 +116,7 @@ HWY_INLINE void RoundQueries(Matrix<const float> queries,
   }
 }
 
-// Behind the tile's rows are zeros.
+// Rounds the tile's rows and puts zeros behind them.
 HWY_INLINE void RoundTile(const WeightedRows& rows, Range tile,
                           const ManyMemory& memory) {
   const int64_t width = memory.width, pairs = width / 2;
@@ -144,7 +144,7 @@ HWY_INLINE void RoundTile(const WeightedRows& rows, Range tile,
   }
 }
 
-// logits[i][j] of queries first + i, i < count.
+// Computes logits[i][j] of queries first + i, i < count.
 template <class Dot>
 HWY_INLINE void GroupLogits(const ManyMemory& memory, Range queries) {
   const int64_t pairs = memory.width / 2;
@@ -164,7 +164,8 @@ HWY_INLINE void GroupLogits(const ManyMemory& memory, Range queries) {
                      });
 }
 
-// Weights of query i of the group, which sees `visible` rows of the tile.
+// Computes the weights of query i of the group, which sees `visible` rows of
+// the tile.
 HWY_INLINE void RowWeights(const ManyMemory& memory, int64_t i,
                            int64_t visible) {
   constexpr int64_t kVectors = kRowTile / kLanes;
@@ -197,8 +198,8 @@ HWY_INLINE void RowWeights(const ManyMemory& memory, int64_t i,
   memory.scale[i] = scale;
 }
 
-// Takes the group's tile into the maxima and partitions; what the sums are
-// multiplied with is left in `keep` and `gain`. There is room for a whole group
+// Takes the group's tile into the maxima and partitions, and leaves in `keep`
+// and `gain` what the sums are multiplied by. There is room for a whole group
 // behind `max` and `partition`.
 HWY_INLINE void GroupTotals(const ManyMemory& memory, float* max,
                             float* partition) {
@@ -221,7 +222,7 @@ HWY_INLINE void GroupTotals(const ManyMemory& memory, float* max,
   }
 }
 
-// The sums of the group's queries over the tile.
+// Computes the sums of the group's queries over the tile.
 template <class Dot>
 HWY_INLINE void GroupValues(const ManyMemory& memory, Matrix<float> sums) {
   const float *const scales = memory.value_scales, *const keep = memory.keep,

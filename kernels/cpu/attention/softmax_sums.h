@@ -1,12 +1,12 @@
-// What the softmax kernels of one query work on.
+// The softmax kernels of one query work on these.
 #pragma once
 
 #include "kernels/memory/view.h"
 
 namespace subgen::cpu {
 
-// Logits of one query over a tile of `count` rows, of which it sees the first
-// `visible`. There is room for whole vectors behind both.
+// These are the logits of one query over a tile of `count` rows, of which it
+// sees the first `visible`. There is room for whole vectors behind both.
 struct LogitRow {
   float* logits = nullptr;
   int64_t count = 0;
@@ -14,7 +14,7 @@ struct LogitRow {
   const float* bias = nullptr;  // of the partition
 };
 
-// The sums of one query so far, see SoftmaxPartials.
+// These are the sums of one query so far; see SoftmaxPartials.
 struct SoftmaxSums {
   float* max_logit = nullptr;
   float* partition = nullptr;

@@ -12,7 +12,7 @@
 
 #include "kernels/cpu/tiles/instruction_sets.h"
 
-// False alarms of gcc 12 in its own header (its bug 105593).
+// gcc 12 gives false alarms in its own header (its bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 
 #define SUBGEN_BF16_TARGET \
@@ -24,7 +24,10 @@ namespace {
 
 inline constexpr int64_t kRows = 16;  // a row a lane
 
-// Rows transposed: pair p of numbers of 16 rows at out + 16 p.
+// Transposes rows: pair p of numbers of 16 rows goes to out + 16 p. One
+// instruction then takes the same pair of all rows, so the sums need no
+// exchange between lanes. At the end of a range the last row stands in for
+// those that are not there; Store leaves out their results.
 void Transpose(const Rows& rows, int64_t first, int64_t count, float* out) {
   std::array<const std::byte*, kRows> row;
   for (int64_t r = 0; r < kRows; ++r) {
@@ -62,8 +65,8 @@ inline __m512bh SpreadPair(const std::byte* pair) {
   return reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits));
 }
 
-// Dot products of 16 transposed rows, a row a lane, with kPoints points, or of
-// each with itself (kPoints = 1, `points` null).
+// Dot products of 16 transposed rows, one row per lane, with kPoints points, or
+// of each row with itself (kPoints = 1, `points` null).
 template <int kPoints>
 struct PointDots {
   PointDots& operator+=(const PointDots& other) {
@@ -80,7 +83,7 @@ struct TurnedDots {
   int64_t dim = 0;
   const std::byte* points = nullptr;
 
-  // Of pairs `lane`, lane + 16, ...: as a lane of Strips::Dot.
+  // Adds pairs `lane`, lane + 16 and so on, as a lane of Strips::Dot does.
   template <int kPoints>
   inline PointDots<kPoints> Lane(int64_t lane) const {
     PointDots<kPoints> sum;
@@ -104,8 +107,9 @@ struct TurnedDots {
     odd += Lane<kPoints>(first + 3);
     return even += odd;
   }
-  // In the order of LaneSums, so that a distance has the same bits however many
-  // points there are.
+  // Adds in the order of LaneSums, so that a distance has the same bits however
+  // many points there are. The choice between the two ways below must not
+  // change which centers are kept.
   template <int kPoints>
   inline PointDots<kPoints> Sum() const {
     PointDots<kPoints> even = FourLanes<kPoints>(0);
@@ -120,7 +124,7 @@ inline __m512 SquaredLengths(const float* transposed, int64_t dim) {
   return TurnedDots{transposed, dim, nullptr}.Sum<1>().at[0];
 }
 
-// 1 / length from its square, and 1; of a row that is zero both are 0.
+// Holds 1 / length, from its square, and 1. Both are 0 for a row that is zero.
 struct Inverse {
   explicit Inverse(__m512 squares) {
     const __m512 one = _mm512_set1_ps(1.0f);
@@ -132,7 +136,7 @@ struct Inverse {
   __m512 lengths, ones;
 };
 
-// Squared lengths of 16 rows, and what follows from them.
+// Holds the squared lengths of 16 rows, and what follows from them.
 struct RowSums {
   explicit RowSums(__m512 squares) : squares(squares), inverse(squares) {}
 
@@ -140,12 +144,14 @@ struct RowSums {
   Inverse inverse;
 };
 
-// The same of a point, in all lanes.
+// Holds the same of a point, in all lanes.
 struct PointSums {
   __m512 squares, inverse, one;
 };
 
-// From dot products. Never less than 0; what is not a number stays so.
+// Computes squared distances from dot products. Rounding could leave them below
+// 0, which the choice of centers does not expect, so they are cut there. The
+// order of max's operands keeps a NaN as it is.
 inline __m512 Squared(bool directions, const PointSums& point,
                       const RowSums& rows, __m512 dot) {
   const __m512 two = _mm512_set1_ps(2.0f);
@@ -169,7 +175,7 @@ inline void Store(__m512 squared, const Range& columns, int64_t point,
                         squared);
 }
 
-// Of points, [points] each.
+// The sums of all points, [points] each.
 struct Sums {
   const float *squares, *inverse, *ones;
 
@@ -179,14 +185,14 @@ struct Sums {
   }
 };
 
-// 16 rows that were transposed: `columns` of the distances.
+// These are 16 rows that were transposed: `columns` of the distances.
 struct TurnedRows {
   const float* transposed;
   RowSums sums;
   Range columns;
 };
 
-// kPoints points from `first` on.
+// Computes the distances of kPoints points from `first` on.
 template <int kPoints>
 void SomePoints(const RowDistances& task, const Sums& sums, int64_t first,
                 const TurnedRows& rows) {
@@ -219,18 +225,21 @@ void ManyPoints(const RowDistances& task, Range range, float* scratch) {
                              RowSums(SquaredLengths(transposed, task.rows.dim)),
                              columns};
     int64_t p = 0;
+    // Four points share each load of the rows.
     for (; p + 4 <= count; p += 4) SomePoints<4>(task, sums, p, rows);
     for (; p < count; ++p) SomePoints<1>(task, sums, p, rows);
   }
 }
 
-// Of 128-bit parts: x0 + x2, x1 + x3, y0 + y2, y1 + y3.
+// Returns, for 128-bit parts: x0 + x2, x1 + x3, y0 + y2, y1 + y3.
 inline __m512 AddHalves(__m512 x, __m512 y) {
   return _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x44),
                        _mm512_shuffle_f32x4(x, y, 0xee));
 }
 
-// The sum of each vector, in the lane of its number.
+// Returns the sum of each vector, in the lane of its number. Sixteen vectors
+// are added in one tree, because each on its own would take a chain of
+// exchanges.
 inline __m512 LaneSums(const __m512 (&v)[kRows]) {
   __m512d pairs[8];  // in each 128 bits: sums of v[2 i] and v[2 i + 1], twice
   for (int i = 0; i < 8; ++i) {
@@ -238,7 +247,7 @@ inline __m512 LaneSums(const __m512 (&v)[kRows]) {
         _mm512_add_ps(_mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]),
                       _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1])));
   }
-  __m512 fours[4];  // in each 128 bits: of four vectors
+  __m512 fours[4];  // in each 128 bits: those of four vectors
   for (int i = 0; i < 4; ++i) {
     fours[i] = _mm512_add_ps(
         _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[2 * i], pairs[2 * i + 1])),
@@ -250,9 +259,9 @@ inline __m512 LaneSums(const __m512 (&v)[kRows]) {
                        _mm512_shuffle_f32x4(low, high, 0xdd));
 }
 
-// Of rows where they lie, a vector after another.
+// Multiplies rows where they lie, one vector after another.
 struct Strips {
-  // dim / 32, or 0: told at run time.
+  // kStrips is dim / 32, or 0 if that is known only at run time.
   template <int kStrips>
   static inline __m512 Dot(const std::byte* x, const std::byte* y,
                            int64_t strips) {
@@ -283,6 +292,9 @@ void OnePoint(const RowDistances& task, int64_t p, Range range) {
       const std::byte* const at =
           row + row_bytes * std::min(r, columns.count - 1);
       dots[r] = Strips::Dot<kStrips>(point, at, strips);
+      // Lengths come from the same instructions in the same order as the
+      // products, so that rows that are alike are at distance 0. The row is in
+      // registers anyway.
       squares[r] = Strips::Dot<kStrips>(at, at, strips);
     }
     Store(Squared(task.directions, sums, RowSums(LaneSums(squares)),
@@ -295,7 +307,8 @@ void OnePoint(const RowDistances& task, int64_t p, Range range) {
 }  // namespace
 
 void BF16DistanceRows(const RowDistances& task, Range range, float* scratch) {
-  // Turning 16 rows costs as much as their sums for about eight points.
+  // Transposing 16 rows costs as much as their sums for about eight points, so
+  // fewer points take the rows as they lie.
   constexpr int64_t kManyPoints = 8;
   if (task.points.count >= kManyPoints) return ManyPoints(task, range, scratch);
   for (int64_t p = 0; p < task.points.count; ++p) {
@@ -317,7 +330,8 @@ HWY_POP_ATTRIBUTES
 
 namespace subgen::cpu {
 
-// Where there are no such instructions this must run too.
+// This stands outside the section compiled for the instructions, because it
+// must run on machines without them.
 bool HasBF16Distances(RowFormat format, int64_t dim) {
   static const bool has_instructions = __builtin_cpu_supports("avx512bf16") &&
                                        __builtin_cpu_supports("avx512dq");

@@ -1,4 +1,5 @@
-// Squared distances of points to rows of any format. Compiled once per target.
+// Squared distances from points to rows of any format. Compiled once per
+// target.
 #if defined(SUBGEN_KERNELS_CPU_DISTANCES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_DISTANCES_INL_H_
 #undef SUBGEN_KERNELS_CPU_DISTANCES_INL_H_
@@ -16,12 +17,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Four rows, or one at a time where there are no vectors.
+// Four rows are taken together, or one at a time where there are no vectors.
 constexpr hn::CappedTag<float, 4> kFour;
 using V4 = hn::Vec<decltype(kFour)>;
 
-// 1 / length of four rows from its square, and 1; of a row that is zero both
-// are 0, and so is the cosine with it.
+// Holds 1 / length of four rows, from its square, and 1. For a row that is zero
+// both are 0, and so is the cosine with it.
 struct Inverse {
   V4 lengths, ones;
 
@@ -34,7 +35,7 @@ struct Inverse {
 };
 
 struct Points {
-  Vector<const DistanceTask> tasks;  // a point each, of the same rows
+  Vector<const DistanceTask> tasks;  // one point each, all of the same rows
   const float* numbers = nullptr;    // [points, width], padded with zeros
   int64_t width = 0;
   float inverse[kMostPoints] = {};  // of lengths; of zero: zero
@@ -44,8 +45,9 @@ struct Points {
   }
 };
 
-// Sums over four rows, from which their squared distances follow: of products
-// and squares for directions, else of squared differences.
+// These are sums over four rows, from which their squared distances follow. For
+// directions they are sums of products and squares, otherwise of squared
+// differences.
 template <int kPoints, bool kDirections>
 struct FourSums {
   V products[kPoints][4];
@@ -65,7 +67,7 @@ struct FourSums {
     }
     if constexpr (kDirections) norms[i] = hn::MulAdd(row, row, norms[i]);
   }
-  // Of rows [first, first + count), count <= 4.
+  // Stores the distances of rows [first, first + count), count <= 4.
   HWY_INLINE void Store(const Points& points, int64_t first,
                         int64_t count) const {
     float squares[4], squared[kPoints][4];
@@ -88,8 +90,9 @@ struct FourSums {
       }
     }
   }
-  // From a product. Where two directions are one, rounding leaves up to about
-  // dim * 2^-24, never less than 0; what is not a number stays so.
+  // Computes the distance of directions from a product. Where two directions
+  // are one, rounding leaves up to about dim * 2^-24, but never less than 0.
+  // NaN stays NaN.
   static HWY_INLINE V4 OfDirections(float inverse, const Inverse& rows,
                                     V4 product) {
     const V4 point = hn::Set(kFour, inverse);
@@ -112,7 +115,7 @@ HWY_INLINE float InverseLength(const float* row, int64_t width) {
   return hn::GetLane(Inverse(hn::Set(kFour, squares)).lengths);
 }
 
-// Of rows as they are stored.
+// Measures rows as they are stored.
 template <class Strip>
 struct StoredRows {
   template <int kPoints, bool kDirections>
@@ -143,7 +146,8 @@ struct StoredRows {
   }
 };
 
-// Of rows of any format: expanded into `memory` first, a tile at a time.
+// Measures rows of any format, which are first expanded into `memory`, a tile
+// at a time.
 struct ExpandedRows {
   template <int kPoints, bool kDirections>
   static void Run(const Points& points, Range range, float* memory) {
@@ -186,8 +190,9 @@ void RunKernel(const Points& points, Range range, float* memory) {
   }
 }
 
-// Tasks of the same rows and kind, at most kMostPoints. scratch: their points
-// and a tile of rows, each padded with zeros: DistanceScratch(dim) floats.
+// Computes tasks of the same rows and kind, at most kMostPoints. scratch: their
+// points and a tile of rows, each padded with zeros: DistanceScratch(dim)
+// floats.
 inline void DistanceRows(Vector<const DistanceTask> tasks, Range range,
                          float* scratch) {
   const Rows& rows = tasks[0].rows;

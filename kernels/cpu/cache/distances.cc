@@ -9,7 +9,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/cache/distances.cc"
 #include "kernels/cpu/simd/simd.h"
-// In this order: the targets, this file once for each, the operations.
+// The order matters: the targets come first, then this file once for each of
+// them, then the operations.
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -20,7 +21,7 @@ namespace subgen::cpu {
 
 HWY_EXPORT(DistanceRows);
 
-// Whether two tasks can share the reading of their rows.
+// Returns whether two tasks can share the reading of their rows.
 static bool Alike(const DistanceTask& a, const DistanceTask& b) {
   return a.rows.data == b.rows.data && a.rows.count == b.rows.count &&
          a.rows.dim == b.rows.dim && a.rows.format == b.rows.format &&

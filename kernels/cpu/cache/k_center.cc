@@ -7,7 +7,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/cache/k_center.cc"
 #include "kernels/cpu/simd/simd.h"
-// In this order: the targets, this file once for each, the operations.
+// The order matters: the targets come first, then this file once for each of
+// them, then the operations.
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -16,12 +17,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Tokens whose distances are computed at once: they and the centers of a head
-// of 1,024 rows stay in a second-level cache.
+// The distances of so many tokens are computed together, so that each center is
+// read once for all of them. The tokens and the centers of a head of 1,024 rows
+// stay in a second-level cache.
 constexpr int64_t kTogether = 32;
 
-// Of a task of at most kTogether tokens: the distances of all of them, and
-// memory for the choices.
+// This is the memory of a task of at most kTogether tokens: the distances of
+// all of them, and scratch for the choices. The scratch of the two phases is
+// one, as they follow one another.
 class TogetherMemory {
  public:
   static int64_t Floats(const CenterTask& task) {
@@ -49,8 +52,10 @@ class TogetherMemory {
   float* memory_;
 };
 
-// Of tokens, which are the points of `of`, from its rows and from each other.
-// most_rows: centers, when all have joined.
+// Measures tokens, which are the points of `of`, against its rows and against
+// each other. most_rows: the centers when all have joined. The distances
+// between tokens are needed because a token that has joined is a center for the
+// tokens after it.
 TokenDistances::Part MeasurePart(RowDistances of, int64_t most_rows,
                                  TogetherMemory* memory) {
   const int64_t tokens = of.points.count;
@@ -77,6 +82,8 @@ TokenDistances MeasureTokens(const CenterTask& task, TogetherMemory* memory) {
   RowDistances keys = {task.keys, task.centers.KeyRows(task.rows), false, {}};
   if (metric.keys) given.of_keys = MeasurePart(keys, most_rows, memory);
   keys.directions = true;
+  // A weighted choice needs the directions even where the metric does not,
+  // because alignments are sums of cosines.
   if (metric.directions || metric.weighted()) {
     given.of_directions = MeasurePart(keys, most_rows, memory);
   }
@@ -99,9 +106,11 @@ void InsertTogether(const CenterTask& task, Scratch* scratch) {
 void InsertTokens(const CenterTask& task, Scratch* scratch) {
   CenterTask some = task;
   const int64_t limit = task.centers.limit;
+  // A task without tokens goes through once too, as it may have rows to drop.
   for (int64_t first = 0; first == 0 || first < task.tokens();
        first += kTogether) {
     if (first > 0) {
+      // Each token before took a row while there was room, and none was lost.
       some.rows = std::min(limit, task.rows + first);
       some.entered = task.entered + first;
     }
@@ -133,7 +142,7 @@ static void CheckShapes(const CenterTask& task) {
                task.most_rows() + (task.exchanges() ? 1 : 0));
 }
 
-// About so many multiply-adds.
+// Returns about how many multiply-adds a task takes.
 static int64_t Work(const CenterTask& task) {
   const int64_t going = task.rows - task.centers.limit;
   return std::max(task.tokens(), going) * task.most_rows() * task.centers.dim;
@@ -145,7 +154,8 @@ void InsertCenters(Context& context, Vector<const CenterTask> tasks) {
     CheckShapes(task);
     multiply_adds += Work(task);
   }
-  // The longest first, for heads are not alike.
+  // The longest heads come first: heads differ, and a long one that begins last
+  // would keep all other threads waiting.
   std::vector<int64_t> order(tasks.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {

@@ -1,5 +1,5 @@
-// SubGen's centers (kernels/k_center.h), a head a thread: distances of some of
-// its tokens at once, then the choices.
+// SubGen's centers (kernels/k_center.h), one head per thread: the distances of
+// some of its tokens come first, all at once, then the choices.
 #pragma once
 
 #include "kernels/cpu/threads/context.h"
@@ -9,9 +9,9 @@ namespace subgen::cpu {
 
 void InsertCenters(Context& context, Vector<const CenterTask> tasks);
 
-// The tokens of a task as floats, and how far each is from the centers as they
-// are before and from the tokens, by the parts of the metric; a null part is
-// not used.
+// Holds the tokens of a task as floats, and how far each is from the centers as
+// they were before and from the other tokens, by the parts of the metric. A
+// null part is not used.
 struct TokenDistances {
   Matrix<float> keys, values;  // [tokens, dim]
   struct Part {

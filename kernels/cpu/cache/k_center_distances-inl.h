@@ -19,12 +19,13 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Dot products of bf16 are for machines whose best target this is.
+// Returns whether rows take dot products of bf16, which are for machines whose
+// best target this is.
 HWY_INLINE bool TakesBF16(const Rows& rows) {
   return HWY_TARGET == HWY_AVX3 && HasBF16Distances(rows.format, rows.dim);
 }
 
-// Squared distances of rows from rows, of any format.
+// Computes squared distances from rows to rows, of any format.
 HWY_INLINE void MeasureRows(const RowDistances& of, float* scratch) {
   const int64_t dim = of.rows.dim, width = PaddedWidth(dim);
   const Range all = {0, of.rows.count};
@@ -43,19 +44,20 @@ HWY_INLINE void MeasureRows(const RowDistances& of, float* scratch) {
                  scratch + kMostPoints * width);
   }
 }
-// Floats that it needs for so many points.
+// Returns the floats of scratch that MeasureRows needs for so many points.
 HWY_INLINE int64_t MeasureScratch(int64_t points, int64_t dim) {
   const Rows rows = {RowFormat::kBF16, nullptr, points, dim};
   return std::max(BF16DistanceScratch({rows, rows, false, {}}),
                   kMostPoints * PaddedWidth(dim) + DistanceScratch(dim));
 }
 
-// Distances by the parts of a metric; what it does not have is not read.
+// Points to distances by the parts of a metric; a part that the metric does not
+// have is not read.
 struct MetricRow {
   const float *keys, *directions, *values;
 };
 
-// factor: of the values.
+// Returns the metric's distance; factor: of the values.
 template <class DV>
 HWY_INLINE hn::Vec<DV> SumOfParts(DV d, const CenterMetric& metric,
                                   float factor, const MetricRow& parts,
@@ -67,13 +69,13 @@ HWY_INLINE hn::Vec<DV> SumOfParts(DV d, const CenterMetric& metric,
   return hn::MulAdd(hn::Set(d, factor), hn::LoadU(d, parts.values + i), sum);
 }
 
-// Of some rows from all, kMostTogether at a time: by so many, each row is read
-// and turned once for all of them.
+// Measures some rows against all, kMostTogether at a time, because then each
+// row is read and transposed once for all of them.
 class CenterDistances {
  public:
   static constexpr int64_t kMostTogether = 16;
 
-  // stride: room of a row of distances.
+  // stride: the room of a row of distances.
   CenterDistances(const CenterTask& task, int64_t stride, float* scratch)
       : metric_(task.metric), arrays_(task.centers), stride_(stride) {
     for (float*& part : parts_) {
@@ -87,7 +89,8 @@ class CenterDistances {
            MeasureScratch(kMostTogether, task.centers.dim);
   }
 
-  // out[i][j]: distance of row first + i, i < count, from row j of `rows`.
+  // Sets out[i][j] to the distance of row first + i, i < count, from row j of
+  // `rows`.
   void Measure(int64_t first, int64_t count, int64_t rows, float factor,
                float* out) {
     if (metric_.keys || metric_.directions) {
@@ -123,11 +126,11 @@ class CenterDistances {
   float* scratch_;
 };
 
-// The distances between all rows of a head while some of them go.
+// Keeps the distances between all rows of a head while some of them go.
 class KeptDistances {
  public:
-  // Where most rows go, as those that stay are then linked again and again. At
-  // most 8 MB.
+  // Returns whether keeping them pays: where most rows go, those that stay are
+  // linked again and again. They take at most 8 MB.
   static bool Pays(const CenterTask& task) {
     constexpr int64_t kMostRows = 1448;
     const int64_t going = task.rows - task.centers.limit;
@@ -155,7 +158,7 @@ class KeptDistances {
   void Move(int64_t from, int64_t to) {
     if (!empty()) place_[to] = place_[from];
   }
-  // Of a row from each of the first `rows`.
+  // Reads the distances of a row from each of the first `rows`.
   void Get(int64_t row, int64_t rows, float* out) const {
     const float* const squared = squared_ + place_[row] * stride_;
     for (int64_t i = 0; i < rows; ++i) out[i] = squared[place_[i]];

@@ -1,4 +1,6 @@
-// One head's centers while tokens join them. Compiled once per target.
+// One head's centers while tokens join them: the links to the nearest
+// neighbors, and the choice of the row that goes. Does with vectors what
+// reference/k_center.cc does with NeighborTable. Compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_
 #undef SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_
@@ -21,7 +23,7 @@ namespace subgen::cpu::HWY_NAMESPACE {
 
 class CenterRows {
  public:
-  // scratch: Floats(task) of them.
+  // scratch: Floats(task) floats.
   CenterRows(const CenterTask& task, const TokenDistances& given,
              float* scratch)
       : task_(task),
@@ -48,10 +50,12 @@ class CenterRows {
            KeptDistances::Floats(task, width);
   }
 
-  // While there are more centers than the limit, the least goes.
+  // Drops the least center while there are more than the limit.
   void Shrink() {
     if (rows_ <= limit_) return;
     SetFactor();
+    // Where most rows go, all distances are measured once in advance; else only
+    // those of rows whose neighbor has gone.
     if (KeptDistances::Pays(task_)) kept_.Measure(rows_, factor_, &distances_);
     for (size_ = rows_; rows_ > limit_;) {
       WeighRows();
@@ -72,7 +76,8 @@ class CenterRows {
   }
 
  private:
-  // Room for all links, and a vector behind them.
+  // There is room for all links, and a vector behind them, so that loops may
+  // read and write whole vectors.
   static int64_t Width(const CenterTask& task) {
     return PaddedWidth(task.most_rows() + 1) + kLanes;
   }
@@ -89,7 +94,7 @@ class CenterRows {
         metric_.ValueFactor(arrays_.totals[0] / static_cast<double>(entered_));
   }
 
-  // The number of a row changes; its links have moved.
+  // Copies a row whose number changes; its links have moved already.
   void MoveRow(int64_t from, int64_t to) {
     if (from == to) return;
     const int64_t bytes = RowBytes(arrays_.format, arrays_.dim);
@@ -107,7 +112,8 @@ class CenterRows {
     arrays_.bias[i] = metric_.Bias(arrays_.counts[i]);
   }
 
-  // Tokens that follow are as far from the row as from the token.
+  // Puts a token into row i. Tokens that follow are as far from the row as from
+  // the token, so their distances are copied, not measured again.
   void SetRow(int64_t i, int64_t token) {
     const int64_t bytes = RowBytes(arrays_.format, arrays_.dim);
     std::memcpy(arrays_.keys + i * bytes, task_.keys.row(token), bytes);
@@ -157,7 +163,7 @@ class CenterRows {
     inverse_length_ = static_cast<float>(length > 0.0 ? 1.0 / length : 0.0);
   }
 
-  // Weights and scores of the rows, without a token at hand.
+  // Computes the weights and scores of the rows when no token is at hand.
   void WeighRows() {
     SetInverseLength();
     ForNumbers(rows_, [&](auto d, int64_t i) HWY_ATTR {
@@ -169,7 +175,9 @@ class CenterRows {
     });
   }
 
-  // The token joins the links, behind the rows, and all are weighed.
+  // Adds the token to the links, behind the rows, and weighs all rows. All of
+  // this is one pass over the rows, because their arrays come from a cache
+  // anyway.
   void Compare(int64_t token) {
     const auto row = [&](const TokenDistances::Part& part) {
       return part.centers.data == nullptr ? nullptr
@@ -185,6 +193,9 @@ class CenterRows {
       const auto nearest = Nearer(d, squared, i);
       if (!metric_.weighted()) return hn::StoreU(nearest, d, scores_ + i);
       float* alignments = arrays_.alignments.data() + i;
+      // Each row's alignment grows by its cosine with the token, because the
+      // sum of unit keys has grown by the token's. This is O(1) per row, where
+      // a new product with the sum would be O(dim).
       const auto cosine =
           hn::NegMulAdd(hn::Set(d, 0.5f), hn::LoadU(d, parts.directions + i),
                         hn::Set(d, 1.0f));
@@ -200,12 +211,16 @@ class CenterRows {
       arrays_.alignments[rows_] = alignment;
       weights_[rows_] = hn::GetLane(Weigh(one, hn::Set(one, alignment)));
     }
+    // A row is no neighbor of its own. SetNearest takes the nearest out of what
+    // it is given, and the distances are needed again, so it gets a copy.
     squared_[rows_] = std::numeric_limits<float>::infinity();
     std::copy_n(squared_, size_, others_);
     SetNearest(rows_, others_);
   }
 
-  // Takes the token as neighbor where it is nearer than a bound.
+  // Makes the token a row's neighbor if it is nearer than a bound: then it is
+  // nearer than all that the bound stands for. There are masks instead of
+  // branches, so that the rows of a vector can differ.
   template <class DV>
   HWY_INLINE hn::Vec<DV> Nearer(DV d, hn::Vec<DV> squared, int64_t i) {
     const hn::RebindToSigned<DV> integer;
@@ -231,7 +246,8 @@ class CenterRows {
     return least;
   }
 
-  // Takes the nearest row out of the distances; a NaN or infinity is none.
+  // Takes the nearest row out of the distances. There is none if they are all
+  // NaN or infinite.
   Neighbor TakeNearest(float* squared) const {
     constexpr float kFar = std::numeric_limits<float>::infinity();
     const int64_t nearest = LeastOf(squared, size_);
@@ -240,7 +256,9 @@ class CenterRows {
             std::exchange(squared[nearest], kFar)};
   }
 
-  // squared: padded, infinite at the row itself; the nearest are taken out.
+  // Makes the links of a row exact. squared: padded, infinite at the row
+  // itself; the nearest are taken out, so that the same search finds the
+  // second.
   void SetNearest(int64_t row, float* squared) {
     const Neighbor nearest = TakeNearest(squared);
     const Neighbor second = TakeNearest(squared);
@@ -252,13 +270,15 @@ class CenterRows {
         metric_.weighted() ? weights_[row] * nearest.squared : nearest.squared;
   }
 
-  // The distances of a row to the token and to itself.
+  // Sets the distances from a row to the token and to itself. The former is
+  // known from the token's side.
   void SetToken(int64_t row, float* squared) const {
     if (size_ > rows_) squared[rows_] = squared_[row];
     squared[row] = std::numeric_limits<float>::infinity();
   }
 
-  // Distances of a row to all others and the token; infinite at itself.
+  // Fills others_ with the distances from a row to all others and the token; it
+  // is infinite at the row itself.
   void Others(int64_t row) {
     if (row == rows_) {
       std::copy_n(squared_, size_, others_);
@@ -280,6 +300,8 @@ class CenterRows {
 
   int64_t Choose() {
     int64_t least = LeastOf(scores_, size_);
+    // A bound is never above the true distance. If the least score is a known
+    // one, no bound can hide a lesser one; if it is a bound, it is measured.
     while (!NeighborTable(links_, size_)[least].known()) {
       Others(least);
       SetNearest(least, others_);
@@ -287,13 +309,15 @@ class CenterRows {
     }
     const int64_t partner = links_.rows[least];
     if (metric_.weighted() || partner < 0) return least;
-    // Of the closest pair, the one nearer to the rest.
+    // Of the closest pair, the row that is nearer to the rest goes. The two are
+    // compared in the order of their numbers, as in every backend.
     const int64_t low = std::min(least, partner);
     const int64_t high = std::max(least, partner);
     return Rest(low, high) < Rest(high, low) ? low : high;
   }
 
-  // The last row takes the place of the one that goes.
+  // Removes a row; the last row takes its place. Where its neighbor was the one
+  // that goes, a row promotes its second. Nothing is measured.
   void Remove(int64_t row) {
     const int32_t gone = static_cast<int32_t>(row);
     const int32_t last = static_cast<int32_t>(--size_);
@@ -339,8 +363,8 @@ class CenterRows {
   int64_t size_ = 0;      // of the links: the rows, and the token at hand
   float factor_ = 1.0f;   // of the values
   float inverse_length_ = 0.0f;  // of the sum of unit keys
-  // [Width]: distances of the token, weights and scores of all; distances of a
-  // row.
+  // Each is [Width]: distances of the token, weights and scores of all,
+  // distances of a row.
   float *squared_, *weights_, *scores_, *others_;
   CenterDistances distances_;
   KeptDistances kept_;  // while rows go

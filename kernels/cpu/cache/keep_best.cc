@@ -7,9 +7,9 @@
 namespace subgen::cpu {
 namespace {
 
-// What a task costs, in multiply-adds. Each row that goes is looked for among
-// all that are held, one by one: a row takes about 2 ns, as six multiply-adds
-// of a loop in vectors do.
+// Returns what a task costs, in multiply-adds. Each row that goes is looked for
+// among all that are held, one by one. A row takes about 2 ns, as six
+// multiply-adds of a vectorized loop do.
 int64_t Work(const KeepBestTask& task) {
   const int64_t going = task.held + task.tokens() - task.limit;
   return 6 * std::max<int64_t>(0, going) * std::max(task.held, task.limit);

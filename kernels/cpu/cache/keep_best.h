@@ -1,4 +1,4 @@
-// Rows by their scores (kernels/keep_best.h), a head a thread.
+// Keeps rows by their scores (kernels/keep_best.h), one head per thread.
 #pragma once
 
 #include "kernels/cpu/threads/context.h"

@@ -1,4 +1,4 @@
-// Rows from place to place and format to format, some rows a thread.
+// Copies rows from one place and format to another, some rows per thread.
 #pragma once
 
 #include "kernels/cpu/threads/context.h"

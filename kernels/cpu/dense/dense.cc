@@ -9,7 +9,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/dense/dense.cc"
 #include "kernels/cpu/simd/simd.h"
-// In this order: the targets, this file once for each, the operations.
+// The order matters: the targets come first, then this file once for each of
+// them, then the operations.
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -24,7 +25,7 @@ HWY_EXPORT(SiluRow);
 HWY_EXPORT(AddToRow);
 HWY_EXPORT(RotateHead);
 
-// Rows of a matrix, each by whatever thread.
+// Calls `work` for the rows of a matrix, each on some thread.
 template <class Work>
 void ForRows(Context& context, int64_t rows, int64_t cols, Work work) {
   context.Run(rows, rows * cols, [&](int64_t row, int) { work(row); });
@@ -64,7 +65,7 @@ void RmsNorm(Context& context, Matrix<const float> input,
 
 void GatedSilu(Context& context, Matrix<const float> up, Matrix<float> gate) {
   SUBGEN_CHECK(up.rows == gate.rows && up.cols == gate.cols);
-  constexpr int64_t kExponential = 8;  // multiply-adds that it takes as long as
+  constexpr int64_t kExponential = 8;  // multiply-adds that take as long
   ForRows(context, gate.rows, kExponential * gate.cols, [&](int64_t i) {
     HWY_DYNAMIC_DISPATCH(SiluRow)(up.row(i), gate.row(i).data());
   });

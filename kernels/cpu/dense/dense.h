@@ -1,5 +1,5 @@
-// Dense operations beside Linear: memory-bound, on threads where the matrix
-// does not fit into a cache.
+// Dense operations beside Linear. They are bound by memory, and use threads
+// where the matrix does not fit into a cache.
 #pragma once
 
 #include <vector>
@@ -11,15 +11,15 @@
 
 namespace subgen::cpu {
 
-// From the packed table where it is one, as of a model whose embedding is its
-// unembedding too: the file's pages are then not read again.
+// Reads the packed table where there is one, as in a model whose embedding is
+// its unembedding too; the file's pages are then not read again.
 void Embed(Context& context, const WeightMatrix& table, Vector<const int> ids,
            const PackedWeights& packed, Matrix<float> output);
 void RmsNorm(Context& context, Matrix<const float> input,
              Vector<const float> gain, float epsilon, Matrix<float> output);
 void GatedSilu(Context& context, Matrix<const float> up, Matrix<float> gate);
 void Add(Context& context, Matrix<const float> x, Matrix<float> accumulator);
-// accumulator += x
+// Stands for accumulator += x.
 struct Sum {
   Matrix<const float> x;
   Matrix<float> accumulator;
@@ -28,8 +28,8 @@ void AddRmsNorm(Context& context, const Sum& sum, Vector<const float> gain,
                 float epsilon, Matrix<float> output);
 void AddRow(Context& context, Vector<const float> row, Matrix<float> matrix);
 
-// Turns heads; remembers the angles of the last call, as all layers of a step
-// turn by the same ones.
+// Rotates heads. It remembers the angles of the last call, because all layers
+// of a step rotate by the same ones.
 class Rotation {
  public:
   void Rotate(Context& context, const Rotary& rotary,

@@ -50,7 +50,8 @@ void NormRow(Vector<const float> x, Vector<const float> gain, float epsilon,
   });
 }
 
-// gate / (1 + exp(-gate)) by way of exp(-|gate|), which cannot overflow.
+// Computes gate / (1 + exp(-gate)) by way of exp(-|gate|), which cannot
+// overflow.
 void SiluRow(Vector<const float> up, float* gate) {
   ForVectors(up.size(), [&](auto tag, int64_t j) HWY_ATTR {
     const auto x = hn::LoadU(tag, gate + j);

@@ -6,7 +6,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/dense/linear.cc"
 #include "kernels/cpu/simd/simd.h"
-// In this order: the targets, this file once for each, the operations.
+// The order matters: the targets come first, then this file once for each of
+// them, then the operations.
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -19,7 +20,7 @@ HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
 // Expands a tile of at most `most_rows` weight rows and kLength columns, which
-// stays in the nearest caches, and multiplies it with every token.
+// stays in the nearest caches, and multiplies it by every token.
 void LinearRows(const LinearPart& part, int64_t most_rows, float* tile) {
   const WeightMatrix& weight = *part.weight;
   for (int64_t i = 0; i < part.output.rows; ++i) {
@@ -65,7 +66,7 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Products as one part each.
+// Returns the products, each as one part.
 std::vector<LinearPart> WholesOf(const PackedWeights& packed,
                                  Matrix<const float> input,
                                  Vector<const LinearProduct> products) {
@@ -82,10 +83,12 @@ std::vector<LinearPart> WholesOf(const PackedWeights& packed,
   return wholes;
 }
 
-// Parts of whole multiples of `multiple` rows, a few for each thread, so that
-// uneven ones even out.
+// Cuts products into parts of whole multiples of `multiple` rows, a few for
+// each thread, so that uneven ones even out. All products are cut by one step,
+// as threads take parts of all of them in one loop.
 std::vector<LinearPart> Cut(const std::vector<LinearPart>& wholes, int threads,
                             int64_t multiple) {
+  // More parts were slower and fewer no faster (MEASURED.md).
   constexpr int64_t kPartsOfThread = 2, kMostRows = 256;
   int64_t rows = 0;
   for (const LinearPart& whole : wholes) rows += whole.count;
@@ -105,10 +108,11 @@ std::vector<LinearPart> Cut(const std::vector<LinearPart>& wholes, int threads,
   return parts;
 }
 
-// Tokens for the tiles of the products, in the context's results: rounded for
-// those of integers. Those of floats take them as they are, but many tokens a
-// power of two apart share few sets of a cache, so they are copied then, an odd
-// number of cache lines apart.
+// Prepares tokens for the tiles of the products, in the context's results.
+// Tiles of integers take them rounded, once for all products. Tiles of floats
+// take them as they are; but many tokens that lie a power of two apart share
+// few sets of a cache, so these are copied to an odd number of cache lines
+// apart.
 QuantizedTokens Prepare(Context& context, const TileSet* set,
                         Matrix<const float> input,
                         std::vector<LinearPart>& wholes) {
@@ -126,6 +130,8 @@ QuantizedTokens Prepare(Context& context, const TileSet* set,
   const QuantizedTokens tokens(memory, input.cols);
   const Matrix<float> copy = {memory + quantized, input.rows, input.cols,
                               stride};
+  // Most products with few float tokens need no preparation: the loop would
+  // cost as much as it does.
   if (!integers && !floats) return tokens;
   constexpr int64_t kRounding = 4;  // multiply-adds that a number takes
   context.Run(
@@ -168,8 +174,9 @@ void Linears(Context& context, const PackedWeights& packed,
   const QuantizedTokens tokens = Prepare(context, set, input, wholes);
   int64_t weights = 0;
   for (const LinearPart& whole : wholes) weights += whole.count * input.cols;
-  // Expanded rows: of one token 16 of 512 floats, a first-level cache; of many
-  // 32, an eighth of a second-level cache of 512 KiB.
+  // Expanded rows must stay in a cache while tokens use them: for few tokens 16
+  // rows of 512 floats, a first-level cache; for more of them 32 rows, an
+  // eighth of a second-level cache of 512 KiB.
   const int64_t tile = input.rows < 4 ? 16 : 32;
   const std::vector<LinearPart> parts =
       Cut(wholes, context.pool.threads(), tile);

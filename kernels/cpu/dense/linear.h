@@ -1,4 +1,4 @@
-// input weight^T from quantized weights.
+// Products input weight^T from quantized weights.
 #pragma once
 
 #include "kernels/cpu/threads/context.h"
@@ -10,16 +10,16 @@ namespace subgen::cpu {
 
 LinearKernel KernelOf(const WeightMatrix& weight);
 
-// Packs what is multiplied in tiles on this machine.
+// Packs a weight that is multiplied in tiles on this machine.
 void KeepWeight(Context& context, const WeightMatrix& weight,
                 PackedWeights& packed);
 
-// A token's outputs are the same bits whatever other tokens are in the batch
-// and however many threads there are.
+// Multiplies. A token's outputs are the same bits whatever other tokens are in
+// the batch and however many threads there are.
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products);
 
-// Row `row` of the table, the same numbers as Dequantize.
+// Expands row `row` of the table to the same numbers as Dequantize.
 void ExpandRow(const WeightMatrix& table, int64_t row, Vector<float> out);
 
 }  // namespace subgen::cpu

@@ -1,4 +1,4 @@
-// Tokens to quants. Compiled once per target.
+// Quantizes tokens. Compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_QUANTIZE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_QUANTIZE_INL_H_
 #undef SUBGEN_KERNELS_CPU_QUANTIZE_INL_H_
@@ -18,10 +18,11 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// The largest magnitude of a block; not finite where a number is not.
+// Returns the largest magnitude of a block; it is not finite where a number is
+// not.
 HWY_INLINE float LargestOfBlock(const float* numbers) {
-  // As integers, which are ordered as such floats are; what is not a number is
-  // above infinity.
+  // Magnitudes are compared as integers, which have the same order as such
+  // floats; NaN is above infinity.
   const hn::RebindToSigned<D> integer;
   auto bits = hn::Zero(integer);
   for (int64_t k = 0; k < kBlockQuants; k += kLanes) {
@@ -32,8 +33,9 @@ HWY_INLINE float LargestOfBlock(const float* numbers) {
       static_cast<int32_t>(hn::GetLane(hn::MaxOfLanes(integer, bits))));
 }
 
-// Of blocks, from their largest magnitudes: scales, not numbers where one of
-// the block is not finite; inverses, 0 there and where all are as good as 0.
+// Sets scales and inverses of blocks from their largest magnitudes. Scales are
+// NaN where a number of the block is not finite; inverses are 0 there, and
+// where all numbers are as good as 0.
 HWY_INLINE void SetScales(int64_t blocks, float* scales, float* inverses) {
   constexpr float kTiny = 0x1p-100f;  // kLargestQuant / kTiny is finite
   ForNumbers(blocks, [&](auto d, int64_t b) HWY_ATTR {
@@ -71,7 +73,8 @@ HWY_INLINE void StoreWords(const int32_t* quants, std::byte* out) {
   }
 }
 
-// inverse: 0 where all quants are. Sets their sums, of each half.
+// Quantizes a block; inverse: 0 where all quants are 0. Sets the sums of
+// quants, and those of each half.
 HWY_INLINE void QuantizeBlock(const float* numbers, QuantOrder order,
                               float inverse, std::byte* to,
                               int32_t (&counts)[2]) {
@@ -83,7 +86,7 @@ HWY_INLINE void QuantizeBlock(const float* numbers, QuantOrder order,
       const int64_t k = half * kBlockQuants / 2 + i;
       const V scaled =
           hn::Mul(hn::LoadU(kFloat, numbers + k), hn::Set(kFloat, inverse));
-      // What is not finite has no inverse.
+      // A number that is not finite has no inverse.
       const auto quant =
           inverse == 0.0f ? hn::Zero(integer) : hn::NearestInt(scaled);
       count = hn::Add(count, quant);
@@ -95,7 +98,7 @@ HWY_INLINE void QuantizeBlock(const float* numbers, QuantOrder order,
                                : StoreWords(quants, to);
 }
 
-// In passes, so that one block does not wait for the division of another.
+// Works in passes, so that one block does not wait for the division of another.
 inline void QuantizeToken(Vector<const float> numbers, QuantOrder order,
                           const QuantizedToken& out) {
   const int64_t blocks = numbers.size() / kBlockQuants;

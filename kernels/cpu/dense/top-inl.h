@@ -1,5 +1,5 @@
-// The largest of many numbers, and sums of exponentials. Compiled once per
-// target.
+// Finds the largest of many numbers, and sums of exponentials. Compiled once
+// per target.
 #if defined(SUBGEN_KERNELS_CPU_TOP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_TOP_INL_H_
 #undef SUBGEN_KERNELS_CPU_TOP_INL_H_
@@ -21,8 +21,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kTopBlock = 256;
 
-// Whether all are finite; a bound on them from above into *largest, their
-// maximum where none is NaN.
+// Returns whether all numbers are finite. *largest gets a bound on them from
+// above, which is their maximum where none is NaN.
 HWY_INLINE bool LookAt(const float* x, int64_t count, float* largest) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = hn::Lanes(d);
@@ -43,8 +43,8 @@ HWY_INLINE bool LookAt(const float* x, int64_t count, float* largest) {
   return finite;
 }
 
-// Shows the list numbers of columns from `first` on; returns whether all are
-// finite.
+// Shows the list the numbers of columns from `first` on. Returns whether all
+// are finite.
 bool ShowNumbers(Vector<const float> x, int64_t first, TopList* list) {
   bool finite = true;
   const int64_t count = x.size();
@@ -60,8 +60,8 @@ bool ShowNumbers(Vector<const float> x, int64_t first, TopList* list) {
   return finite;
 }
 
-// Of exp(scale (x - largest)): in floats over a block, at most 64 in a lane,
-// then in double.
+// Returns the sum of exp(scale (x - largest)). It is taken in floats over a
+// block, at most 64 in a lane, and then in double.
 double ExponentialSum(Vector<const float> x, float scale, float largest) {
   const hn::ScalableTag<float> d;
   const hn::CappedTag<float, 1> one;

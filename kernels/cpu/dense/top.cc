@@ -6,7 +6,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/dense/top.cc"
 #include "kernels/cpu/simd/simd.h"
-// In this order: the targets, this file once for each, the operations.
+// The order matters: the targets come first, then this file once for each of
+// them, then the operations.
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 

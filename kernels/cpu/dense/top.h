@@ -1,4 +1,4 @@
-// The largest numbers of rows, pieces of a row on threads.
+// Finds the largest numbers of rows; threads take pieces of a row.
 #pragma once
 
 #include "kernels/cpu/threads/context.h"
