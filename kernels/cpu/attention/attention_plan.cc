@@ -9,8 +9,8 @@ namespace {
 
 constexpr int64_t kPiecesPerThread = 8;  // so that uneven pieces even out
 
-// Returns the rows of a piece, about `share` and in whole tiles: a tile that
-// two pieces share would be read and padded twice.
+// Returns the rows of a piece, about `share` and in whole tiles, so that only
+// the last piece of a task has a tile that is not full.
 int64_t EvenRows(int64_t rows, int64_t share) {
   const int64_t pieces = std::max<int64_t>(1, (rows + share / 2) / share);
   return (rows + pieces * kRowTile - 1) / (pieces * kRowTile) * kRowTile;

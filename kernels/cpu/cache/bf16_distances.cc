@@ -22,7 +22,7 @@ HWY_PUSH_ATTRIBUTES(SUBGEN_BF16_TARGET)
 namespace subgen::cpu {
 namespace {
 
-inline constexpr int64_t kRows = 16;  // a row a lane
+inline constexpr int64_t kRows = 16;  // one row per lane
 
 // Transposes rows: pair p of numbers of 16 rows goes to out + 16 p. One
 // instruction then takes the same pair of all rows, so the sums need no

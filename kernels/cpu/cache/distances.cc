@@ -39,6 +39,8 @@ void Distances(Context& context, Vector<const DistanceTask> tasks) {
   for (size_t t = 0; t < tasks.size();) {
     const Rows& rows = tasks[t].rows;
     size_t end = t;
+    // Neighboring tasks over the same rows are taken together, so that each row
+    // is loaded once for up to kMostPoints points.
     for (; end < tasks.size() && end < t + size_t{kMostPoints}; ++end) {
       const DistanceTask& task = tasks[end];
       if (!Alike(tasks[t], task)) break;
@@ -74,6 +76,7 @@ void InsertClusters(Context& context, Vector<const ClusterTask> tasks) {
       ({&task, 1}, {0, rows.count},
        context.worker_scratch[worker].Get(DistanceScratch(rows.dim)));
     };
+    // The reference's algorithm is used as it is: only its distances take time.
     reference::InsertClusters(tasks[i], distances_of);
   });
 }

@@ -132,6 +132,7 @@ class KeptDistances {
   // Returns whether keeping them pays: where most rows go, those that stay are
   // linked again and again. They take at most 8 MB.
   static bool Pays(const CenterTask& task) {
+    // 1448^2 floats are 8 MB.
     constexpr int64_t kMostRows = 1448;
     const int64_t going = task.rows - task.centers.limit;
     return task.rows <= kMostRows && 2 * going > task.rows;
@@ -161,6 +162,8 @@ class KeptDistances {
   // Reads the distances of a row from each of the first `rows`.
   void Get(int64_t row, int64_t rows, float* out) const {
     const float* const squared = squared_ + place_[row] * stride_;
+    // Distances stay where they were measured and only the numbers of rows
+    // change, because moving a column would touch every row.
     for (int64_t i = 0; i < rows; ++i) out[i] = squared[place_[i]];
   }
 

@@ -1,4 +1,5 @@
-// The exponential of what softmax takes it of. Compiled once per target.
+// The exponential, for the range in which softmax takes it. Compiled once per
+// target.
 #if defined(SUBGEN_KERNELS_CPU_EXP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_EXP_INL_H_
 #undef SUBGEN_KERNELS_CPU_EXP_INL_H_
@@ -15,11 +16,13 @@ namespace subgen::cpu::HWY_NAMESPACE {
 
 constexpr float kLog2E = 1.44269504f;
 constexpr float kLn2 = 0.693147181f;
-// Adding it rounds to a whole number, which is then in the lowest bits.
+// Adding this number rounds to a whole number, which is then in the lowest
+// bits.
 constexpr float kRounder = 0x1.8p23f;
 
-// 2^n 2^f of |f| <= 1/2, where `shifted` is n + kRounder: the second by a
-// minimax polynomial that is good to 2^-29. In all off by 1.3 2^-24 of it.
+// Returns 2^n 2^f for |f| <= 1/2, where `shifted` is n + kRounder. 2^f is a
+// minimax polynomial that is good to 2^-29. In all, the result is off by 1.3
+// 2^-24 of it.
 HWY_INLINE V PowerOfTwo(V shifted, V f) {
   V power = hn::Set(kFloat, 0.00015345800784416497f);
   for (const float coefficient :
@@ -32,7 +35,7 @@ HWY_INLINE V PowerOfTwo(V shifted, V f) {
   return hn::BitCast(kFloat, hn::Add(hn::BitCast(integer, power), exponent));
 }
 
-// 2^x for x < 127, 0 below -126 (-inf too), NaN for NaN.
+// Returns 2^x for x < 127, 0 below -126 (-inf too), and NaN for NaN.
 HWY_INLINE V SoftmaxExp2(V x) {
   const V rounder = hn::Set(kFloat, kRounder);
   const V shifted = hn::Add(x, rounder);
@@ -41,8 +44,8 @@ HWY_INLINE V SoftmaxExp2(V x) {
                             PowerOfTwo(shifted, f));
 }
 
-// exp(x) for x < 88, 0 below -87 (-inf too), NaN for NaN. Off by at most
-// (1.5 + |x| / 4) 2^-24 of it.
+// Returns exp(x) for x < 88, 0 below -87 (-inf too), and NaN for NaN. It is off
+// by at most (1.5 + |x| / 4) 2^-24 of it.
 HWY_INLINE V SoftmaxExp(V x) {
   const V rounder = hn::Set(kFloat, kRounder), log2e = hn::Set(kFloat, kLog2E);
   const V shifted = hn::MulAdd(x, log2e, rounder);

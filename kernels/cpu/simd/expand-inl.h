@@ -1,4 +1,5 @@
-// Stored numbers to float32, a vector at a time. Compiled once per target.
+// Expands stored numbers to float32, a vector at a time. Compiled once per
+// target.
 #if defined(SUBGEN_KERNELS_CPU_EXPAND_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_EXPAND_INL_H_
 #undef SUBGEN_KERNELS_CPU_EXPAND_INL_H_
@@ -19,13 +20,13 @@ HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most 16 lanes: half a block of 32.
+// A vector has at most 16 lanes: half a block of 32.
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 constexpr D kFloat;
 constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
 
-// The f16 scale at `block`, of which at least 8 bytes must be there.
+// Returns the f16 scale at `block`, of which at least 8 bytes must be there.
 HWY_INLINE float BlockScale(const std::byte* block) {
   const hn::CappedTag<float, 4> d;
   const hn::Rebind<hwy::float16_t, decltype(d)> half;
@@ -33,8 +34,9 @@ HWY_INLINE float BlockScale(const std::byte* block) {
       d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(block))));
 }
 
-// 16 bytes: low nibbles are 16 numbers at `low`, high nibbles those at `high`.
-// The product is exact (4 + 11 bits), so this rounds as Dequantize does.
+// Expands 16 bytes: low nibbles are 16 numbers at `low`, high nibbles those at
+// `high`. The product is exact (4 + 11 bits), so this rounds as Dequantize
+// does.
 HWY_INLINE void ExpandNibbles(const std::byte* bytes, float scale, float offset,
                               float* low_out, float* high_out) {
   const hn::RebindToSigned<D> integer;
@@ -112,7 +114,8 @@ HWY_INLINE void ExpandBlocks(BlockFormat format, const std::byte* blocks,
   }
 }
 
-// The same numbers as Dequantize. `count` is a multiple of the block size.
+// Expands to the same numbers as Dequantize. `count` is a multiple of the block
+// size.
 HWY_INLINE void Expand(BlockFormat format, const std::byte* blocks,
                        int64_t count, float* out) {
   switch (format) {
@@ -146,7 +149,7 @@ HWY_INLINE void Expand(BlockFormat format, const std::byte* blocks,
   }
 }
 
-// Blocks of 64 numbers; those of 32 are Q4_1.
+// Expands blocks of 64 numbers; those of 32 are Q4_1.
 HWY_INLINE void ExpandWideQ4(const std::byte* blocks, int64_t count,
                              float* out) {
   for (int64_t i = 0; i < count; i += 64, blocks += 36, out += 64) {
@@ -156,8 +159,9 @@ HWY_INLINE void ExpandWideQ4(const std::byte* blocks, int64_t count,
   }
 }
 
-// At most 8 lanes: eight numbers are three bytes. They are read as a word with
-// the byte before them, which is there, and shifted lane by lane.
+// Expands with at most 8 lanes, because eight numbers are three bytes. They are
+// read as a word with the byte before them, which is there, and shifted lane by
+// lane.
 HWY_INLINE void ExpandQ3(const std::byte* blocks, int64_t count, int64_t size,
                          float* out) {
   const hn::CappedTag<float, 8> d;
@@ -184,8 +188,8 @@ HWY_INLINE void ExpandQ3(const std::byte* blocks, int64_t count, int64_t size,
   }
 }
 
-// Rows [first, first + count) of a cache, `width` floats apart, zeros behind
-// each row's numbers.
+// Expands rows [first, first + count) of a cache, `width` floats apart, with
+// zeros behind each row's numbers.
 HWY_INLINE void ExpandRows(const Rows& rows, int64_t first, int64_t count,
                            int64_t width, float* out) {
   const int64_t block = RowBlock(rows.format, rows.dim);

@@ -1,7 +1,7 @@
-// Blocks of K formats, of five bits and of IQ4 to float32, the same numbers as
-// Dequantize: of 32 numbers at a time, quants are put together in bytes and
-// then multiplied. Scale times quant is exact (at most 18 + 6 bits), so one
-// rounding is left. Compiled once per target.
+// Expands blocks of K formats, of five bits and of IQ4 to float32, to the same
+// numbers as Dequantize. The quants of 32 numbers at a time are put together in
+// bytes and then multiplied. Scale times quant is exact (at most 18 + 6 bits),
+// so one rounding is left. Compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_EXPAND_BLOCKS_INL_H_) == \
     defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_EXPAND_BLOCKS_INL_H_
@@ -30,11 +30,11 @@ HWY_INLINE Bytes LoadBytes(const std::byte* from) {
   return hn::LoadU(kByte, reinterpret_cast<const uint8_t*>(from));
 }
 
-// 32 quants.
+// Holds 32 quants.
 struct Quants {
   HWY_ALIGN uint8_t at[32];
 
-  // of(i): quants [i, i + kBytes).
+  // of(i) gives quants [i, i + kBytes).
   template <class Of>
   HWY_INLINE void Set(Of of) {
     for (int i = 0; i < 32; i += kBytes) hn::Store(of(i), kByte, at + i);
@@ -45,7 +45,8 @@ struct Quants {
       hn::Store(hn::Or(hn::Load(kByte, at + i), of(i)), kByte, at + i);
     }
   }
-  // Of bytes whose low halves are the first 16, or of those of one half of 32.
+  // Sets quants from bytes whose low halves are the first 16, or from those of
+  // one half of 32.
   HWY_INLINE void SetNibbles(const std::byte* bytes) {
     Set([&](int i) HWY_ATTR {
       const Bytes both = LoadBytes(bytes + i % 16);
@@ -60,7 +61,7 @@ struct Quants {
                    : hn::And(both, hn::Set(kByte, 15));
     });
   }
-  // Fifth bits: a word of 32, or bit `bit` of 32 bytes.
+  // These add fifth bits: from a word of 32, or from bit `bit` of 32 bytes.
   HWY_INLINE void OrFifthWord(const std::byte* word) {
     HWY_ALIGN uint8_t bytes[32], bits[32];
     for (int i = 0; i < 4; ++i) std::memset(bytes + 8 * i, ByteAt(word, i), 8);
@@ -74,7 +75,7 @@ struct Quants {
       return Sixteen(LoadBytes(bytes + i), hn::Set(kByte, 1 << bit));
     });
   }
-  // Bits 2 pair and 2 pair + 1 of 32 bytes are the fifth and sixth.
+  // Adds the fifth and sixth bits: bits 2 pair and 2 pair + 1 of 32 bytes.
   HWY_INLINE void OrPair(const std::byte* bytes, int pair) {
     Or([&](int i) HWY_ATTR {
       const Bytes bits =
@@ -85,7 +86,7 @@ struct Quants {
                          : hn::ShiftRight<2>(bits);
     });
   }
-  // Places in the table become its values.
+  // Replaces indices of the table by its values.
   HWY_INLINE void LookUp() {
 #if HWY_TARGET == HWY_SCALAR
     for (uint8_t& quant : at) quant = kIq4Values[quant];
@@ -98,7 +99,7 @@ struct Quants {
     }
 #endif
   }
-  // count numbers from `first` on, as signed bytes: scale x + offset.
+  // Expands `count` numbers from `first` on, as signed bytes: scale x + offset.
   HWY_INLINE void Scale(int first, int count, float scale, float offset,
                         float* out) const {
     const hn::CappedTag<float, 16> real;
@@ -114,7 +115,7 @@ struct Quants {
   }
 
  private:
-  // 16 where the bit is set.
+  // Returns 16 where the bit is set.
   static HWY_INLINE Bytes Sixteen(Bytes bytes, Bytes bit) {
     return hn::IfThenElseZero(hn::TestBit(bytes, bit), hn::Set(kByte, 16));
   }
@@ -154,7 +155,7 @@ HWY_INLINE void ExpandIQ4_XS(const std::byte* block, float* out) {
   }
 }
 
-// fifth_bits: null where there are none.
+// Expands a block; fifth_bits: null where there are none.
 HWY_INLINE void ExpandK(const std::byte* block, const std::byte* fifth_bits,
                         const std::byte* nibbles, float* out) {
   const float scale = Float16At(block), minimum = Float16At(block + 2);

@@ -16,7 +16,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// body(d, i) for the numbers [0, n): vectors, then one by one.
+// Calls body(d, i) for the numbers [0, n): first vectors, then one by one.
 template <class Body>
 HWY_INLINE void ForNumbers(int64_t n, const Body& body) {
   int64_t i = 0;
@@ -24,9 +24,10 @@ HWY_INLINE void ForNumbers(int64_t n, const Body& body) {
   for (; i < n; ++i) body(hn::CappedTag<float, 1>(), i);
 }
 
-// The first of the least of n >= 1 numbers, none negative; what is not a number
-// is above all. As integers, which are ordered as such floats are. There is
-// room for a whole vector behind them.
+// Returns the index of the first of the least of n >= 1 numbers, none of which
+// may be negative; NaN is above all. They are compared as integers, which have
+// the same order as such floats. There must be room for a whole vector behind
+// them.
 HWY_INLINE int64_t LeastOf(float* numbers, int64_t n) {
   const hn::RebindToSigned<D> integer;
   const auto bits = [&](int64_t i) HWY_ATTR {

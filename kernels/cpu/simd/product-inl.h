@@ -15,7 +15,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace subgen::cpu::HWY_NAMESPACE {
 
-// Rows of one factor, `stride` floats apart.
+// The rows of one factor are `stride` floats apart.
 struct Operand {
   const float* data = nullptr;
   int64_t stride = 0;
@@ -30,15 +30,14 @@ struct Result {
 
 #if HWY_TARGET == HWY_SCALAR
 
-// sums[i] = sum of the lanes of v[i], i < 4.
+// Sets sums[i] to the sum of the lanes of v[i], i < 4.
 HWY_INLINE void StoreLaneSums(const V* v, float* sums) {
   for (int i = 0; i < 4; ++i) sums[i] = hn::GetLane(v[i]);
 }
 
 #else
 
-// Sums over the 128-bit blocks of a vector that holds one sum per lane of a
-// block.
+// Adds the 128-bit blocks of a vector that holds one sum per lane of a block.
 template <class DV>
 HWY_INLINE void StoreBlockSums(DV d, hn::Vec<DV> v, float* sums) {
   if constexpr (hn::MaxLanes(DV()) <= 4) {
@@ -66,7 +65,7 @@ HWY_INLINE void StoreLaneSums(const V* v, float* sums) {
 
 #endif
 
-// out[i][j] += sum over k of a[i][k] b[j][k]
+// Computes out[i][j] += sum over k of a[i][k] b[j][k].
 struct DotProduct {
   Operand a;  // [m, length]
   Operand b;  // [n, length]
@@ -74,8 +73,8 @@ struct DotProduct {
   Result out;  // [m, n]
 };
 
-// kA rows of a by `columns` <= kB rows of b, from row j of b. Each sum is taken
-// in the same order whatever kA and kB are.
+// Multiplies kA rows of a by `columns` <= kB rows of b, from row j of b on.
+// Each sum is taken in the same order whatever kA and kB are.
 template <int kA, int kB>
 HWY_INLINE void DotTile(const DotProduct& p, int64_t i, int64_t j,
                         int64_t columns) {
@@ -115,7 +114,8 @@ HWY_INLINE void DotTile(const DotProduct& p, int64_t i, int64_t j,
   }
 }
 
-// kRowsA x 4 sums, one row of b and one number of a fit into the registers.
+// So many rows of a are taken that kRowsA x 4 sums, one row of b and one number
+// of a fit into the registers.
 constexpr int kRowsA = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 2;
 
 template <int kA, int kB>
@@ -125,7 +125,8 @@ HWY_INLINE void DotRow(const DotProduct& p, int64_t i, int64_t n) {
   if (j < n) DotTile<kA, kB>(p, i, j, n - j);
 }
 
-// One row of a goes against 8 of b, so that additions overlap.
+// Multiplies all rows. A single row of a goes against 8 of b, so that additions
+// overlap.
 HWY_INLINE void Dot(const DotProduct& p, int64_t m, int64_t n) {
   int64_t i = 0;
   for (; i + kRowsA <= m; i += kRowsA) DotRow<kRowsA, 4>(p, i, n);
@@ -136,7 +137,7 @@ HWY_INLINE void Dot(const DotProduct& p, int64_t m, int64_t n) {
   if (i < m) DotRow<1, 8>(p, i, n);
 }
 
-// out[i][c] += sum over k of a[i][k] b[k][c]
+// Computes out[i][c] += sum over k of a[i][k] b[k][c].
 struct Combination {
   Operand a;  // [m, length]
   Operand b;  // [length, n], n a multiple of kLanes
@@ -186,7 +187,8 @@ HWY_INLINE void Combine(const Combination& p, int64_t m, int64_t n) {
 
 #if HWY_TARGET != HWY_SCALAR
 
-// Four numbers of each row, one row a 128-bit block, rows `step` floats apart.
+// Loads four numbers of each row, one row per 128-bit block, from rows that are
+// `step` floats apart.
 template <class DV>
 HWY_INLINE hn::Vec<DV> LoadBlocks(DV d, const float* from, int64_t step) {
   if constexpr (hn::MaxLanes(DV()) <= 4) {
@@ -199,7 +201,7 @@ HWY_INLINE hn::Vec<DV> LoadBlocks(DV d, const float* from, int64_t step) {
   }
 }
 
-// [rows, cols] to [cols, rows], both multiples of 16.
+// Transposes [rows, cols] to [cols, rows], both multiples of 16.
 HWY_INLINE void Transpose(const Operand& from, int64_t rows, int64_t cols,
                           const Result& to) {
   const hn::Repartition<uint64_t, D> pair;

@@ -1,4 +1,4 @@
-// What the kernels of one backend share: its threads and their memory.
+// The kernels of one backend share its threads and their memory.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace subgen::cpu {
 
-// Grows when asked for more, never shrinks. Contents do not survive.
+// Memory that grows when more is asked for and never shrinks. Its contents do
+// not survive.
 class Scratch {
  public:
   float* Get(int64_t floats) {
@@ -24,8 +25,9 @@ class Scratch {
 struct Context {
   explicit Context(int threads) : pool(threads), worker_scratch(threads) {}
 
-  // As ThreadPool::ParallelFor; a loop of less than ~10 us (in multiply-adds)
-  // stays on the calling thread, as waking another costs about as much.
+  // Runs a loop as ThreadPool::ParallelFor does; but a loop of less than about
+  // 10 us (in multiply-adds) stays on the calling thread, as waking another
+  // costs about as much.
   void Run(int64_t items, int64_t multiply_adds, ThreadPool::Work work) {
     constexpr int64_t kWorthThreads = 1 << 15;
     if (multiply_adds >= kWorthThreads) return pool.ParallelFor(items, work);

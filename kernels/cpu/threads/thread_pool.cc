@@ -11,9 +11,10 @@ namespace {
 
 constexpr uint64_t kItems = 0xffffffff;  // low half of a ticket word
 
-// Waits until the value is no longer `old`. Spins as long as most gaps between
-// two loops are; then, as another rank may need the core, offers it at each
-// look; then sleeps: to be woken would take as long as many a loop.
+// Waits until the value is no longer `old`. It spins for as long as most gaps
+// between two loops last. Then, as another rank may need the core, it offers
+// the core each time it looks. Then it sleeps, although being woken takes as
+// long as many a loop.
 int WaitWhile(const std::atomic<int>& value, int old) {
   using Clock = std::chrono::steady_clock;
   constexpr auto kSpin = std::chrono::microseconds(10);
@@ -21,6 +22,7 @@ int WaitWhile(const std::atomic<int>& value, int old) {
   const Clock::time_point start = Clock::now();
   for (Clock::duration waited(0); waited < kOffer;
        waited = Clock::now() - start) {
+    // The clock is read once for several looks at the value.
     for (int i = 0; i < 16; ++i) {
       const int now = value.load(std::memory_order_acquire);
       if (now != old) return now;
@@ -54,11 +56,15 @@ void ThreadPool::ParallelFor(int64_t count, Work work) {
     for (int64_t item = 0; item < count; ++item) work(item, 0);
     return;
   }
+  // The count must fit in unfinished_ and in the low half of a ticket.
   SUBGEN_CHECK(count < (int64_t{1} << 31), count);
   work_ = &work;
   count_ = count;
   unfinished_.store(static_cast<int>(count), std::memory_order_relaxed);
   ++loops_;
+  // The release of the tickets publishes work_ and count_. A late worker of the
+  // loop before may take an item as soon as it sees new tickets, so everything
+  // it reads is written before them.
   for (int worker = threads() - 1; worker >= 0; --worker) {
     const uint64_t items = FirstOf(worker + 1) - FirstOf(worker);
     shares_[worker].tickets.store(loops_ << 32 | items,
@@ -73,6 +79,8 @@ void ThreadPool::ParallelFor(int64_t count, Work work) {
 
 void ThreadPool::TakeItems(int worker) {
   const int all = threads();
+  // A worker takes its own share first, whose memory its caches may hold, and
+  // then what others have left.
   for (int i = 0; i < all; ++i) TakeShare((worker + i) % all, worker);
 }
 
@@ -80,6 +88,8 @@ void ThreadPool::TakeShare(int share, int worker) {
   std::atomic<uint64_t>& tickets = shares_[share].tickets;
   uint64_t ticket = tickets.load(std::memory_order_acquire);
   while ((ticket & kItems) != 0) {
+    // The whole ticket is compared, the loop's number too: if another loop has
+    // begun in between, the exchange fails.
     if (!tickets.compare_exchange_weak(ticket, ticket - 1,
                                        std::memory_order_acq_rel)) {
       continue;

@@ -1,5 +1,5 @@
-// Blocks of a row as model files have them, taken apart into numbers and put
-// together again. Layouts follow ggml (see kernels/quant).
+// Takes blocks of a row, as model files have them, apart into numbers and puts
+// them together again. Layouts follow ggml (see kernels/quant).
 #pragma once
 
 #include <array>
@@ -11,7 +11,8 @@
 
 namespace subgen::cpu {
 
-// A row's part of a tile of integers. What the format has not stays 0.
+// This is a row's part of a tile of integers. What the format does not have
+// stays 0.
 template <class Tile>
 struct RowBlock {
   static constexpr int kBlocks = Tile::kBlocks;
@@ -21,8 +22,8 @@ struct RowBlock {
   uint8_t sub_scales[2 * kBlocks] = {}, sub_minima[kBlocks] = {};
 };
 
-// The two directions in which a format's Move goes. `at`: bytes from the
-// block's first.
+// A format's Move goes in two directions, reading and writing. `at`: bytes from
+// the block's first.
 class BlockReader {
  public:
   explicit BlockReader(const std::byte* block)
@@ -32,18 +33,19 @@ class BlockReader {
   void Copy(int at, Number& number) const {
     std::memcpy(&number, block_ + at, sizeof(number));
   }
-  // 32 bytes less 128.
+  // Moves 32 bytes, less 128.
   void Signed(int at, uint8_t* quants) const {
     for (int i = 0; i < 32; ++i) quants[i] = block_[at + i] ^ 0x80;
   }
-  // `count` bytes of two numbers, those in the low halves first.
+  // Moves `count` bytes of two numbers each, those in the low halves first.
   void Nibbles(int at, int count, uint8_t* quants) const {
     for (int i = 0; i < count; ++i) {
       quants[i] = block_[at + i] & 15;
       quants[count + i] = block_[at + i] >> 4;
     }
   }
-  // The fifth bits of 32 numbers, a word. After Nibbles.
+  // Moves the fifth bits of 32 numbers, which are one word. Call it after
+  // Nibbles.
   void FifthWord(int at, uint8_t* quants) const {
     constexpr uint8_t kBits[8] = {1, 2, 4, 8, 16, 32, 64, 128};
     for (int byte = 0; byte < 4; ++byte) {
@@ -52,7 +54,8 @@ class BlockReader {
       }
     }
   }
-  // Of `bits` bits, number `place` of each of 32 bytes, above the nibbles.
+  // Moves number `place`, of `bits` bits, of each of 32 bytes, to above the
+  // nibbles.
   void Upper(int at, int bits, int place, uint8_t* quants) const {
     const int mask = (1 << bits) - 1;
     for (int i = 0; i < 32; ++i) {
@@ -97,7 +100,7 @@ class BlockWriter {
   uint8_t* block_;
 };
 
-// Move(mover, row): a format's layout, in the direction of the mover.
+// Move(mover, row) is a format's layout, in the direction of the mover.
 
 template <class Mover>
 void Move(Mover mover, RowBlock<TileQ4_0>& row) {
@@ -139,9 +142,9 @@ void Move(Mover mover, RowBlock<TileQ8_0>& row) {
   mover.Signed(2, row.quants[0]);
 }
 
-// Eight scales and eight minima of 6 bits in 12 bytes: 0 to 3 of both in the
-// low bits of bytes 0 to 7, the low halves of 4 to 7 in bytes 8 to 11, their
-// upper bits above the former.
+// Eight scales and eight minima of 6 bits are 12 bytes: numbers 0 to 3 of both
+// are in the low bits of bytes 0 to 7; the low halves of numbers 4 to 7 are in
+// bytes 8 to 11, and their upper bits are above the former.
 using SixBitPairs = std::array<uint8_t, 12>;
 
 template <class Tile>
@@ -168,7 +171,7 @@ void MovePairs(const BlockWriter& mover, const RowBlock<Tile>& row) {
   mover.Copy(4, bytes);
 }
 
-// What Q4_K and Q5_K have in common; `quants`: where the nibbles begin.
+// Q4_K and Q5_K have this in common; the nibbles begin at `quants`.
 template <class Mover, class Tile>
 void MoveK(Mover mover, int quants, RowBlock<Tile>& row) {
   mover.Copy(0, row.scale);
@@ -190,8 +193,8 @@ void Move(Mover mover, RowBlock<TileQ5_K>& row) {
   for (int b = 0; b < 8; ++b) mover.Upper(16, 1, b, row.quants[b]);
 }
 
-// In halves of 128 columns: 64 bytes of nibbles hold columns 0 to 63 and, in
-// their upper halves, 64 to 127.
+// Moves quants in halves of 128 columns: 64 bytes of nibbles hold columns 0 to
+// 63 and, in their upper halves, columns 64 to 127.
 template <class Mover>
 void Move(Mover mover, RowBlock<TileQ6_K>& row) {
   for (int half = 0; half < 2; ++half) {
@@ -204,7 +207,8 @@ void Move(Mover mover, RowBlock<TileQ6_K>& row) {
   mover.Copy(208, row.scale);
 }
 
-// Scales of 6 bits: their low halves two a byte, their upper bits in a word.
+// Moves scales of 6 bits: their low halves lie two per byte, their upper bits
+// in a word.
 template <class Tile>
 void MoveSplitScales(const BlockReader& mover, RowBlock<Tile>& row) {
   uint16_t high;

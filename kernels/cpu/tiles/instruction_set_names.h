@@ -1,4 +1,5 @@
-// Values of the setting cpu.instruction_set beside "auto", of all processors.
+// These are the values of the setting cpu.instruction_set beside "auto", for
+// all processors.
 #pragma once
 
 #include <array>

@@ -5,14 +5,14 @@
 #include "absl/strings/str_join.h"
 #include "kernels/base/quoted.h"
 #include "kernels/cpu/simd/simd.h"
-// After the targets that are left out.
+// This must come after the targets that are left out.
 #include <hwy/highway.h>
 
 namespace subgen::cpu {
 namespace {
 
-// The best first. AVX-512 without dot products of integers takes the tiles of
-// 256 bits.
+// Returns the machine's sets, the best first. AVX-512 without dot products of
+// integers takes the tiles of 256 bits.
 std::vector<InstructionSet> SetsOfMachine() {
   std::vector<InstructionSet> sets;
   const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
@@ -38,7 +38,7 @@ std::vector<InstructionSet> SetsOfMachine() {
   return sets;
 }
 
-// Asked for once, before any target is disabled.
+// The machine is asked once, before any target is disabled.
 const std::vector<InstructionSet>& Sets() {
   static const std::vector<InstructionSet> sets = SetsOfMachine();
   return sets;
@@ -58,7 +58,7 @@ absl::Status UseInstructionSet(absl::string_view name) {
   for (const InstructionSet& set : Sets()) {
     if (name != "auto" && name != set.name) continue;
     in_use = &set;
-    // The lower a target's bit, the better it is.
+    // The lower a target's bit is, the better the target.
     hwy::DisableTargets(set.highway_target - 1);
     hwy::GetChosenTarget().DeInit();
     return absl::OkStatus();

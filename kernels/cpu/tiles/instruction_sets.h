@@ -1,5 +1,5 @@
-// Which instruction sets the kernels use: those of Highway's vectors and those
-// of products of tiles, chosen together, for the whole process.
+// Chooses the instruction sets that the kernels use: those of Highway's vectors
+// and those of products of tiles, together, for the whole process.
 #pragma once
 
 #include <string>
@@ -17,11 +17,12 @@ struct InstructionSet {
   const TileSet* tiles = nullptr;  // null: products are of float32
 };
 
-// Names of those of this machine (instruction_set_names.h), the best first.
+// Returns the names of the sets of this machine (instruction_set_names.h), the
+// best first.
 std::vector<std::string> InstructionSetsOfMachine();
 
-// From now on kernels are of the set; "auto": of the best. Called while no
-// kernel runs. InvalidArgument where this machine does not have it.
+// From now on, kernels use this set; "auto" means the best. Call it while no
+// kernel runs. It is InvalidArgument if this machine does not have the set.
 absl::Status UseInstructionSet(absl::string_view name);
 const InstructionSet& InstructionSetInUse();
 

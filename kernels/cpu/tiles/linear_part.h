@@ -1,4 +1,4 @@
-// A thread's part of a product.
+// This is a thread's part of a product.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace subgen::cpu {
 
-// How products of a weight are taken on this machine.
+// Says how products of a weight are taken on this machine.
 enum class LinearKernel {
   kIntegerTiles,  // dot products of integers
   kFloatTiles,    // of 16-bit floats
@@ -17,7 +17,8 @@ enum class LinearKernel {
 };
 
 struct LinearPart {
-  // Columns expanded at a time; a multiple of every block size.
+  // So many columns are expanded at a time; it is a multiple of every block
+  // size.
   static constexpr int64_t kLength = 512;
 
   Matrix<const float> input;

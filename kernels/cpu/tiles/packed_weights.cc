@@ -15,9 +15,10 @@ uint32_t Word(const uint8_t* bytes) {
   return word;
 }
 
-// Both below: what tiles.h says of a member, in one direction and the other.
+// Both functions below do what tiles.h says of a member, in one direction and
+// the other.
 
-// A block of 32 columns of a row.
+// Moves a block of 32 columns of a row.
 template <class Tile>
 void SetQuants(const uint8_t* quants, int b, int64_t r, Tile* tile) {
   constexpr int kGroups = sizeof(Tile::quants[0]) / 64;
@@ -119,7 +120,7 @@ void GetRow(const Tile& tile, int64_t r, RowBlock<Tile>* row) {
   }
 }
 
-// A row's part of a tile, as in the file.
+// Moves a row's part of a tile, as it is in the file.
 template <class Tile>
 void FromFile(const std::byte* block, int64_t r, Tile* tile) {
   if constexpr (kIsFloatTile<Tile>) {

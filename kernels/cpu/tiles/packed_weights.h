@@ -1,6 +1,6 @@
 // Weights laid out for products (tiles.h): tile after tile, and in a tile the
-// blocks of all its rows from the first column to the last, so that one stream
-// is read from the first byte to the last.
+// blocks of all its rows from the first column to the last, so that a single
+// stream is read from the first byte to the last.
 #pragma once
 
 #include <cstddef>
@@ -14,21 +14,23 @@
 
 namespace subgen::cpu {
 
-// Whether there is a tile of the format, and the matrix is of whole ones.
+// Returns whether there is a tile of the format and the matrix consists of
+// whole ones.
 bool HasTiles(const WeightMatrix& weight);
 int64_t TileBytes(const WeightMatrix& weight);  // of 16 whole rows
-// Rows [16 tile, 16 tile + 16); zeros where there are no more.
+// Packs rows [16 tile, 16 tile + 16), with zeros where there are no more.
 void PackTile(const WeightMatrix& weight, int64_t tile, std::byte* out);
-// A row's blocks as they were, row_bytes() of them, from the weight's tiles.
+// Restores a row's blocks as they were, row_bytes() of them, from the weight's
+// tiles.
 void UnpackRow(const WeightMatrix& weight, const std::byte* tiles, int64_t row,
                std::byte* out);
 
-// Weights that stay, packed.
+// Keeps the packed form of weights that stay.
 class PackedWeights {
  public:
-  // Of a matrix that has tiles.
+  // Packs a matrix that has tiles, and keeps them.
   void Keep(const WeightMatrix& weight, ThreadPool& pool);
-  // The first tile; null where it was not kept.
+  // Returns the first tile; null if the matrix was not kept.
   const std::byte* Find(const WeightMatrix& weight) const;
 
  private:

@@ -13,16 +13,16 @@ namespace subgen::cpu {
 inline constexpr int64_t kBlockQuants = 32;
 inline constexpr int64_t kBlockQuantBytes = 2 * kBlockQuants;
 
-// 127 * 256 + 127, so that the high half stays above -128.
+// This is 127 * 256 + 127, so that the high half stays above -128.
 inline constexpr float kLargestQuant = 32639.0f;
 
-// How the quants of a block lie, as instructions take them.
+// Says how the quants of a block lie, as instructions take them.
 enum class QuantOrder {
   kHalves,  // 32 high bytes, 32 low ones: quant = 256 high + low, both signed
   kWords,   // 32 words; of each four columns the first, third, second, fourth
 };
 
-// One token, of whole blocks.
+// This is one token, made of whole blocks.
 struct QuantizedToken {
   std::byte* quants = nullptr;          // [blocks][kBlockQuantBytes]
   float* scales = nullptr;              // [blocks]
@@ -33,7 +33,8 @@ struct QuantizedToken {
 
 class QuantizedTokens {
  public:
-  // Floats of memory, whole cache lines, that `tokens` tokens take.
+  // Returns the floats of memory, in whole cache lines, that `tokens` tokens
+  // take.
   static int64_t Floats(int64_t tokens, int64_t cols) {
     return tokens * TokenFloats(cols);
   }
@@ -52,7 +53,7 @@ class QuantizedTokens {
  private:
   static int64_t TokenFloats(int64_t cols) {
     const int64_t floats = 2 * cols / 4 + 5 * cols / kBlockQuants;
-    // An odd number of cache lines, so that tokens do not share cache sets.
+    // The number of cache lines is odd, so that tokens do not share cache sets.
     return ((floats + 15) / 16 | 1) * 16;
   }
 

@@ -1,5 +1,5 @@
-// Tiles of integers as vectors, a row a lane: columns as bytes, scales and
-// minima as floats. Included by tile_products-inl.h alone.
+// Reads tiles of integers as vectors, one row per lane: columns as bytes,
+// scales and minima as floats. Included by tile_products-inl.h alone.
 #pragma once
 
 #include <cstring>
@@ -23,11 +23,11 @@ inline Vector Load(const void* from) {
   return vector;
 }
 
-// Four bytes, those in each lane.
+// Returns four bytes, the same in each lane.
 inline Ints Spread(const void* from) { return Ints{} + Load<int32_t>(from); }
 
-// run.template operator()<n>(first) for tokens [first, first + n): as many
-// groups of kMost as there are, then of two, then one.
+// Calls run.template operator()<n>(first) for tokens [first, first + n): first
+// for as many groups of kMost as there are, then for two, then for one.
 template <int64_t kMost, class Run>
 inline void ForTokenGroups(int64_t tokens, Run run) {
   int64_t t = 0;
@@ -36,13 +36,13 @@ inline void ForTokenGroups(int64_t tokens, Run run) {
   if (t < tokens) run.template operator()<1>(t);
 }
 
-// What is subtracted from quants as Columns gives them: a set of signed bytes
-// takes those of 8 bits as they are.
+// This is subtracted from quants as Columns gives them. An instruction set with
+// signed bytes takes those of 8 bits as they are.
 template <class Tile>
 constexpr int kOffsetOf =
     Simd::kSigned&& Tile::kOffset == 128 ? 0 : Tile::kOffset;
 
-// Columns 4 g to 4 g + 3 of block b for kLanes rows from `row` on.
+// Returns columns 4 g to 4 g + 3 of block b for kLanes rows from `row` on.
 template <class Tile>
 inline Ints Columns(const Tile& tile, int64_t b, int64_t row, int g) {
   constexpr bool kNibbles = sizeof(Tile::quants[0]) == 4 * 64;
@@ -65,7 +65,7 @@ inline Ints Columns(const Tile& tile, int64_t b, int64_t row, int g) {
   return quants;
 }
 
-// tiles.h says which bits are where.
+// Expands numbers of 6 bits; tiles.h says which bits are where.
 inline void ExpandSixBits(const SixBits& bits, uint8_t (&out)[8][kTileRows]) {
   typedef uint16_t Words __attribute__((vector_size(2 * kTileRows)));
   const auto high = Load<Words>(bits.high);
@@ -77,7 +77,7 @@ inline void ExpandSixBits(const SixBits& bits, uint8_t (&out)[8][kTileRows]) {
   }
 }
 
-// Of a tile's blocks, in its vectors.
+// Holds the scales of a tile's blocks, in its vectors.
 template <class Tile>
 struct TileScales {
   static constexpr int kScales = Tile::kBlocks * Tile::kScalesOfBlock;

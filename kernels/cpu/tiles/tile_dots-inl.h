@@ -1,4 +1,4 @@
-// Integer dot products of a block of weights, a row a lane, with tokens.
+// Integer dot products of a block of weights, one row per lane, with tokens.
 // Included by tile_products-inl.h alone.
 #pragma once
 
@@ -15,22 +15,23 @@ namespace {
 template <int kTokens>
 using Tokens = std::array<QuantizedToken, kTokens>;
 
-// Steps of a block: weights as an instruction takes them. Quants in halves:
-// step g is the four columns from 4 g on, bytes. In words: 2 g and 2 g + 1 are
-// the even and the odd ones of those.
+// A block is multiplied in steps: weights as an instruction takes them. If
+// quants are in halves, step g is the four columns from 4 g on, in bytes. If
+// they are in words, steps 2 g and 2 g + 1 are the even and the odd ones of
+// those columns.
 constexpr bool kHalves = Simd::kOrder == QuantOrder::kHalves;
 constexpr int kStepsOfGroup = kHalves ? 1 : 2;
 constexpr int kSteps = 8 * kStepsOfGroup;
 
-// Of the bytes that Columns gives.
+// Makes a step from the bytes that Columns gives.
 inline Ints StepOf(Ints columns, int step) {
   if constexpr (kHalves) return columns;
   typedef uint16_t Words __attribute__((vector_size(sizeof(Ints))));
   return (Ints)(step % 2 == 0 ? (Words)columns & 0xff : (Words)columns >> 8);
 }
 
-// Where the n-th step of a block's dot lies, or of a half of it, whose scale is
-// its own. Steps that read the same bytes follow one another.
+// Returns where the n-th step of a block's dot lies, or that of a half of it,
+// whose scale is its own. Steps that read the same bytes follow one another.
 template <int kScalesOfBlock>
 constexpr int StepAt(int half, int n) {
   const int group = n / kStepsOfGroup;
@@ -39,13 +40,13 @@ constexpr int StepAt(int half, int n) {
   return kStepsOfGroup * at + n % kStepsOfGroup;
 }
 
-// Both kinds below: numbers of a token are spread once for all vectors, steps
-// are unpacked once for all tokens. Set takes the dots of block b of rows and
-// block `column` of tokens, or of one half of both; rows.Step(v, b, step) are
-// its steps.
+// In both kinds below, numbers of a token are spread once for all vectors, and
+// steps are unpacked once for all tokens. Set takes the dots of block b of rows
+// and block `column` of tokens, or of one half of both; rows.Step(v, b, step)
+// are its steps.
 
-// Quants as two bytes, whose dots are kept apart; instructions that add four
-// products of bytes to a lane.
+// Takes quants as two bytes whose dots are kept apart, for instructions that
+// add four products of bytes to a lane.
 template <int kVectors, int kTokens>
 struct HalvesDots {
   template <int kHalf, class Rows>
@@ -81,9 +82,9 @@ struct HalvesDots {
   Dots high, low;
 };
 
-// Quants as words; instructions that add two products of words to a lane.
-// Weights are unsigned and less than 256, so a dot of 32 columns is at most
-// 32 * 255 * 32,639 < 2^28.
+// Takes quants as words, for instructions that add two products of words to a
+// lane. Weights are unsigned and less than 256, so a dot of 32 columns is at
+// most 32 * 255 * 32,639 < 2^28.
 template <int kVectors, int kTokens>
 struct WordsDots {
   template <int kHalf, class Rows>
@@ -116,7 +117,7 @@ struct WordsDots {
   }
 
  private:
-  // One token's sums would wait for each other.
+  // A single token takes two sums, because one would wait for itself.
   static constexpr int kSums = kTokens == 1 ? 2 : 1;
 
   Ints dots[kVectors][kTokens][kSums];

@@ -11,13 +11,15 @@ namespace subgen::cpu {
 namespace {
 
 constexpr int64_t kChunkColumns = TileSet::kChunkColumns;
-// Sums in registers: two thirds of 16 of 256 bits, three quarters of 32.
+// So many vectors of sums are in registers: two thirds of 16 registers of 256
+// bits, three quarters of 32.
 constexpr int64_t kFloatVectors = kLanes == 8 ? 2 : 4;
 constexpr int64_t kFloatTiles = kFloatVectors / kTileVectors;
 constexpr int64_t kFloatTokens = 6;
 static_assert(kWideTiles % kFloatTiles == 0);
 
-// Rows of a vector to float32s: all, or as many as there are; added or not.
+// Stores the rows of a vector as float32: all, or as many as there are; added
+// to what is there, or not.
 inline void StoreRows(const Floats& numbers, int64_t count, bool add,
                       float* out) {
   if (count >= kLanes) {
@@ -39,7 +41,7 @@ inline Floats Widen(const uint16_t* numbers) {
   }
 }
 
-// Tiles as they are packed, of rows of `tiles_of_row` tiles.
+// Reads tiles as they are packed; a row has `tiles_of_row` of them.
 template <class Tile>
 struct PackedFloats {
   inline Floats Column(int64_t v, int64_t column) const {
@@ -52,7 +54,7 @@ struct PackedFloats {
   int64_t tiles_of_row = 0;
 };
 
-// [tile][kChunkColumns][kTileRows]
+// Reads widened tiles, [tile][kChunkColumns][kTileRows].
 struct WideFloats {
   inline Floats Column(int64_t v, int64_t column) const {
     return Load<Floats>(
@@ -62,8 +64,8 @@ struct WideFloats {
   const float* data = nullptr;
 };
 
-// `count` columns of rows, those of the input from `column` on, with kTokens
-// tokens from `first` on.
+// Multiplies `count` columns of rows, those of the input from `column` on, by
+// kTokens tokens from `first` on.
 template <int kVectors, int kTokens, class Rows>
 inline void MultiplyColumns(const Rows& rows, const LinearPart& part,
                             int64_t first, int64_t column, int64_t count) {
@@ -91,8 +93,8 @@ inline void MultiplyColumns(const Rows& rows, const LinearPart& part,
   }
 }
 
-// Few tokens: tiles as they are. As many of them at a time as give chains of
-// additions enough not to wait for one another.
+// Multiplies tiles as they are, for few tokens. As many tiles are taken at a
+// time as give enough chains of additions not to wait for one another.
 template <int kTiles, class Tile>
 void MultiplyFewFloats(const Tile* tiles, const LinearPart& part) {
   const int64_t cols = part.input.cols;
@@ -154,7 +156,7 @@ void MultiplyManyFloats(const Tile* tiles, const LinearPart& part,
   }
 }
 
-// At most kWideTiles tiles.
+// Multiplies at most kWideTiles tiles.
 template <class Tile>
 void MultiplyFloats(const Tile* tiles, const LinearPart& part, float* scratch) {
   if (part.input.rows >= TileSet::kManyForFloats) {

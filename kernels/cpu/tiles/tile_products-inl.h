@@ -1,6 +1,6 @@
-// Products of tiles of 16 weight rows, a row a lane, with tokens whose numbers
-// are spread over all lanes. Included by a file an instruction set, after
-// SUBGEN_TILE_TARGET and Simd, its operations:
+// Products of tiles of 16 weight rows, one row per lane, with tokens whose
+// numbers are spread over all lanes. Included by one file per instruction set,
+// after SUBGEN_TILE_TARGET and Simd, its operations:
 //   kLanes, kOrder, Ints and Floats: vectors of int32 and float32
 //   AddDots(sums, columns, quants): to each lane four products of a byte with a
 //     signed one (kHalves), or two of words (kWords)
@@ -21,30 +21,33 @@ namespace subgen::cpu {
 namespace {
 
 constexpr int64_t kChunkBlocks = TileSet::kChunkBlocks;
-// Of many tokens, two vectors or a tile by as many as fit in registers.
+// With many tokens, two vectors or a tile are multiplied by as many tokens as
+// fit in registers.
 constexpr int64_t kManyTiles = std::max<int64_t>(2 / kTileVectors, 1);
 constexpr int64_t kManyTokens = 8 / (kManyTiles * kTileVectors);
 static_assert(kWideTiles % kManyTiles == 0);
-// Of few tokens, a tile by so many in registers.
+// With few tokens, a tile is multiplied by so many in registers.
 constexpr int64_t kFewTokens = 8 / kTileVectors;
-// From so many tokens on tiles are widened.
+// From so many tokens on, tiles are widened first: unpacking then costs less
+// than it saves.
 constexpr int64_t kWorthWidening = 12;
 
-// Bytes of a tile that are asked for before they are read: what comes from
-// memory in the time that they take to be multiplied. Processors ask by
-// themselves only within a page of 4 KiB.
+// So many bytes are prefetched before they are read: what comes from memory in
+// the time that they take to be multiplied. Processors prefetch by themselves
+// only within a page of 4 KiB. Nearer than this is slower, further is as good
+// (MEASURED.md).
 constexpr int64_t kAhead = 8192;
 constexpr int kSecondLevel = 2;  // of __builtin_prefetch
 
-// Rows of one tile as they are packed, unpacked block by block as they are
-// multiplied: for few tokens.
+// These are rows of one tile as they are packed, unpacked block by block as
+// they are multiplied: for few tokens.
 template <class Tile>
 struct PackedRows {
   static constexpr int kScalesOfBlock = Tile::kScalesOfBlock;
   static constexpr bool kMinima = TileScales<Tile>::kMinima;
   static constexpr int kOffset = kOffsetOf<Tile>;
 
-  // Of the tile, from then on.
+  // Goes on to the next tile.
   inline void Enter(const Tile* next) {
     const auto* const ahead = reinterpret_cast<const std::byte*>(next) + kAhead;
     for (size_t line = 0; line < sizeof(Tile); line += 64) {
@@ -65,7 +68,7 @@ struct PackedRows {
   TileScales<Tile> scales;
 };
 
-// A chunk of a tile's columns, unpacked: for many tokens.
+// This is a chunk of a tile's columns, unpacked: for many tokens.
 struct WideTile {
   uint8_t quants[kChunkBlocks][kSteps][64];
   float scales[kChunkBlocks][2][kTileRows];
@@ -105,7 +108,7 @@ void WideTile::Set(const Tile* tiles, int64_t count) {
   }
 }
 
-// Rows of neighboring wide tiles.
+// These are rows of neighboring wide tiles.
 template <int kScales, bool kHasMinima, int kOffsetOfQuants>
 struct WideRows {
   static constexpr int kScalesOfBlock = kScales;
@@ -127,7 +130,8 @@ struct WideRows {
 
   const WideTile* tiles = nullptr;
 };
-// The same for all formats that differ in their layouts alone.
+// The type is the same for all formats that differ in their layouts alone, so
+// that the compiler makes fewer products.
 template <class Tile>
 using WideRowsOf =
     WideRows<Tile::kScalesOfBlock, TileScales<Tile>::kMinima, kOffsetOf<Tile>>;
@@ -143,8 +147,9 @@ struct Sums {
   }
 };
 
-// sums[v][t] += block b of vector v of rows times block `column` of token t, or
-// one half of both.
+// Adds to sums[v][t] block b of vector v of rows times block `column` of token
+// t, or one half of both. The dot is an exact integer; the offset of quants is
+// taken off it as an integer too, so that only the scaling rounds.
 template <int kHalf, int kVectors, int kTokens, class Rows>
 inline void AddPart(const Rows& rows, const Tokens<kTokens>& tokens, int64_t b,
                     int64_t column, Sums<kVectors, kTokens>& sums) {
@@ -191,8 +196,8 @@ inline Tokens<kTokens> TokensFrom(const QuantizedTokens& tokens,
   return some;
 }
 
-// Rows [first, first + count) of the output for tokens from `token` on: set, or
-// added to what a chunk before has left there.
+// Stores rows [first, first + count) of the output for tokens from `token` on;
+// they are set, or added to what a chunk before has left there.
 template <int kVectors, int kTokens>
 inline void Store(const Sums<kVectors, kTokens>& sums, int64_t token,
                   const LinearPart& part, bool add) {
@@ -204,7 +209,9 @@ inline void Store(const Sums<kVectors, kTokens>& sums, int64_t token,
   }
 }
 
-// A tile with few tokens, in one pass over its columns.
+// Multiplies a tile by few tokens, in one pass over its columns. Sums are taken
+// chunk by chunk, although one sum would do, because the order must be that of
+// the widened tiles: a token has the same bits in every batch.
 template <int kTokens, class Tile>
 inline void MultiplyTile(const Tile* tiles, const QuantizedTokens& tokens,
                          int64_t first, const LinearPart& part) {
@@ -227,7 +234,7 @@ inline void MultiplyTile(const Tile* tiles, const QuantizedTokens& tokens,
   Store(total, first, part, false);
 }
 
-// Blocks [column, column + blocks) of wide tiles with kTokens tokens.
+// Multiplies blocks [column, column + blocks) of wide tiles by kTokens tokens.
 template <int kVectors, int kTokens, class Rows>
 inline void MultiplyWide(const Rows& rows, const QuantizedTokens& tokens,
                          int64_t first, const LinearPart& part,
@@ -242,7 +249,7 @@ inline void MultiplyWide(const Rows& rows, const QuantizedTokens& tokens,
   Store(sums, first, part, column > 0);
 }
 
-// `rows` of kTiles tiles with all tokens.
+// Multiplies `rows` of kTiles tiles by all tokens.
 template <int kTiles, class Rows>
 void MultiplyWideTiles(const Rows& rows, const QuantizedTokens& tokens,
                        const LinearPart& part, int64_t column) {
@@ -252,7 +259,8 @@ void MultiplyWideTiles(const Rows& rows, const QuantizedTokens& tokens,
   });
 }
 
-// The part's rows, those of at most kWideTiles wide tiles, with all tokens.
+// Multiplies the part's rows, those of at most kWideTiles wide tiles, by all
+// tokens.
 template <class Rows>
 void MultiplyChunk(const WideTile* wide, const QuantizedTokens& tokens,
                    const LinearPart& part, int64_t column) {
@@ -268,7 +276,8 @@ void MultiplyChunk(const WideTile* wide, const QuantizedTokens& tokens,
   }
 }
 
-// The part's tiles, `tiles_of_row` each from `tiles` on, chunk by chunk.
+// Multiplies the part's tiles, `tiles_of_row` each from `tiles` on, chunk by
+// chunk: the widened chunk stays in a cache while all tokens use it.
 template <class Tile>
 void MultiplyMany(const Tile* tiles, const QuantizedTokens& tokens,
                   const LinearPart& part, WideTile* wide) {
@@ -298,7 +307,7 @@ void MultiplyFew(const Tile* tiles, const QuantizedTokens& tokens,
   }
 }
 
-// At most kWideTiles tiles.
+// Multiplies at most kWideTiles tiles.
 template <class Tile>
 void MultiplyGroup(const std::byte* data, const QuantizedTokens& tokens,
                    const LinearPart& part, std::byte* scratch) {

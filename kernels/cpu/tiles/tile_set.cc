@@ -4,7 +4,8 @@
 
 namespace subgen::cpu {
 
-// Widened: two bytes a quant, two scales and a minimum a block; or floats.
+// A widened tile takes two bytes per quant, and two scales and a minimum per
+// block; or it takes floats.
 int64_t TileSet::ScratchBytes(const LinearPart& part) {
   constexpr int64_t kQuants = kChunkBlocks * kTileRows * (2 * kBlockCols + 12);
   constexpr int64_t kFloats = kChunkColumns * kTileRows * sizeof(float);

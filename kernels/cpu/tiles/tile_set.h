@@ -1,6 +1,6 @@
 // Products of tiles in the instruction sets that have dot products of integers.
-// Each gives the same bits: dots are exact, and floats are multiplied and added
-// in one order.
+// Each set gives the same bits: dots are exact, and floats are multiplied and
+// added in one order.
 #pragma once
 
 #include <hwy/base.h>
@@ -18,25 +18,26 @@ struct TileSet {
   const char* name = nullptr;
   bool (*present)() = nullptr;  // on this machine
   QuantOrder order = QuantOrder::kHalves;
-  // Rows [first, first + count) of a weight that HasTiles with all tokens;
-  // `first` is a multiple of kTileRows. Tiles of integers are multiplied with
-  // `tokens`, those of floats with the part's input. Tiles that are not kept
-  // are packed when their turn comes. The sum of a row and a token is taken in
-  // the same order however many tokens and rows there are: kChunkBlocks blocks
-  // (floats: kChunkColumns columns) after one another, and those sums in order.
+  // Multiplies rows [first, first + count) of a weight that HasTiles by all
+  // tokens; `first` is a multiple of kTileRows. Tiles of integers are
+  // multiplied by `tokens`, those of floats by the part's input. Tiles that are
+  // not kept are packed when they are needed. The sum of a row and a token is
+  // taken in the same order however many tokens and rows there are:
+  // kChunkBlocks blocks (floats: kChunkColumns columns) after one another, and
+  // those sums in order.
   void (*multiply)(const LinearPart& part, const QuantizedTokens& tokens,
                    std::byte* scratch) = nullptr;
 
   static constexpr int64_t kChunkBlocks = 16;
   static constexpr int64_t kChunkColumns = 128;
-  // Tokens from which tiles of floats are widened, and the part's input should
-  // have rows an odd number of cache lines apart.
+  // From so many tokens on, tiles of floats are widened, and the part's input
+  // should have rows an odd number of cache lines apart.
   static constexpr int64_t kManyForFloats = 4;
-  // Of `multiply`, 64-byte aligned.
+  // Returns the bytes of scratch that `multiply` needs, 64-byte aligned.
   static int64_t ScratchBytes(const LinearPart& part);
 };
 
-// Tiles that are widened at a time, for many tokens.
+// So many tiles are widened at a time, for many tokens.
 inline constexpr int64_t kWideTiles = 4;
 
 extern const TileSet kAvx2;        // tiles_avx2.cc
@@ -44,11 +45,11 @@ extern const TileSet kAvxVnni;     // tiles_avx_vnni.cc
 extern const TileSet kAvx512Vnni;  // tiles_avx512_vnni.cc
 extern const TileSet kNeonDot;     // tiles_neon_dot.cc
 
-// Those compiled for this architecture, the fastest first.
+// Returns the sets compiled for this architecture, the fastest first.
 Vector<const TileSet* const> TileSets();
 
-// Whether products of the weight are of its tiles: it has them, and its rows
-// are long enough to gain by it, four blocks.
+// Returns whether products of the weight use its tiles: it has them, and its
+// rows are long enough to gain by it, four blocks.
 bool SuitsTiles(const WeightMatrix& weight);
 
 }  // namespace subgen::cpu

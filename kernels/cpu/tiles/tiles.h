@@ -1,8 +1,8 @@
-// Layouts of weights for products: tiles of 16 rows, a row a lane. A tile of a
-// quantized format is a block of the file of each of its rows, as many bytes as
-// in the file; one of 16-bit floats is 32 columns. A member that several
-// formats have means the same in all of them, so whoever reads tiles asks for
-// members and constants, never for a format.
+// Layouts of weights for products: tiles of 16 rows, one row per lane. A tile
+// of a quantized format is a block of the file of each of its rows, as many
+// bytes as in the file; one of 16-bit floats is 32 columns. A member that
+// several formats have means the same in all of them, so whoever reads tiles
+// asks for members and constants, never for a format.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@ namespace subgen::cpu {
 inline constexpr int64_t kTileRows = 16;
 inline constexpr int64_t kBlockCols = 32;  // a block's, here
 
-// Eight numbers of 6 bits for each row. Number s is
+// There are eight numbers of 6 bits for each row. Number s is
 //   low[s % 4] >> 4 (s / 4) & 15 | (high[s % 2] >> 2 (s / 2) & 3) << 4
 struct SixBits {
   uint8_t low[4][kTileRows];
   uint8_t high[2][kTileRows];
 };
 
-// What tiles of integers have in common; a weight is
+// Tiles of integers have this in common. A weight is
 //   scale (quant - kOffset) + minimum
 // with a scale for each kScaleCols columns.
 template <BlockFormat format, int blocks>
@@ -108,7 +108,7 @@ struct TileQ6_K : IntegerTile<BlockFormat::kQ6_K, 8> {
   uint8_t quants[8][4][64];
 };
 
-// 32 columns of floats of 16 bits, as in the file.
+// A tile of 32 columns of floats of 16 bits, as in the file.
 template <BlockFormat format>
 struct FloatTile {
   static constexpr BlockFormat kFormat = format;
@@ -124,8 +124,8 @@ inline constexpr bool kIsFloatTile = requires(Tile tile) {
 };
 
 // Calls run.template operator()<Tile>() with the tile of the first format in
-// the list that is `format`; false where there is none. One more format: its
-// tile above, its name here, and how the file has it (file_blocks.h).
+// the list that is `format`; returns false if there is none. One more format
+// needs its tile above, its name here, and how the file has it (file_blocks.h).
 template <class... Tiles>
 struct TileList {
   template <class Run>
@@ -134,7 +134,7 @@ struct TileList {
                                       : false) ||
             ...);
   }
-  // Calls run.template operator()<Tile>() with each.
+  // Calls run.template operator()<Tile>() with each tile.
   template <class Run>
   static void ForEach(Run run) {
     (run.template operator()<Tiles>(), ...);

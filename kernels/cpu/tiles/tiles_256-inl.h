@@ -1,6 +1,6 @@
-// What AVX2 and AVX-VNNI have in common: 8 rows a vector, weights widened to
-// 16 bits. Products of bytes, two of which AVX2 adds in 16 bits, would not hold
-// those of Q8_0. Included once, after SUBGEN_TILE_TARGET.
+// AVX2 and AVX-VNNI have this in common: a vector has 8 rows, and weights are
+// widened to 16 bits. Products of bytes, two of which AVX2 adds in 16 bits,
+// would overflow with those of Q8_0. Included once, after SUBGEN_TILE_TARGET.
 #pragma once
 
 #include <hwy/base.h>

@@ -12,8 +12,8 @@ namespace {
 struct Simd : Simd256 {
   static inline Ints AddDots(Ints sums, Ints columns, Ints quants) {
     sums += (Ints)_mm256_madd_epi16((__m256i)columns, (__m256i)quants);
-    // Else gcc puts the additions off until the sum is used, and keeps all
-    // products in memory until then.
+    // Without this, gcc puts the additions off until the sum is used, and keeps
+    // all products in memory until then.
     __asm__("" : "+x"(sums));
     return sums;
   }
@@ -27,8 +27,8 @@ HWY_POP_ATTRIBUTES
 
 namespace subgen::cpu {
 
-// Where there are no such instructions `present` must run too. F16C came before
-// AVX2.
+// `present` must run on machines without these instructions too. F16C came
+// before AVX2.
 const TileSet kAvx2 = {"AVX2",
                        [] {
                          return __builtin_cpu_supports("avx2") &&

@@ -6,7 +6,7 @@
 
 #include "kernels/quant/iq4_values.h"
 
-// False alarms of gcc 12 in its own header (its bug 105593).
+// gcc 12 gives false alarms in its own header (its bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 
 #define SUBGEN_TILE_TARGET \
@@ -63,7 +63,7 @@ HWY_POP_ATTRIBUTES
 
 namespace subgen::cpu {
 
-// Where there are no such instructions `present` must run too.
+// `present` must run on machines without these instructions too.
 const TileSet kAvx512Vnni = {"AVX512_VNNI",
                              [] {
                                return __builtin_cpu_supports("avx512vnni") &&

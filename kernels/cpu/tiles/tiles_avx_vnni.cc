@@ -27,8 +27,9 @@ HWY_POP_ATTRIBUTES
 namespace subgen::cpu {
 namespace {
 
-// clang 14 does not know its name. Where there are no such instructions this
-// must run too. Asked for once: in a virtual machine it takes microseconds.
+// The question is asked here because clang 14 does not know the instructions'
+// name. It must run on machines without them too. It is asked once, because in
+// a virtual machine it takes microseconds.
 bool HasAvxVnni() {
   static const bool has = [] {
     constexpr unsigned kAvxVnniBit = 1 << 4;

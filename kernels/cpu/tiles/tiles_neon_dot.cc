@@ -8,7 +8,7 @@
 
 #include "kernels/quant/iq4_values.h"
 
-// It would load more than there are registers for.
+// Scheduling would load more than there are registers for.
 #pragma GCC optimize("no-schedule-insns")
 
 #define SUBGEN_TILE_TARGET "arch=armv8.2-a+dotprod"
@@ -61,7 +61,7 @@ HWY_POP_ATTRIBUTES
 
 namespace subgen::cpu {
 
-// Where there are no such instructions `present` must run too.
+// `present` must run on machines without these instructions too.
 const TileSet kNeonDot = {
     "NEON_DOT", [] { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; },
     Simd::kOrder, MultiplyRows};

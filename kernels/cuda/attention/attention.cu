@@ -8,13 +8,14 @@ namespace {
 
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kWarp;
-// Minus infinity, without <limits> in device code.
+// This is minus infinity, without <limits> in device code.
 #define SUBGEN_NONE (-INFINITY)
 
-constexpr int kPitch = kTileRows + 4;  // no two lanes of a warp in one bank
+constexpr int kPitch = kTileRows + 4;  // no two lanes share a bank
 
-// What the threads of a block share while they attend, for up to kQueries
-// queries. Under the 48 KB that need no asking.
+// The threads of a block share this while they attend, for up to kQueries
+// queries. It stays under the 48 KB that a kernel may have without asking. Some
+// arrays serve twice, as their first use has ended by then.
 template <int kQueries>
 struct Work {
   StoredTile tiles[2];
@@ -26,8 +27,11 @@ struct Work {
   float partition[kQueries];
 };
 
-// Logits of the rows of a tile, none where a query does not see a row. A warp
-// takes two times four rows, which share each reading of the queries.
+// Computes the logits of the rows of a tile; they are -inf where a query does
+// not see a row. A warp takes two times four rows, which share each reading of
+// the queries. Eight lanes share a row, and each ends up with the sum of one
+// query, because that takes fewer exchanges than if each had all sums
+// (row_products.h).
 template <RowFormat format, int kQueries>
 __device__ __forceinline__ void Logits(const AttentionPiece& piece,
                                        const RowsInTile& rows,
@@ -65,7 +69,8 @@ __device__ __forceinline__ void Logits(const AttentionPiece& piece,
   }
 }
 
-// Logits to weights, under the largest logit so far. A warp a query.
+// Converts logits to weights, relative to the largest logit so far. A warp
+// takes a query.
 template <int kQueries>
 __device__ __forceinline__ void Weigh(int rows, Work<kQueries>& work) {
   const int lane = threadIdx.x % kWarp;
@@ -80,6 +85,7 @@ __device__ __forceinline__ void Weigh(int rows, Work<kQueries>& work) {
     max = fmaxf(GroupMax(max), before);
     float sum = 0.0f;
     for (int i = lane; i < rows; i += kWarp) {
+      // The query has seen nothing yet: -inf - -inf would be a NaN.
       if (max == SUBGEN_NONE) {
         value[i] = 0.0f;
         continue;
@@ -151,7 +157,8 @@ __device__ __forceinline__ void AddValues(const AttentionPiece& piece,
   }
 }
 
-// Sums over the threads that share numbers, in the order of their rows.
+// Adds the sums of the threads that share numbers, in the order of their rows:
+// the order does not depend on timing, so the bits do not either.
 template <int kQueries>
 __device__ __forceinline__ void SumValues(const ValueShare& share,
                                           const ValueSums<kQueries>& sums,
@@ -170,7 +177,8 @@ __device__ __forceinline__ void SumValues(const ValueShare& share,
   }
 }
 
-// While the block works on a tile, the next one is on its way.
+// Goes through the tiles of a piece. While the block works on a tile, the next
+// one is on its way, so that memory is kept busy.
 template <RowFormat format, int kQueries>
 __device__ __forceinline__ void AttendToRows(const AttentionPiece& piece,
                                              const ValueShare& share,
@@ -184,6 +192,8 @@ __device__ __forceinline__ void AttendToRows(const AttentionPiece& piece,
     if (first + most < piece.rows) {
       next =
           FillTile<kThreads>(piece, first + most, most, work.tiles[tile ^ 1]);
+      // The group of copies that was opened last may still be on its way; the
+      // tile at hand is there.
       __pipeline_wait_prior(1);
     } else {
       __pipeline_wait_prior(0);
@@ -275,6 +285,7 @@ __global__ void __launch_bounds__(kThreads) Mass(const MassPiece* pieces) {
         if (!inside || query >= count) continue;
         const float log_partition = piece.log_partition[first + query];
         const int token = (first + query) / piece.group;
+        // A query whose partition is empty saw nothing and gives no mass.
         if (fabsf(log_partition) == INFINITY ||
             (piece.row_token != nullptr && piece.row_token[row] > token)) {
           continue;

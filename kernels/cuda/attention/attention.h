@@ -1,7 +1,8 @@
 // Attention over weighted rows on device memory. Rows are split over blocks;
-// the queries of a tile share one reading of each row; partials of the blocks
-// are merged by the rule of SoftmaxPartials. Any row format and head size up to
-// kMostHeadDim, float32 throughout; put on the queue, returns at once.
+// the queries of a tile share one reading of each row; the partials of blocks
+// are merged by the rule of SoftmaxPartials. It takes any row format and head
+// sizes up to kMostHeadDim, in float32 throughout. Calls are put on the queue
+// and return at once.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,9 @@ class Queue;
 inline constexpr int kTileQueries = 8;  // that share one reading of the rows
 inline constexpr int kTileRows = 64;    // the most that a block takes at once
 
-// Some rows of a task for a tile of its queries. Pointers are of the device;
-// null where a view is empty. Biases and row_token start at the first row.
+// A piece is some rows of a task for a tile of its queries. Pointers are of the
+// device and null where a view is empty. Biases and row_token start at the
+// first row.
 struct AttentionPiece {
   const float* queries = nullptr;  // [query_count, dim]
   int64_t query_stride = 0;
@@ -38,12 +40,13 @@ struct AttentionPiece {
   float* partials = nullptr;  // of all queries over these rows
 };
 
-// [max_logit | partition | weighted] of so many queries, as in PartialsBuffer.
+// Returns the size of [max_logit | partition | weighted] for so many queries,
+// as in PartialsBuffer.
 inline int64_t PartialsSize(int64_t queries, int64_t value_dim) {
   return queries * (2 + value_dim);
 }
 
-// Some queries, whose partials over several sets of rows are merged.
+// A target is some queries whose partials over several sets of rows are merged.
 struct MergeTarget {
   float* max_logit = nullptr;  // [query_count]
   float* partition = nullptr;  // [query_count]
@@ -58,13 +61,14 @@ struct MergeTarget {
   int from_empty = 0;  // whether it holds nothing yet, whatever is there
 };
 
-// pieces and targets: arrays on the device. No piece has more than so many
+// pieces and targets are arrays on the device. No piece has more than so many
 // queries, at most kTileQueries.
 void AttendPieces(Queue* queue, const AttentionPiece* pieces, int64_t count,
                   int queries);
 void MergePieces(Queue* queue, const MergeTarget* targets, int64_t count);
 
-// At most kTileRows rows of a mass task, with all of its queries.
+// A piece of a mass task is at most kTileRows of its rows, with all of its
+// queries.
 struct MassPiece {
   const float* queries = nullptr;  // [query_count, dim]
   int64_t query_stride = 0;

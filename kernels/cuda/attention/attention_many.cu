@@ -17,7 +17,8 @@ namespace {
 constexpr int kThreads = 128;
 static_assert(kManyQueries == kThreads / kWarp * kQueriesOfWarp);
 
-// How many tiles have a row that the token sees. Every warp finds the same.
+// Returns how many tiles have a row that the token sees. Every warp finds the
+// same.
 template <int kRows>
 __device__ __forceinline__ int VisibleTiles(const AttentionPiece& piece,
                                             int token) {
@@ -33,8 +34,8 @@ __device__ __forceinline__ int VisibleTiles(const AttentionPiece& piece,
   return visible;
 }
 
-// Blocks of a multiprocessor that registers are left for: none of a block's
-// spill then (nvcc 13.0, compute capability 8.0, 9.0 and 10.0).
+// Registers are left for so many blocks per multiprocessor: none of a block's
+// registers spill then (nvcc 13.0, compute capability 8.0, 9.0 and 10.0).
 template <int kDim>
 constexpr int kBlocks = kDim == 64 || kDim == 128 ? 3 : 2;
 

@@ -1,4 +1,6 @@
-// What the pieces of attention tasks found, into their outputs.
+// Merges what the pieces of attention tasks found into their outputs, in four
+// phases: the largest logit of all, the sums of each warp relative to it, the
+// sums of all warps, and the output.
 #include "kernels/cuda/attention/attention.h"
 #include "kernels/cuda/device/warp.h"
 #include "kernels/cuda/runtime/launch.h"
@@ -9,7 +11,9 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kWarp;
 
-// The largest logit of a query over its sets and what it holds already.
+// Returns the largest logit of a query over its sets and what it holds already.
+// It is found first, so that each set is scaled once, and not again whenever a
+// later set has a larger one.
 __device__ float MaxOf(const MergeTarget& target, const float* maxima,
                        int64_t size, float before) {
   __shared__ float of_warps[kWarps];
@@ -24,8 +28,10 @@ __device__ float MaxOf(const MergeTarget& target, const float* maxima,
   return max;
 }
 
-// A block a query: the partials over all sets into the target. A warp adds up
-// every so-many-th set, several of them on their way at once.
+// Merges the partials over all sets into the target, one query per block. A
+// warp adds up every so-many-th set, several of them on their way at once, as
+// each is a few short reads that are waited for. Which warp adds which set
+// follows from their numbers, so the order of additions is always the same.
 __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
   constexpr int kColumns = kMostHeadDim / kWarp;  // of a lane
   __shared__ float sums_of_warps[kWarps][kMostHeadDim];
@@ -40,7 +46,7 @@ __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
   const float* const sums = target.partials + 2 * all + at * dim;
   const float before = target.from_empty ? -INFINITY : target.max_logit[query];
   const float max = MaxOf(target, maxima, size, before);
-  if (max == -INFINITY && !target.from_empty) return;  // nothing was seen
+  if (max == -INFINITY && !target.from_empty) return;  // nothing seen
 
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   float weighted[kColumns] = {}, partition = 0.0f;
@@ -62,6 +68,9 @@ __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
   }
   if (lane == 0) partition_of_warps[warp] = partition;
   __syncthreads();
+  // What the target holds takes part like one more set. At scale 0 it is not
+  // read: it may be memory that nobody has set, or hold a NaN, which a product
+  // with 0 would keep.
   const float scale = before == -INFINITY ? 0.0f : expf(before - max);
   float* const out = target.weighted + query * target.weighted_stride;
   for (int column = threadIdx.x; column < dim; column += kThreads) {
@@ -69,6 +78,8 @@ __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
     for (const auto& of_warp : sums_of_warps) sum += of_warp[column];
     out[column] = sum;
   }
+  // The maximum is stored last: each thread has read the one before into
+  // `before`.
   if (threadIdx.x != 0) return;
   float whole = scale == 0.0f ? 0.0f : target.partition[query] * scale;
   for (const float of_warp : partition_of_warps) whole += of_warp;

@@ -11,7 +11,7 @@ namespace {
 
 int64_t Tiles(int64_t count, int64_t tile) { return CeilDivide(count, tile); }
 
-// Biases and row tokens from `first` on; null where there are none.
+// Returns biases or row tokens from `first` on; null where there are none.
 template <class T>
 const T* From(const T* all, int64_t first) {
   return all == nullptr ? nullptr : all + first;
@@ -37,8 +37,8 @@ int64_t QueriesOfPiece(const AttentionTask& task) {
   return IsMany(task) ? kManyQueries : kTileQueries;
 }
 
-// The piece of the first rows and queries of a task, for the others to be made
-// from.
+// Returns the piece of the first rows and queries of a task, from which the
+// others are made: operands are put into the operation once per task.
 AttentionPiece Whole(const AttentionTask& task, Operation* operation) {
   const WeightedRows& rows = task.rows;
   const Matrix<const float> queries = operation->In(task.queries);
@@ -64,8 +64,9 @@ AttentionPiece Whole(const AttentionTask& task, Operation* operation) {
   return piece;
 }
 
-// Adds the pieces of one tile of queries; partials over their rows lie one
-// behind the other.
+// Adds the pieces of one tile of queries. Partials over their rows lie one
+// behind the other, each with room for all queries of the task, so that all
+// tiles of queries share one layout and one merge can follow.
 void AddPieces(const AttentionPiece& whole, int64_t rows, int64_t rows_of_piece,
                float* partials, std::vector<AttentionPiece>* pieces) {
   const int64_t size = PartialsSize(whole.all_queries, whole.value_dim);
@@ -83,7 +84,10 @@ void AddPieces(const AttentionPiece& whole, int64_t rows, int64_t rows_of_piece,
 
 }  // namespace
 
-// So that all tasks of a kind together make about `blocks` pieces.
+// Cuts rows so that all tasks of a kind together make about `blocks` pieces:
+// fewer would leave multiprocessors idle, more would only add partials to
+// merge. Few and many queries are counted apart, because they are launched
+// apart.
 AttentionPlan::RowsOfPiece AttentionPlan::CutRows(
     Vector<const AttentionTask> tasks, int64_t blocks) {
   RowsOfPiece tiles;
@@ -93,6 +97,8 @@ AttentionPlan::RowsOfPiece AttentionPlan::CutRows(
         Tiles(task.queries.rows, QueriesOfPiece(task));
   }
   const auto rows = [](int64_t all, int64_t pieces) {
+    // Whole tiles are cut, so only the last piece of a task has one that is not
+    // full.
     return kTileRows * std::max<int64_t>(1, CeilDivide(all, pieces));
   };
   return {rows(tiles.few, blocks),
@@ -104,12 +110,16 @@ void AttentionPlan::SortByOutput(Vector<const AttentionTask> tasks) {
   for (const AttentionTask& task : tasks) {
     Check(task);
     if (task.queries.rows == 0) continue;
+    // A task without rows adds nothing; but if the output is to be overwritten,
+    // it must still be emptied.
     if (task.rows.keys.count == 0 && start_ == AttentionStart::kFromOutputs) {
       continue;
     }
     sorted_.emplace_back(task.out.max_logit.data(), &task);
   }
-  // Tasks of a list lie in memory in its order.
+  // The address of a task breaks ties. Tasks of a list lie in memory in its
+  // order, so those of one output stay in that order, and so do the sets that
+  // are merged.
   std::sort(sorted_.begin(), sorted_.end());
 }
 
@@ -140,6 +150,8 @@ void AttentionPlan::AddOutput(Vector<const TaskOfOutput> tasks,
   const auto rows_of_piece = [&](const AttentionTask& task) {
     return IsMany(task) ? cut.many : cut.few;
   };
+  // The sets of all tasks are counted first, because one target merges the
+  // partials of all of them, which must lie in one array.
   int64_t sets = 0;
   for (const auto& [output, task] : tasks) {
     SUBGEN_CHECK(task->out.rows() == out.rows());
@@ -186,6 +198,10 @@ void AttentionPlan::Make(Vector<const AttentionTask> tasks, int64_t blocks,
 std::vector<PiecesByFormat<MassPiece>> PlanMass(
     Vector<const AttentionMassTask> tasks, Operation* operation) {
   std::vector<PiecesByFormat<MassPiece>> rounds;
+  // Tasks over the same rows add to the same mass, and blocks of one launch run
+  // in any order. The n-th task of each mass therefore goes into round n: no
+  // two pieces of a round write to the same memory, and rounds are launched one
+  // after another.
   struct Known {
     float* device = nullptr;
     size_t tasks = 0;

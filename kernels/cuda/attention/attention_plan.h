@@ -10,15 +10,15 @@
 
 namespace subgen::cuda {
 
-// Whether outputs are merged into, or overwritten.
+// Says whether outputs are merged into, or overwritten.
 enum class AttentionStart { kFromOutputs, kFromEmpty };
 
 // Plans one list of tasks after another, in the same memory.
 class AttentionPlan {
  public:
-  // Operands are put into the operation. Rows are cut so that about `blocks`
-  // blocks are busy. Tasks over several sets of the same queries become one
-  // target.
+  // Makes the plan, and puts operands into the operation. Rows are cut so that
+  // about `blocks` blocks are busy. Tasks over several sets of the same queries
+  // become one target.
   void Make(Vector<const AttentionTask> tasks, int64_t blocks,
             AttentionStart start, Operation* operation);
 
@@ -36,7 +36,8 @@ class AttentionPlan {
   };
 
   static RowsOfPiece CutRows(Vector<const AttentionTask> tasks, int64_t blocks);
-  // Those that merge into one output stand together, in their order.
+  // Sorts tasks so that those that merge into one output stand together, in
+  // their order.
   void SortByOutput(Vector<const AttentionTask> tasks);
   void AddOutput(Vector<const TaskOfOutput> tasks, const RowsOfPiece& cut);
   template <class T>
@@ -52,7 +53,7 @@ class AttentionPlan {
   std::vector<TaskOfOutput> sorted_;
 };
 
-// Rounds of pieces, of which no two of a round add to the same rows.
+// Returns rounds of pieces; no two pieces of a round add to the same rows.
 std::vector<PiecesByFormat<MassPiece>> PlanMass(
     Vector<const AttentionMassTask> tasks, Operation* operation);
 

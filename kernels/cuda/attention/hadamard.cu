@@ -8,8 +8,8 @@ namespace {
 
 constexpr int kRowsOfBlock = 4;
 
-// A warp a row. The stages of HadamardTransform::Transform, of all its blocks
-// at once.
+// Takes a row per warp. The stages are those of HadamardTransform::Transform,
+// for all of the row's blocks at once.
 __global__ void __launch_bounds__(kRowsOfBlock* kWarp)
     Transform(const float* signs, int64_t block, int64_t back,
               Matrix<float> rows) {

@@ -1,5 +1,6 @@
-// What moves numbers about on the device, as kernels/dense_ops.h and
-// kernels/attention_ops.h say. Pointers are of the device, shapes are checked.
+// Operations that move numbers about on the device, as kernels/dense_ops.h and
+// kernels/attention_ops.h say. Pointers are of the device; shapes have been
+// checked.
 #pragma once
 
 #include "kernels/heads.h"

@@ -6,7 +6,8 @@ namespace {
 
 constexpr int kThreads = 128;  // of a block that takes a row
 
-// A thread a number: weighted, then the partition and the maximum of a row.
+// Takes a number per thread: weighted, then the partition and the maximum of a
+// row.
 __global__ void Empty(DevicePartials partials) {
   const int64_t cols = partials.weighted.cols;
   const int64_t element = Element();
@@ -29,7 +30,7 @@ __global__ void Logs(DevicePartials partials, int64_t rows, float* out) {
                  : -INFINITY;
 }
 
-// A block a row.
+// Takes a row per block.
 __global__ void __launch_bounds__(kThreads)
     Rescale(const float* own_max, DevicePartials partials) {
   const int64_t row = blockIdx.x;
@@ -46,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
   partials.partition[row] = empty ? 0.0f : partials.partition[row] * factor;
 }
 
-// A block a row. A part that is empty in the row is not read.
+// Takes a row per block. A part that is empty in the row is not read.
 __global__ void __launch_bounds__(kThreads)
     MergeParts(const float* packed, int64_t parts, DevicePartials into) {
   const int64_t row = blockIdx.x;

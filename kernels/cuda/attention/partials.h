@@ -1,5 +1,5 @@
-// Softmax partials on device memory (kernels/softmax_partials.h); put on the
-// queue, returns at once.
+// Softmax partials on device memory (kernels/softmax_partials.h). Calls are put
+// on the queue and return at once.
 #pragma once
 
 #include "kernels/softmax_partials.h"
@@ -8,7 +8,7 @@ namespace subgen::cuda {
 
 class Queue;
 
-// SoftmaxPartials, whose spans are not for device code.
+// This is SoftmaxPartials for device code, which cannot take its spans.
 struct DevicePartials {
   float* max_logit = nullptr;
   float* partition = nullptr;
@@ -21,12 +21,12 @@ struct DevicePartials {
         weighted(partials.weighted) {}
 };
 
-// As the functions of these names.
+// These do what the functions of the same names do.
 void SetEmpty(Queue* queue, const SoftmaxPartials& partials);
 void LogPartition(Queue* queue, const SoftmaxPartials& partials, float* out);
 void RescalePartials(Queue* queue, const float* own_max,
                      const SoftmaxPartials& partials);
-// packed: of `parts` partials of the shape of `into`.
+// packed: `parts` partials of the shape of `into`.
 void MergePacked(Queue* queue, const float* packed, int64_t parts,
                  const SoftmaxPartials& into);
 

@@ -11,8 +11,8 @@
 
 namespace subgen::cuda {
 
-// Of head sizes up to kDim, zero beyond their own. Two of them are in a block's
-// 48 KB; no two of 8 neighboring rows are in the same banks.
+// A tile for head sizes up to kDim, zero beyond a head's own. Two of them are
+// in a block's 48 KB; no two of 8 neighboring rows are in the same banks.
 template <int kDim>
 struct alignas(16) RowTile {
   static constexpr int kRows = kDim <= 64 ? 64 : kDim <= 128 ? 32 : 16;
@@ -26,7 +26,7 @@ struct alignas(16) RowTile {
   int token[kRows];  // the first one that sees it; INT_MAX: there is no row
 };
 
-// What a tile takes its keys or values from.
+// A tile takes its keys or values from one of these.
 struct RowSource {
   const uint8_t* rows;
   int64_t row_bytes;
@@ -34,7 +34,7 @@ struct RowSource {
   int count;  // of the rows
 };
 
-// Numbers [first, first + 8) of a row, rounded to bf16.
+// Returns numbers [first, first + 8) of a row, rounded to bf16.
 __device__ __forceinline__ uint4 LoadAsBF16(RowFormat format,
                                             const uint8_t* row, int dim,
                                             int first) {
@@ -63,8 +63,9 @@ __device__ __forceinline__ uint4 LoadAsBF16(RowFormat format,
           PairOfBF16(x[4], x[5]), PairOfBF16(x[6], x[7])};
 }
 
-// The first rows of the source, zero where it has none, by all threads of the
-// block. What is copied is there when the open group has been waited for.
+// Fills a tile with the first rows of the source, and with zeros where it has
+// none, by all threads of the block. What is copied is there when the open
+// group has been waited for.
 template <int kThreads, bool as_they_are, int kRows, int kPitch>
 __device__ __forceinline__ void FillRows(const RowSource& from,
                                          RowFormat format,
@@ -87,7 +88,7 @@ __device__ __forceinline__ void FillRows(const RowSource& from,
   }
 }
 
-// Rows from `first` on; one group of copies.
+// Fills a tile with rows from `first` on, in one group of copies.
 template <int kThreads, bool as_they_are, int kDim>
 __device__ __forceinline__ void FillTile(const AttentionPiece& piece,
                                          RowFormat format, int first,

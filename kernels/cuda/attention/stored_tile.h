@@ -12,23 +12,23 @@ namespace subgen::cuda {
 
 inline constexpr int kTileBytes = 16384;
 
-// Rows of a tile, where key and value have so many bytes; at least 8 of the
-// largest heads.
+// Returns the rows of a tile where a key and a value together have so many
+// bytes; there are at least 8 rows of the largest heads.
 SUBGEN_HOST_DEVICE int RowsOfTile(int64_t row_bytes) {
   const int64_t rows = kTileBytes / row_bytes / 4 * 4;  // a warp takes 4
   return rows < kTileRows ? static_cast<int>(rows) : kTileRows;
 }
 
 struct StoredTile {
-  // Keys, then values; each where its address has the same last bits as in the
-  // cache, and whole copies.
+  // Keys come first, then values. Each starts where its address has the same
+  // last bits as in the cache, so that whole copies can be used.
   alignas(kCopyBytes) uint8_t bytes[kTileBytes + 4 * kCopyBytes];
   float partition_bias[kTileRows];
   float value_bias[kTileRows];
   int token[kTileRows];  // the first one that sees it
 };
 
-// Rows of a piece in a tile: their number, and where keys and values start.
+// The rows of a piece in a tile: their number, and where keys and values start.
 struct RowsInTile {
   int count;
   int keys;
@@ -39,15 +39,16 @@ __device__ __forceinline__ int LastBits(const uint8_t* at) {
   return static_cast<int>(reinterpret_cast<uintptr_t>(at) % kCopyBytes);
 }
 
-// Room for so many bytes, wherever they start.
+// Returns the room that so many bytes take, wherever they start.
 __device__ __forceinline__ int RoomFor(int64_t bytes) {
   return static_cast<int>((bytes + 2 * kCopyBytes - 2) / kCopyBytes *
                           kCopyBytes);
 }
 
-// Starts to copy, by all threads of the block; returns how far behind `to`, a
-// multiple of kCopyBytes, the first byte comes to lie. Reads no byte behind the
-// last, but those of the first copy before the first.
+// Starts to copy, by all threads of the block. Returns how far behind `to`, a
+// multiple of kCopyBytes, the first byte comes to lie. It reads no byte behind
+// the last one, but may read those of the first copy that lie before the first
+// byte.
 template <int kThreads>
 __device__ __forceinline__ int CopyBytes(const uint8_t* from, int64_t bytes,
                                          uint8_t* to) {
@@ -63,7 +64,7 @@ __device__ __forceinline__ int CopyBytes(const uint8_t* from, int64_t bytes,
   return lead;
 }
 
-// Number `at`, or `otherwise` where there are none.
+// Returns number `at`, or `otherwise` where there are none.
 template <class T>
 __device__ __forceinline__ void CopyNumber(const T* from, int at, T otherwise,
                                            T* to) {
@@ -74,7 +75,7 @@ __device__ __forceinline__ void CopyNumber(const T* from, int at, T otherwise,
   }
 }
 
-// Starts to copy rows from `first` on, up to `most` of them; one group of
+// Starts to copy rows from `first` on, up to `most` of them, in one group of
 // copies.
 template <int kThreads>
 __device__ RowsInTile FillTile(const AttentionPiece& piece, int first, int most,

@@ -1,6 +1,6 @@
-// What a warp does with the 16 queries it has, in registers: their products
-// with a tile of rows, weights, and what was summed so far. All its lanes
-// together.
+// A warp does this with the 16 queries that it has in registers: it multiplies
+// them by a tile of rows, weighs the rows, and keeps the sums so far. All lanes
+// call each function together.
 #pragma once
 
 #include "kernels/cuda/attention/attention.h"
@@ -14,12 +14,12 @@ inline constexpr int kQueriesOfWarp = 16;
 inline constexpr float kLog2E = 1.44269504f;
 inline constexpr uint32_t kPairOfOnes = 0x3f803f80;  // bf16
 
-// Which numbers of a product a lane has (tensor_cores.h).
+// These say which numbers of a product a lane has (tensor_cores.h).
 __device__ __forceinline__ int LaneRow() { return threadIdx.x % kWarp / 4; }
 __device__ __forceinline__ int LaneColumn() { return threadIdx.x % 4 * 2; }
 
-// A warp's queries and what was summed so far: of this lane's two queries, half
-// 0 and half 1.
+// A warp's queries and the sums so far. This lane has two queries, half 0 and
+// half 1.
 template <int kDim>
 struct Queries {
   uint32_t numbers[kDim / 16][4];  // left factors
@@ -62,7 +62,7 @@ __device__ __forceinline__ void Load(const AttentionPiece& piece,
   }
 }
 
-// As sums of products, 8 rows each.
+// Logits lie as sums of products do, 8 rows each.
 template <int kRows>
 using TileLogits = float[kRows / 8][4];
 
@@ -90,7 +90,7 @@ __device__ __forceinline__ void Logits(
   }
 }
 
-// Calls each(logit, row in the tile, half of its query) for this lane's.
+// Calls each(logit, row in the tile, half of its query) for this lane's logits.
 template <int kBlocks, class Each>
 __device__ __forceinline__ void ForEachLogit(float (&logits)[kBlocks][4],
                                              Each each) {
@@ -103,7 +103,10 @@ __device__ __forceinline__ void ForEachLogit(float (&logits)[kBlocks][4],
   }
 }
 
-// Of the power of two that weights are relative to, no less than the largest.
+// Returns the exponent of the power of two that weights are relative to; it is
+// no less than the largest. A power of two scales without rounding, so sums can
+// be rescaled exactly, and weights have the same roundings however rows are
+// cut.
 __device__ __forceinline__ float Exponent(float max) {
   return max == -INFINITY ? 0.0f : ceilf(max * kLog2E);
 }
@@ -112,7 +115,7 @@ __device__ __forceinline__ float Weight(float logit, float exponent) {
   return exp2f(fmaf(logit, kLog2E, -exponent));
 }
 
-// From the largest logits so far to these.
+// Rescales the sums from the largest logits so far to these.
 template <int kDim>
 __device__ __forceinline__ void Rescale(const float (&max)[2],
                                         Queries<kDim>* queries) {
@@ -125,7 +128,8 @@ __device__ __forceinline__ void Rescale(const float (&max)[2],
                       : exp2f(Exponent(before) - Exponent(max[half]));
     queries->max[half] = max[half];
   }
-  // The whole warp or none of it.
+  // The whole warp rescales, or none of it: mostly no logit is larger than
+  // those before, and the sums need no products.
   if (!__any_sync(kAllLanes, scale[0] != 1.0f || scale[1] != 1.0f)) return;
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
@@ -135,7 +139,8 @@ __device__ __forceinline__ void Rescale(const float (&max)[2],
   }
 }
 
-// Weights of 16 rows as a left factor. `bias`: of the first row, or null.
+// Computes the weights of 16 rows as a left factor. `bias`: of the first row,
+// or null.
 __device__ __forceinline__ void Weights(const float (&logits)[4],
                                         const float (&next)[4],
                                         const float* bias,
@@ -158,7 +163,7 @@ __device__ __forceinline__ void Weights(const float (&logits)[4],
   }
 }
 
-// weighted += weights values, of rows [row, row + 16) of the tile.
+// Adds weights times values, of rows [row, row + 16) of the tile.
 template <int kDim>
 __device__ __forceinline__ void AddValues(const RowTile<kDim>& tile, int row,
                                           const uint32_t (&weights)[4],
@@ -174,7 +179,7 @@ __device__ __forceinline__ void AddValues(const RowTile<kDim>& tile, int row,
   }
 }
 
-// Which weights a piece has.
+// Says which weights a piece has.
 struct WeightKinds {
   bool values;      // are weighted at all
   bool two_biases;  // weights of values are others than those of the partition
@@ -184,7 +189,7 @@ struct WeightKinds {
         two_biases(values && piece.value_bias != piece.partition_bias) {}
 };
 
-// No less than any logit so far, biases included.
+// Sets max to no less than any logit so far, biases included.
 template <int kDim>
 __device__ __forceinline__ void LargestLogits(
     const RowTile<kDim>& tile, bool two_biases,
@@ -228,6 +233,9 @@ __device__ __forceinline__ void Attend(const AttentionPiece& piece,
     uint32_t weights[4];
     Weights(low, high, kinds.two_biases ? &tile.partition_bias[row] : nullptr,
             exponent, weights);
+    // The partition is a product with ones: it then sums the rounded weights,
+    // those that the values get, and a row that has all the weight comes back
+    // as it is stored.
     AddProduct(weights, kPairOfOnes, kPairOfOnes, queries->partition);
     if (!kinds.values) continue;
     if (kinds.two_biases) {
@@ -237,7 +245,8 @@ __device__ __forceinline__ void Attend(const AttentionPiece& piece,
   }
 }
 
-// Relative to the largest logit itself.
+// Stores the partials relative to the largest logit itself, as SoftmaxPartials
+// are.
 template <int kDim>
 __device__ __forceinline__ void Store(const AttentionPiece& piece,
                                       const Queries<kDim>& queries) {

@@ -1,5 +1,6 @@
-// Tokens that join SubGen's clusters and value samples (kernels/algorithm1.h)
-// on device memory, one head a block; put on the queue, returns at once.
+// Inserts tokens into SubGen's clusters and value samples
+// (kernels/algorithm1.h) on device memory, one head per block. Calls are put on
+// the queue and return at once.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@ namespace subgen::cuda {
 
 class Queue;
 
-// A ClusterTask. Pointers are of the device, null where an array is empty.
+// This is a ClusterTask for the device. Pointers are of the device, null where
+// an array is empty.
 struct ClusterHead {
   RandomPlace place;
   int dim = 0;  // <= kMostHeadDim
@@ -33,12 +35,12 @@ struct ClusterHead {
   float* log_norms = nullptr;
   float* slot_bias = nullptr;
   double* totals = nullptr;
-  // Room for what follows; not filled.
+  // These are room for what the kernel computes; they are not filled.
   float* squared = nullptr;   // [room] distances of a key
   int32_t* chosen = nullptr;  // [max(samples, slots)] that a token enters
 };
 
-// An array on the device; all rows of one format.
+// heads: an array on the device; all rows have one format.
 void InsertClustersOfHeads(Queue* queue, RowFormat format,
                            const ClusterHead* heads, int64_t count);
 

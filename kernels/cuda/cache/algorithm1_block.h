@@ -1,4 +1,6 @@
-// Algorithm 1 of SubGen on one head, by one block of the device.
+// Algorithm 1 of SubGen on one head, by one block of the device: tokens depend
+// on those before them, so a head is not split. It does what
+// reference/algorithm1.cc does, with the same draws.
 #pragma once
 
 #include "kernels/base/draws.h"
@@ -10,8 +12,9 @@ namespace subgen::cuda {
 
 inline constexpr int kClusterThreads = 256;
 
-// One head in the hands of a block. All threads call all functions; members
-// that are no arrays are the same in each of them.
+// One head in the hands of a block. All threads call all functions. Members
+// that are no arrays are the same in each thread, so that all threads take the
+// same branches and meet at the barriers.
 template <RowFormat format>
 class Clusters {
   static constexpr int kThreads = kClusterThreads;
@@ -53,8 +56,8 @@ class Clusters {
     held_ = static_cast<int>(BlockLeast<kThreads>(none, least_of_warps_));
   }
 
-  // Of a key from the first `count` representatives: calls each(row, squared)
-  // in one thread for each.
+  // Measures a key against the first `count` representatives, and calls
+  // each(row, squared) in one thread for each.
   template <class Each>
   __device__ void ForDistances(const uint8_t* key, int count, Each each) {
     Share own, other;
@@ -68,8 +71,9 @@ class Clusters {
     }
   }
 
-  // The nearest of the first `count` representatives, the first of equals, a
-  // distance that is not a number last; -1 where it is beyond the radius.
+  // Returns the nearest of the first `count` representatives, the first of
+  // equal ones, with NaN distances last. Returns -1 if the nearest is beyond
+  // the radius.
   __device__ int Covering(const uint8_t* key, int count) {
     if (count == 0) return -1;
     __syncthreads();  // distances before may still be read
@@ -178,7 +182,8 @@ class Clusters {
     __syncthreads();
   }
 
-  // Fills head_.chosen, in thread 0; how many they are.
+  // Fills head_.chosen, in thread 0, and returns how many there are. One thread
+  // draws, because each draw decides how many places the next one skips.
   __device__ int Choose(Draws* draws, int trials, double probability) {
     __syncthreads();  // those before may still be read
     if (threadIdx.x == 0) {
@@ -192,7 +197,8 @@ class Clusters {
     return *chosen_count_;
   }
 
-  // Rows chosen[i] of `from`, `stride` bytes apart, to the same rows of `to`.
+  // Copies rows chosen[i] of `from`, `stride` bytes apart, to the same rows of
+  // `to`.
   __device__ void CopyChosen(const uint8_t* from, int64_t stride, uint8_t* to) {
     const int64_t bytes = *chosen_count_ * head_.row_bytes;
     for (int64_t i = threadIdx.x; i < bytes; i += kThreads) {
@@ -201,7 +207,7 @@ class Clusters {
       to[row * head_.row_bytes + byte] = from[row * stride + byte];
     }
   }
-  // The same of rows [0, count).
+  // Copies rows [0, count) in the same way.
   __device__ void CopyRows(const uint8_t* from, int64_t stride, uint8_t* to,
                            int64_t count) {
     for (int64_t i = threadIdx.x; i < count * head_.row_bytes; i += kThreads) {
@@ -209,8 +215,8 @@ class Clusters {
     }
   }
 
-  // After all threads have read the old one; what was copied before is there
-  // for all.
+  // Sets a count after all threads have read the old one. What was copied
+  // before is then there for all.
   __device__ void SetCount(int cluster, int32_t count) {
     __syncthreads();
     if (threadIdx.x == 0) head_.counts[cluster] = count;

@@ -18,6 +18,8 @@ ClusterHead HeadOf(const ClusterTask& task, Operation* operation) {
   head.slots = static_cast<int>(arrays.slots());
   head.tokens = static_cast<int>(task.tokens());
   head.row_bytes = RowBytes(arrays.format, arrays.dim);
+  // The device gets all the room, not only the clusters that are held: how many
+  // are held is known only there, as it depends on the tokens.
   const auto rows = [&](std::byte* data, int64_t count) {
     return operation->InOutBytes(data, count * head.row_bytes);
   };

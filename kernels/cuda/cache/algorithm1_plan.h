@@ -1,4 +1,4 @@
-// Cluster tasks as the kernel takes them.
+// Puts cluster tasks into the form that the kernel takes.
 #pragma once
 
 #include "kernels/algorithm1.h"
@@ -7,7 +7,7 @@
 
 namespace subgen::cuda {
 
-// In place of the plan before. Operands are put into the operation.
+// Replaces the plan before. Operands are put into the operation.
 void PlanClusters(Vector<const ClusterTask> tasks, Operation* operation,
                   PiecesByFormat<ClusterHead>* plan);
 

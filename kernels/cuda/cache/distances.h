@@ -1,5 +1,5 @@
 // Distances between points and rows on device memory (DistanceTask of
-// kernels/row_ops.h); put on the queue, returns at once.
+// kernels/row_ops.h). Calls are put on the queue and return at once.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ class Queue;
 
 inline constexpr int kDistanceRows = 64;  // that a block takes
 
-// At most kDistanceRows rows of a task.
+// A piece is at most kDistanceRows rows of a task.
 struct DistancePiece {
   const float* point = nullptr;  // [dim], on the device as all of these
   const uint8_t* rows = nullptr;

@@ -17,6 +17,8 @@ __global__ void __launch_bounds__(kDistanceThreads)
     Share row, token;
     LoadShare<format>(piece.rows + (j < piece.count ? j : 0) * piece.row_bytes,
                       piece.dim, row);
+    // A row is loaded once for all tokens and stays in registers; its length is
+    // computed once too.
     const double scale = piece.directions ? InverseLength(row) : 1.0;
     for (int i = 0; i < piece.token_count; ++i) {
       LoadShare<format>(piece.tokens + i * piece.row_bytes, piece.dim, token);

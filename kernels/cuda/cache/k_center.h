@@ -1,6 +1,7 @@
-// Tokens that join SubGen's centers (kernels/k_center.h) on device memory; put
-// on the queue, returns at once. First the distances of all tokens, over many
-// blocks; then the choices, one head a block.
+// Inserts tokens into SubGen's centers (kernels/k_center.h) on device memory.
+// Calls are put on the queue and return at once. The distances of all tokens
+// come first, over many blocks, because they do not depend on each other; the
+// choices follow, one head per block, because each depends on the one before.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +12,14 @@ namespace subgen::cuda {
 
 class Queue;
 
-// Distances of a part of the metric, null where it has none.
+// Distances of a part of the metric; null where it does not have the part.
 struct CenterDistances {
   float* centers = nullptr;  // [tokens, limit]
   float* tokens = nullptr;   // [tokens, tokens]
 };
 
-// A CenterTask. Pointers are of the device, null where an array is empty.
+// This is a CenterTask for the device. Pointers are of the device, null where
+// an array is empty.
 struct CenterHead {
   CenterMetric metric;
   int dim = 0;  // <= kMostHeadDim
@@ -38,17 +40,17 @@ struct CenterHead {
   float* second_squared = nullptr;
   float* alignments = nullptr;
   double* totals = nullptr;
-  // Room for what follows; not filled.
+  // These are room for what the kernels compute; they are not filled.
   CenterDistances of_keys, of_directions, of_values;
-  // [max(rows, limit) + 1] each: distances of the token, weights and scores of
-  // all, distances of a row.
+  // Each is [max(rows, limit) + 1]: distances of the token, weights and scores
+  // of all, distances of a row.
   float* squared = nullptr;
   float* weights = nullptr;
   float* scores = nullptr;
   float* others = nullptr;
 };
 
-// At most kDistanceRows rows, with all tokens of a head.
+// A piece is at most kDistanceRows rows, with all tokens of a head.
 struct TokenDistancesPiece {
   const uint8_t* tokens = nullptr;
   int token_count = 0;
@@ -61,7 +63,7 @@ struct TokenDistancesPiece {
   int64_t stride = 0;
 };
 
-// Arrays on the device; all rows of one format.
+// pieces and heads are arrays on the device; all rows have one format.
 void TokenDistancesOfPieces(Queue* queue, RowFormat format,
                             const TokenDistancesPiece* pieces, int64_t count);
 void InsertCentersOfHeads(Queue* queue, RowFormat format,

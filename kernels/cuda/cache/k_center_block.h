@@ -1,4 +1,6 @@
-// The choices of SubGen's centers, by one block of the device.
+// The choices of SubGen's centers, by one block of the device: the links to the
+// nearest neighbors, and the row that goes. It does what reference/k_center.cc
+// does with NeighborTable.
 #pragma once
 
 #include "kernels/cuda/cache/k_center_totals.h"
@@ -8,8 +10,9 @@ namespace subgen::cuda {
 
 inline constexpr int kCenterThreads = 256;
 
-// One head in the hands of a block. All threads call all functions; members
-// that are no arrays are the same in each of them.
+// One head in the hands of a block. All threads call all functions. Members
+// that are no arrays are the same in each thread, so that all threads take the
+// same branches and meet at the barriers.
 template <RowFormat format>
 class Centers {
   static constexpr int kThreads = kCenterThreads;
@@ -47,7 +50,7 @@ class Centers {
   }
   static __device__ float Infinity() { return FloatOf(0x7f800000u); }
 
-  // By one thread.
+  // Is called by one thread.
   __device__ void AddCount(int i, int32_t count) {
     head_.counts[i] += count;
     head_.bias[i] = static_cast<float>(
@@ -61,7 +64,8 @@ class Centers {
     }
   }
 
-  // Tokens that follow are as far from the row as from the token.
+  // Puts a token into row i. Tokens that follow are as far from the row as from
+  // the token, so their distances are copied, not measured again.
   __device__ void SetRow(int i, int token) {
     CopyRow(head_.token_keys + token * head_.row_bytes,
             head_.token_values + token * head_.row_bytes, i);
@@ -82,6 +86,8 @@ class Centers {
   }
 
   __device__ void Exchange(int token) {
+    // All threads read the heir before Remove renames rows, and the count
+    // before SetRow sets it: hence a barrier after each.
     const int last = rows_, drop = Choose(), heir = head_.near_rows[drop];
     __syncthreads();
     Remove(drop);
@@ -95,7 +101,7 @@ class Centers {
     __syncthreads();
   }
 
-  // While there are more centers than the limit, the least goes.
+  // Drops the least center while there are more than the limit.
   __device__ void Shrink() {
     totals_.SetFactor();
     totals_.SetInverseLength();
@@ -120,6 +126,7 @@ class Centers {
   }
 
   __device__ void SetScore(int i, float nearest) {
+    // Without weights the distance is the score, and the weights have no use.
     if (!weighted_) {
       head_.scores[i] = nearest;
       return;
@@ -138,8 +145,11 @@ class Centers {
     return metric_.values ? fmaf(totals_.factor(), values, sum) : sum;
   }
 
-  // The token joins the links, behind the rows, and all are weighed.
+  // Adds the token to the links, behind the rows, and weighs all rows in the
+  // same pass.
   __device__ void Compare(int token) {
+    // The distances were computed by the kernel before; SetRow keeps them up to
+    // date for tokens that come later.
     const int64_t first = static_cast<int64_t>(token) * head_.limit;
     const auto at = [first](const CenterDistances& part, int i) {
       return part.centers == nullptr ? 0.0f : part.centers[first + i];
@@ -167,7 +177,8 @@ class Centers {
     SetNearest(rows_, head_.squared);
   }
 
-  // The token as neighbor of a row, where it is nearer than a bound.
+  // Makes the token a row's neighbor if it is nearer than a bound: then it is
+  // nearer than all that the bound stands for.
   __device__ void TakeNearer(int i, float squared) {
     if (squared < head_.near_squared[i]) {
       head_.second_rows[i] = head_.near_rows[i];
@@ -180,8 +191,10 @@ class Centers {
     }
   }
 
-  // The first of the least numbers, none negative, but for two rows; what is
-  // not a number is above all. size_ where there is none left.
+  // Returns the first of the least numbers, none of which may be negative,
+  // leaving out two rows; NaN is above all. Returns size_ if there is none
+  // left. Number and place are one integer, so that one minimum over the block
+  // finds both, and the first of equal ones whichever thread has it.
   __device__ int LeastOf(const float* numbers, int but, int nor) {
     uint64_t least = ~uint64_t{0} << 32 | size_;
     for (int i = threadIdx.x; i < size_; i += kThreads) {
@@ -193,7 +206,8 @@ class Centers {
     return static_cast<int>(least & 0xffffffffu);
   }
 
-  // -1, and infinite, where no distance is a finite number.
+  // The row is -1, and the distance infinite, where no distance is a finite
+  // number.
   struct Near {
     int row = -1;
     float squared = Infinity();
@@ -221,11 +235,12 @@ class Centers {
     __syncthreads();
   }
 
-  // Distances of a row to all others and the token.
+  // Returns the distances from a row to all others and the token.
   __device__ const float* Others(int row) {
     if (row == rows_) return head_.squared;
     __syncthreads();  // others may still be read
     const bool of_keys = metric_.keys || metric_.directions;
+    // The distance to the token is known from its side.
     const float of_token = size_ > rows_ ? head_.squared[row] : 0.0f;
     Share key, value, other;
     LoadShare<format>(Key(row), head_.dim, key);
@@ -255,7 +270,9 @@ class Centers {
     return head_.others;
   }
 
-  // The row that goes.
+  // Returns the row that goes. A bound is never above the true distance: if the
+  // least score is a known one, no bound can hide a lesser one; if it is a
+  // bound, it is measured.
   __device__ int Choose() {
     int least = LeastOf(head_.scores, -1, -1);
     while (head_.near_rows[least] < 0 &&
@@ -266,7 +283,8 @@ class Centers {
     }
     const int partner = head_.near_rows[least];
     if (weighted_ || partner < 0) return least;
-    // Of the closest pair, the one nearer to the rest.
+    // Of the closest pair, the row that is nearer to the rest goes. The two are
+    // compared in the order of their numbers, as in every backend.
     const int low = least < partner ? least : partner;
     const int high = least < partner ? partner : least;
     const float rest_of_low = Nearest(Others(low), low, high).squared;
@@ -274,7 +292,8 @@ class Centers {
     return rest_of_low < rest_of_high ? low : high;
   }
 
-  // The last row takes the place of the one that goes.
+  // Removes a row; the last row takes its place. Where its neighbor was the one
+  // that goes, a row promotes its second. Nothing is measured.
   __device__ void Remove(int row) {
     const int last = --size_;
     const auto renamed = [row, last](int i) {

@@ -18,6 +18,8 @@ CenterHead HeadOf(const CenterTask& task, Operation* operation) {
   head.tokens = static_cast<int>(task.tokens());
   head.entered = task.entered;
   head.row_bytes = RowBytes(arrays.format, arrays.dim);
+  // Rows that are only reached while tokens join are sent too: the kernel
+  // writes there, and the host must know that the device has them newer.
   const size_t bytes = task.most_rows() * head.row_bytes;
   head.keys = operation->InOutBytes(arrays.keys, bytes);
   head.values = operation->InOutBytes(arrays.values, bytes);
@@ -35,6 +37,7 @@ CenterHead HeadOf(const CenterTask& task, Operation* operation) {
   head.second_squared = array(arrays.neighbors.second_squared);
   head.alignments = array(arrays.alignments);
   head.totals = array(arrays.totals);
+  // One more than the rows: the token at hand has links before it has a row.
   const int64_t links = std::max(task.rows, arrays.limit) + 1;
   head.squared = operation->Scratch(links);
   head.weights = operation->Scratch(links);
@@ -43,7 +46,7 @@ CenterHead HeadOf(const CenterTask& task, Operation* operation) {
   return head;
 }
 
-// What tokens are compared by.
+// Tokens are compared with centers, and with each other, by these rows.
 struct Compared {
   const uint8_t* tokens;
   const uint8_t* centers;
@@ -74,6 +77,8 @@ CenterDistances AddPieces(const CenterHead& head, const Compared& of,
     }
   };
   add(of.centers, head.rows, part.centers, head.limit);
+  // A token that has joined is a center for those after it, so tokens are
+  // compared with each other too.
   if (tokens > 1) add(of.tokens, head.tokens, part.tokens, tokens);
   return part;
 }
@@ -95,6 +100,8 @@ void PlanCenters(Vector<const CenterTask> tasks, Operation* operation,
       const Compared directions = {head.token_keys, head.keys, true};
       const Compared values = {head.token_values, head.values, false};
       if (metric.keys) head.of_keys = AddPieces(head, keys, operation, pieces);
+      // A weighted choice needs the directions even where the metric does not,
+      // because alignments are sums of cosines.
       if (metric.directions || metric.weighted()) {
         head.of_directions = AddPieces(head, directions, operation, pieces);
       }
@@ -102,6 +109,7 @@ void PlanCenters(Vector<const CenterTask> tasks, Operation* operation,
         head.of_values = AddPieces(head, values, operation, pieces);
       }
     }
+    // A head without tokens has no distances, but may have rows to drop.
     plan->heads[format].push_back(head);
   }
 }

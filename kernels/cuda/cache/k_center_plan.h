@@ -1,4 +1,4 @@
-// Center tasks as the kernels take them.
+// Puts center tasks into the form that the kernels take.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,7 @@ struct CenterPlan {
   PiecesByFormat<CenterHead> heads;
 };
 
-// In place of the plan before. Operands are put into the operation.
+// Replaces the plan before. Operands are put into the operation.
 void PlanCenters(Vector<const CenterTask> tasks, Operation* operation,
                  CenterPlan* plan);
 

@@ -1,5 +1,6 @@
 // The sums over all tokens of a head (CenterArrays::totals) in the hands of a
-// warp, which holds a row: the same in every warp of a block.
+// warp, whose lanes hold a row. Every warp of a block holds the same sums, so
+// that no warp waits for another one's.
 #pragma once
 
 #include "kernels/cuda/cache/k_center.h"
@@ -23,7 +24,7 @@ class CenterTotals {
     }
   }
 
-  // By one warp, when no other reads them any more.
+  // Stores the sums; called by one warp when no other reads them any more.
   __device__ void Store() const {
     if (threadIdx.x % kWarp == 0) head_.totals[0] = squares_;
     for (int i = 0; weighted_ && i < kRun; ++i) {
@@ -49,7 +50,7 @@ class CenterTotals {
     }
   }
 
-  // Of values in a distance.
+  // Returns the factor of values in a distance.
   __device__ float factor() const { return factor_; }
   __device__ void SetFactor() {
     const double mean_square = squares_ / static_cast<double>(entered_);
@@ -57,7 +58,7 @@ class CenterTotals {
     factor_ = head_.metric.balanced ? static_cast<float>(inverse) : 1.0f;
   }
 
-  // Of the sum of unit keys.
+  // Returns 1 / length of the sum of unit keys.
   __device__ float inverse_length() const { return inverse_length_; }
   __device__ void SetInverseLength() {
     double squares = 0.0;
@@ -66,21 +67,21 @@ class CenterTotals {
     inverse_length_ = static_cast<float>(length > 0.0 ? 1.0 / length : 0.0);
   }
 
-  // This thread's numbers of a row, zero beyond its end.
+  // Loads this thread's numbers of a row; they are zero beyond its end.
   __device__ void Load(const uint8_t* row, float (&numbers)[kRun]) const {
     for (float& x : numbers) x = 0.0f;
     if (Number(0) < head_.dim) {
       LoadRow8<format>(row, head_.dim, Number(0), numbers);
     }
   }
-  // 1 / length; 0 of what points nowhere.
+  // Returns 1 / length; 0 if the key has no direction.
   __device__ double InverseOf(const float (&key)[kRun]) const {
     double squares = 0.0;
     for (const float x : key) squares += static_cast<double>(x) * x;
     squares = GroupSum(squares);
     return squares > 0.0 && isfinite(squares) ? 1.0 / sqrt(squares) : 0.0;
   }
-  // unit key . sum of unit keys
+  // Returns unit key . sum of unit keys.
   __device__ float Alignment(const uint8_t* row) const {
     float key[kRun];
     Load(row, key);
@@ -92,7 +93,7 @@ class CenterTotals {
   }
 
  private:
-  // Which number of a row this thread has, as one of a warp.
+  // Returns which number of a row this thread has, as one of a warp.
   static __device__ int Number(int i) { return threadIdx.x % kWarp * kRun + i; }
 
   const CenterHead& head_;

@@ -35,7 +35,10 @@ class ScoredRows {
   }
 
  private:
-  // Row of the lowest score, of equals the one with the lowest position.
+  // Returns the row of the lowest score; of equal ones, the one with the lowest
+  // position. Score and position are one integer, so that one minimum over the
+  // block finds the row. As no two rows have the same position, just one thread
+  // sets *lowest_.
   __device__ int Lowest() {
     __syncthreads();  // what was set is there, *lowest_ has been read
     uint64_t least = ~uint64_t{0};

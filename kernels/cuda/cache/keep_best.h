@@ -1,5 +1,5 @@
-// Rows by their scores (kernels/keep_best.h) on device memory, one head a
-// block; put on the queue, returns at once.
+// Keeps rows by their scores (kernels/keep_best.h) on device memory, one head
+// per block. Calls are put on the queue and return at once.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@ namespace subgen::cuda {
 
 class Queue;
 
-// A KeepBestTask. Pointers are of the device.
+// This is a KeepBestTask for the device, whose pointers are the device's.
 struct KeepBestHead {
   int64_t row_bytes = 0;  // 0: nothing to do
   int held = 0;
@@ -24,7 +24,7 @@ struct KeepBestHead {
   const int64_t* token_positions = nullptr;
 };
 
-// An array on the device.
+// heads: an array on the device.
 void KeepBestOfHeads(Queue* queue, const KeepBestHead* heads, int64_t count);
 
 }  // namespace subgen::cuda

@@ -33,7 +33,8 @@ __device__ float NumberAt(const uint8_t* row, int i) {
   }
 }
 
-// Eight lanes a block of a row; those beyond the last do as the first does.
+// Eight lanes take a block of a row; those beyond the last block do what those
+// of the first do, as all lanes of a warp must take part.
 template <RowFormat from>
 __device__ void Quantize(const RowCopyPiece& piece) {
   constexpr int kAtOnce = kThreads / kBlockLanes;

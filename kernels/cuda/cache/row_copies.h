@@ -1,5 +1,5 @@
-// Rows of a cache to another place, in another format; put on the queue,
-// returns at once.
+// Copies rows of a cache to another place, in another format. Calls are put on
+// the queue and return at once.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,13 @@ namespace subgen::cuda {
 
 class Queue;
 
-// Not from one quantized format to another.
+// Returns whether there is a kernel: there is none from one quantized format to
+// another.
 inline bool CanConvert(RowFormat from, RowFormat to) {
   return from == to || !IsQuantized(from) || !IsQuantized(to);
 }
 
-// At most kRowsOfPiece rows, on the device.
+// A piece is at most kRowsOfPiece rows, on the device.
 inline constexpr int kRowsOfPiece = 64;
 struct RowCopyPiece {
   const uint8_t* from = nullptr;

@@ -17,7 +17,7 @@ void AddPieces(const RowCopy& copy, Operation* operation,
   piece.to_bytes = RowBytes(copy.format, from.dim);
   piece.from = operation->InBytes(from.data, from.count * piece.from_bytes);
   piece.to = operation->OutBytes(copy.to, copy.to_bytes());
-  // Of no rows an empty piece, so that the list of commands stays as it is.
+  // No rows become an empty piece, so that the list of commands stays as it is.
   for (int64_t row = 0; row == 0 || row < from.count; row += kRowsOfPiece) {
     piece.count =
         static_cast<int>(std::min<int64_t>(kRowsOfPiece, from.count - row));

@@ -1,4 +1,4 @@
-// Row copies and distances cut into pieces for blocks of a device.
+// Cuts row copies and distances into pieces for blocks of a device.
 #pragma once
 
 #include "kernels/cuda/cache/distances.h"
@@ -8,7 +8,7 @@
 
 namespace subgen::cuda {
 
-// Operands are put into the operation.
+// These add the pieces of a task and put operands into the operation.
 void AddPieces(const RowCopy& copy, Operation* operation,
                PiecesByFormat<RowCopyPiece>* pieces);
 void AddPieces(const DistanceTask& task, Operation* operation,

@@ -1,4 +1,4 @@
-// Distances of rows of which 8 lanes hold a share each.
+// Distances of rows that 8 lanes share.
 #pragma once
 
 #include "kernels/cuda/device/head_dim.h"
@@ -8,7 +8,7 @@ namespace subgen::cuda {
 
 constexpr int kRuns = kMostHeadDim / kStride;  // of a lane, at most
 
-// A lane's share of a row.
+// This is a lane's share of a row.
 using Share = float[kRuns][kRun];
 
 template <RowFormat format>
@@ -24,7 +24,8 @@ __device__ __forceinline__ void LoadShare(const uint8_t* row, int dim,
   }
 }
 
-// Of the row that 8 lanes share. In double, so that no square is out of range.
+// Returns the squared length of the row that 8 lanes share. It is in double, so
+// that no square is out of range.
 __device__ __forceinline__ double SquaredLength(const Share& share) {
   double squares = 0.0;
   for (const auto& run : share) {
@@ -32,14 +33,14 @@ __device__ __forceinline__ double SquaredLength(const Share& share) {
   }
   return GroupSum(squares, kLanesOfRow);
 }
-// 1 / length; 0 where it is zero.
+// Returns 1 / length; 0 if the length is zero.
 __device__ __forceinline__ double InverseLength(const Share& share) {
   const double squares = SquaredLength(share);
   return squares > 0.0 ? 1.0 / sqrt(squares) : 0.0;
 }
 
-// This lane's share of |a x - b y|^2, in double: so that equal directions are
-// equal, and opposite ones of any length are 4.
+// Returns this lane's share of |a x - b y|^2. It is in double, so that equal
+// directions are equal, and opposite ones of any length are 4.
 __device__ __forceinline__ float OfDirections(const Share& x, double a,
                                               const Share& y, double b) {
   double sum = 0.0;
