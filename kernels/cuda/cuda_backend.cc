@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kBlocksOfProcessor = 4;
 
-// A place on the device with rows of a matrix, packed: row ids[i], or row i
-// where ids is null.
+// Returns a place on the device with rows of a matrix, packed: row ids[i], or
+// row i if ids is null.
 const std::byte* SendRows(const WeightMatrix& weight, int64_t rows,
                           const int* ids, Operation* operation) {
   const int64_t bytes = weight.row_bytes();

@@ -1,6 +1,6 @@
-// Operations on host views: mirrored memory and weights that are kept are used
-// on the device, everything else is staged. Each appends its commands to the
-// queue, and waits only where results go to memory that is not mirrored.
+// Operations on host views. Mirrored memory and weights that are kept are used
+// on the device; everything else is staged. Each operation appends its commands
+// to the queue, and waits only where results go to memory that is not mirrored.
 #pragma once
 
 #include <string>
@@ -35,7 +35,7 @@ class CudaBackend final : public Backend {
     kept_.Keep(table).IgnoreError();  // its rows are sent as they are read
   }
 
-  // cuda_backend.cc
+  // These are in cuda_backend.cc.
   void Linears(Matrix<const float> input,
                Vector<const LinearProduct> products) override;
   void Embed(const WeightMatrix& table, Vector<const int> ids,
@@ -53,7 +53,7 @@ class CudaBackend final : public Backend {
   void Top(Matrix<const float> rows, Vector<const float> scales,
            Matrix<float> output) override;
 
-  // cuda_backend_layout.cc
+  // These are in cuda_backend_layout.cc.
   void GatherRows(Matrix<const float> from, Vector<const int> rows,
                   Matrix<float> output) override;
   void Clear(Matrix<float> matrix) override;
@@ -72,7 +72,7 @@ class CudaBackend final : public Backend {
   void MergePacked(Vector<const float> packed,
                    const SoftmaxPartials& into) override;
 
-  // cuda_backend_tasks.cc
+  // These are in cuda_backend_tasks.cc.
   void ConvertRows(Vector<const RowCopy> copies) override;
   void Attend(Vector<const AttentionTask> tasks) override {
     Attend(tasks, AttentionStart::kFromOutputs);
@@ -88,7 +88,7 @@ class CudaBackend final : public Backend {
 
  private:
   WeightMatrix OnDevice(const WeightMatrix& weight, Operation* operation);
-  // The output is overwritten.
+  // Returns the product on the device; its output is overwritten.
   DeviceProduct OnDevice(Matrix<const float> input,
                          const LinearProduct& product, Operation* operation);
   RotaryAngles OnDevice(const HeadRotation& rotation, Operation* operation);
@@ -100,7 +100,7 @@ class CudaBackend final : public Backend {
   DeviceMirror mirror_{&queue_};
   Staging staging_{&queue_, &mirror_};
   KeptWeights kept_{&queue_};
-  // Plans of the operation at hand; the memory stays.
+  // These are plans of the operation at hand; their memory stays.
   AttentionPlan attention_;
   CenterPlan centers_;
   PiecesByFormat<ClusterHead> clusters_;
@@ -110,8 +110,8 @@ class CudaBackend final : public Backend {
   std::vector<DeviceProduct> products_;
 };
 
-// Where commands of other libraries find their operands and the queue of a
-// backend; null where it is not one of CUDA.
+// Returns where commands of other libraries find their operands and the queue
+// of a backend; null if it is not a backend of CUDA.
 Staging* StagingOf(Backend& backend);
 
 }  // namespace subgen::cuda

@@ -1,4 +1,4 @@
-// What moves numbers about, and rotations, which may move them too.
+// Operations that move numbers about, and rotations, which may move them too.
 #include "kernels/cuda/attention/attention.h"
 #include "kernels/cuda/attention/hadamard.h"
 #include "kernels/cuda/attention/layout.h"
@@ -10,7 +10,7 @@ namespace subgen::cuda {
 
 namespace {
 
-// Views of the device; only read there.
+// Returns views of the device that are only read there.
 SoftmaxPartials In(const SoftmaxPartials& partials, Operation* operation) {
   const auto in = [&](Vector<float> host) -> Vector<float> {
     const float* data = operation->In(Vector<const float>(host));

@@ -6,7 +6,8 @@
 
 namespace subgen::cuda {
 
-// No kernel converts one quantized format to another.
+// Converts rows on the host, because no kernel converts one quantized format to
+// another.
 void CudaBackend::ConvertOnHost(const RowCopy& copy) {
   const Rows& from = copy.from;
   const int64_t from_bytes = RowBytes(from.format, from.dim);
@@ -36,6 +37,9 @@ void CudaBackend::ConvertRows(Vector<const RowCopy> copies) {
       CopyRowPieces(&queue_, format, pieces, count);
     });
   }
+  // These follow when the operation has ended, because the mirror runs the
+  // queue to read the device's memory. No copy reads what another one writes,
+  // so the order does not matter.
   for (const RowCopy& copy : for_host) ConvertOnHost(copy);
 }
 

@@ -1,4 +1,4 @@
-// Linked where the build has no CUDA toolkit.
+// This file is linked where the build has no CUDA toolkit.
 #include "absl/status/status.h"
 #include "kernels/backend.h"
 

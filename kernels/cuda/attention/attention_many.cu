@@ -29,6 +29,7 @@ __device__ __forceinline__ int VisibleTiles(const AttentionPiece& piece,
     const int tile = first + threadIdx.x % kWarp;
     const bool sees = tile < all && piece.row_token[tile * kRows] <= token;
     visible += GroupSum(sees ? 1 : 0);
+    // Tokens of rows ascend, so tiles that are seen form a prefix.
     if (visible < first + kWarp) break;
   }
   return visible;
@@ -58,6 +59,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks<kDim>)
       FillTile<kThreads, as_they_are>(piece, format, (i + 1) * kRows,
                                       tiles[(i + 1) % 2]);
     }
+    // The block's last query may see rows that this warp's queries do not; the
+    // warp then skips the tile, but takes part in filling the next one.
     if (tiles[i % 2].token[0] <= queries.last_token) {
       Attend(piece, tiles[i % 2], &queries);
     }

@@ -29,9 +29,9 @@ __device__ float MaxOf(const MergeTarget& target, const float* maxima,
 }
 
 // Merges the partials over all sets into the target, one query per block. A
-// warp adds up every so-many-th set, several of them on their way at once, as
-// each is a few short reads that are waited for. Which warp adds which set
-// follows from their numbers, so the order of additions is always the same.
+// warp adds up every so-many-th set, several of them on their way at once, so
+// that their latencies overlap. Which warp adds which set follows from their
+// numbers, so the order of additions is always the same.
 __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
   constexpr int kColumns = kMostHeadDim / kWarp;  // of a lane
   __shared__ float sums_of_warps[kWarps][kMostHeadDim];
@@ -78,8 +78,8 @@ __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
     for (const auto& of_warp : sums_of_warps) sum += of_warp[column];
     out[column] = sum;
   }
-  // The maximum is stored last: each thread has read the one before into
-  // `before`.
+  // Thread 0 may overwrite the maximum, because every thread read the one
+  // before into `before` ahead of the barriers.
   if (threadIdx.x != 0) return;
   float whole = scale == 0.0f ? 0.0f : target.partition[query] * scale;
   for (const float of_warp : partition_of_warps) whole += of_warp;

@@ -128,8 +128,8 @@ __device__ __forceinline__ void Rescale(const float (&max)[2],
                       : exp2f(Exponent(before) - Exponent(max[half]));
     queries->max[half] = max[half];
   }
-  // The whole warp rescales, or none of it: mostly no logit is larger than
-  // those before, and the sums need no products.
+  // The whole warp rescales, or none of it; where no exponent has grown, the
+  // sums are left alone.
   if (!__any_sync(kAllLanes, scale[0] != 1.0f || scale[1] != 1.0f)) return;
 #pragma unroll
   for (int j = 0; j < 4; ++j) {

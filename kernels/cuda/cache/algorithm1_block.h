@@ -183,7 +183,8 @@ class Clusters {
   }
 
   // Fills head_.chosen, in thread 0, and returns how many there are. One thread
-  // draws, because each draw decides how many places the next one skips.
+  // draws, because the draws are a sequence: each says how many places are
+  // skipped before the next.
   __device__ int Choose(Draws* draws, int trials, double probability) {
     __syncthreads();  // those before may still be read
     if (threadIdx.x == 0) {

@@ -18,8 +18,8 @@ CenterHead HeadOf(const CenterTask& task, Operation* operation) {
   head.tokens = static_cast<int>(task.tokens());
   head.entered = task.entered;
   head.row_bytes = RowBytes(arrays.format, arrays.dim);
-  // Rows that are only reached while tokens join are sent too: the kernel
-  // writes there, and the host must know that the device has them newer.
+  // Rows that are only reached while tokens join belong to the operand too: the
+  // kernel writes there, and the host must know that the device has them newer.
   const size_t bytes = task.most_rows() * head.row_bytes;
   head.keys = operation->InOutBytes(arrays.keys, bytes);
   head.values = operation->InOutBytes(arrays.values, bytes);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kThreads = 256;  // of a block that takes a row
 
-// ids: of the row of the table for each of the output; null: the same.
+// ids: the row of the table for each row of the output; null: the same row.
 template <BlockFormat format>
 __global__ void Expand(WeightBlocks table, const int* ids,
                        Matrix<float> output) {
@@ -35,7 +35,8 @@ __global__ void Expand(WeightBlocks table, const int* ids,
   }
 }
 
-// A block that has a row: `squares` is a thread's part of its sum of squares.
+// Writes the norm of the row that a block has: `squares` is a thread's part of
+// its sum of squares.
 __device__ __forceinline__ void WriteNorm(double squares, const float* row,
                                           int64_t cols, const float* gain,
                                           float epsilon, float* out) {
@@ -51,7 +52,7 @@ __device__ __forceinline__ void WriteNorm(double squares, const float* row,
   }
 }
 
-// A block a row.
+// Takes a row per block.
 __global__ void Norm(Matrix<const float> input, const float* gain,
                      float epsilon, Matrix<float> output) {
   const float* row = input.data + blockIdx.x * input.stride;
@@ -63,7 +64,7 @@ __global__ void Norm(Matrix<const float> input, const float* gain,
             output.data + blockIdx.x * output.stride);
 }
 
-// A block a row; a thread norms the sums that it wrote.
+// Takes a row per block; a thread norms the sums that it wrote itself.
 __global__ void AddNorm(Matrix<const float> x, Matrix<float> accumulator,
                         const float* gain, float epsilon,
                         Matrix<float> output) {
@@ -87,7 +88,7 @@ __global__ void Gate(Matrix<const float> up, Matrix<float> gate) {
   x = GatedSiluOf(up.data[token * up.stride + i], x);
 }
 
-// row_stride 0: the same row to each row.
+// Adds rows; row_stride 0: the same row to each row.
 __global__ void AddTo(const float* x, int64_t row_stride,
                       Matrix<float> accumulator) {
   const int64_t element = Element();

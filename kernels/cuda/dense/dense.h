@@ -1,5 +1,5 @@
 // Dense operations on device memory: every pointer in a view is one of the
-// device. They are put on the queue and return at once. Shapes as in
+// device. Calls are put on the queue and return at once. Shapes are as in
 // kernels/dense_ops.h, whose caller has checked them.
 #pragma once
 
@@ -10,11 +10,12 @@ namespace subgen::cuda {
 
 class Queue;
 
-// Up to so many tokens take the matrix-vector way: float32 throughout. More
-// take tensor cores: weights and inputs rounded to bf16, sums in float32.
+// Up to so many tokens are multiplied as vectors, in float32 throughout. More
+// take tensor cores: weights and inputs are rounded to bf16, and sums are
+// float32.
 inline constexpr int64_t kFewTokens = 16;
 
-// Of a weight and an output on the device.
+// This is a product of a weight and an output on the device.
 struct DeviceProduct {
   WeightMatrix weight;
   Matrix<float> output;
@@ -23,7 +24,8 @@ void Linears(Queue* queue, Matrix<const float> input,
              Vector<const DeviceProduct> products);
 void GatedLinears(Queue* queue, Matrix<const float> input,
                   const DeviceProduct& up, const DeviceProduct& gate);
-// Row ids[i] of the table into row i of the output; row i where ids is null.
+// Copies row ids[i] of the table into row i of the output; row i if ids is
+// null.
 void Embed(Queue* queue, const WeightMatrix& table, const int* ids,
            Matrix<float> output);
 struct NormGain {

@@ -1,4 +1,4 @@
-// A gated number, for the kernels of this folder.
+// Computes a gated number, for the kernels of this folder.
 #pragma once
 
 #include <cuda_runtime.h>

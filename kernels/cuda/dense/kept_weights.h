@@ -1,5 +1,5 @@
-// What a device keeps for as long as the backend lives: weights, and short
-// lists of numbers, as the frequencies of rotary embeddings.
+// A device keeps these for as long as the backend lives: weights, and short
+// lists of numbers such as the frequencies of rotary embeddings.
 #pragma once
 
 #include <map>
@@ -17,12 +17,12 @@ class KeptWeights {
  public:
   explicit KeptWeights(Queue* queue) : queue_(*queue) {}
 
-  // A copy, packed; the same matrix twice is kept once.
+  // Keeps a copy, packed; the same matrix given twice is kept once.
   absl::Status Keep(const WeightMatrix& weight);
-  // The copy; without data where there is none.
+  // Returns the copy; it has no data if there is none.
   WeightMatrix Find(const WeightMatrix& weight) const;
 
-  // Kept from the first call with these numbers on.
+  // Returns numbers that are kept from the first call with them on.
   template <class T>
   const T* Numbers(const std::vector<T>& numbers) {
     return reinterpret_cast<const T*>(

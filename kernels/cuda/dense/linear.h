@@ -1,4 +1,4 @@
-// The two ways of dense.h's Linears.
+// The two ways of the Linears of dense.h.
 #pragma once
 
 #include "kernels/cuda/dense/dense.h"
@@ -9,7 +9,7 @@ namespace subgen::cuda {
 
 class Queue;
 
-// Of a weight on the device, in the format of the kernel.
+// These are the blocks of a weight on the device, in the format of the kernel.
 struct WeightBlocks {
   const uint8_t* data = nullptr;
   int64_t rows = 0, cols = 0, row_stride = 0;
@@ -22,10 +22,12 @@ struct WeightBlocks {
   WeightBlocks() = default;
 };
 
-// 1 <= input.rows <= kFewTokens. Neighbors of one format share a launch.
+// Multiplies; 1 <= input.rows <= kFewTokens. Neighboring products of one format
+// share a launch.
 void LinearsOfFewTokens(Queue* queue, Matrix<const float> input,
                         Vector<const DeviceProduct> products);
-// gate.output = GatedSilu of both products. Weights of one format and shape.
+// Sets gate.output to GatedSilu of both products. The weights must have one
+// format and shape.
 void GatedLinearsOfFewTokens(Queue* queue, Matrix<const float> input,
                              const WeightMatrix& up, const DeviceProduct& gate);
 void LinearOfManyTokens(Queue* queue, Matrix<const float> input,

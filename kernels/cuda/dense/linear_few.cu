@@ -1,6 +1,7 @@
-// Matrix-vector products straight from the blocks: a weight is read once, each
-// block of threads takes a few rows and its threads neighboring pieces of
-// them. Products of one input share a launch.
+// Matrix-vector products straight from the blocks. A weight is read once,
+// because reading it takes most of the time: each block of threads takes a few
+// rows, and its threads take neighboring pieces of them. Products of one input
+// share a launch.
 #include <algorithm>
 
 #include "kernels/cuda/dense/gated_silu.h"
@@ -15,9 +16,10 @@ namespace {
 
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int kMostProducts = 4;  // of a launch
+constexpr int kMostProducts = 4;  // per launch
 
-// Rows that share each reading of the input; as many as registers hold.
+// So many rows share each reading of the input; there are as many as registers
+// hold.
 template <int kTokens>
 inline constexpr int kRowsOfBlock = kTokens <= 4 ? 4 : 2;
 
@@ -35,8 +37,9 @@ __device__ __forceinline__ void Load4Of(const float* from, float* out) {
   out[0] = all.x, out[1] = all.y, out[2] = all.z, out[3] = all.w;
 }
 
-// This thread's share of the products of each row and token: the same piece of
-// every so-many-th block of weights.
+// Computes this thread's share of the products of each row and token: the same
+// piece of every so-many-th block of weights. Neighboring threads take
+// neighboring pieces, so that a warp reads the weight in whole runs.
 template <BlockFormat format, int kRows, int kTokens>
 __device__ __forceinline__ void MultiplyPieces(
     Matrix<const float> input, const uint8_t* const (&rows)[kRows],
@@ -79,7 +82,9 @@ __device__ __forceinline__ void MultiplyPieces(
   }
 }
 
-// Of a block: [rows][tokens] of the products in `sums`. All threads.
+// Computes a block's products, [rows][tokens] in `sums`. All threads take part.
+// Warps are added in the order of their numbers, so the bits do not depend on
+// timing.
 template <BlockFormat format, int kRows, int kTokens>
 __device__ __forceinline__ void MultiplyRows(
     Matrix<const float> input, const uint8_t* const (&rows)[kRows],
@@ -106,8 +111,8 @@ __device__ __forceinline__ void MultiplyRows(
   __syncthreads();
 }
 
-// The blocks of the grid are those of the products, one behind the other; each
-// takes some rows of a weight.
+// Multiplies: the blocks of the grid are those of the products, one behind the
+// other, and each takes some rows of a weight.
 template <BlockFormat format, int kTokens>
 __global__ void __launch_bounds__(kThreads)
     FewTokens(Matrix<const float> input, ProductList products) {
@@ -121,7 +126,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t first = block * kRows;
   const uint8_t* rows[kRows];
   for (int row = 0; row < kRows; ++row) {
-    // Beyond the last: the first again, for nobody.
+    // Beyond the last row the first is taken again, and nothing is stored: this
+    // costs less than a branch in the inner loop.
     const int64_t from = first + row < weight.rows ? first + row : first;
     rows[row] = weight.data + from * weight.row_stride;
   }
@@ -134,7 +140,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Half of a block's rows of each weight.
+// Multiplies half of a block's rows of each weight, so that one block has both
+// numbers that a gated one is made of, and neither goes to memory.
 template <BlockFormat format, int kTokens>
 __global__ void __launch_bounds__(kThreads)
     FewGatedTokens(Matrix<const float> input, WeightBlocks up,
@@ -157,7 +164,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Rows of `to` are as long as their stride, zero beyond `from`.
+// Pads rows: those of `to` are as long as their stride, and zero beyond `from`.
 __global__ void Pad(Matrix<const float> from, Matrix<float> to) {
   const int64_t element = Element();
   if (element >= to.rows * to.stride) return;
@@ -166,8 +173,8 @@ __global__ void Pad(Matrix<const float> from, Matrix<float> to) {
       column < from.cols ? from.data[row * from.stride + column] : 0.0f;
 }
 
-// The tokens where a thread may take 16 bytes at a time up to the end of a
-// piece: where they lie, or a copy.
+// Returns the tokens where a thread may take 16 bytes at a time up to the end
+// of a piece: where they lie already, or in a copy.
 Matrix<const float> Aligned(Queue* queue, Matrix<const float> input) {
   const auto address = reinterpret_cast<uintptr_t>(input.data);
   if (address % 16 == 0 && input.stride % 4 == 0 && input.cols % 8 == 0) {
@@ -189,7 +196,7 @@ void WithTokens(int64_t tokens, With with) {
   with.template operator()<16>();
 }
 
-// Products of one format, at most kMostProducts.
+// Launches products of one format, at most kMostProducts.
 void LaunchProducts(Queue* queue, Matrix<const float> input,
                     Vector<const DeviceProduct> products) {
   WithTokens(input.rows, [&]<int kTokens>() {

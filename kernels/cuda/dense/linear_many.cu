@@ -1,7 +1,7 @@
-// Matrix products on tensor cores. Tokens are rounded to bf16 once; a block
-// takes a tile of tokens times rows of the weight, 32 columns at a time, and
-// expands the next columns of the weight, while tokens are copied, beside the
-// products of those before.
+// Matrix products on tensor cores. Tokens are rounded to bf16 once. A block
+// takes a tile of tokens times rows of the weight, 32 columns at a time. Beside
+// the products of these columns it expands the next columns of the weight,
+// while those of the tokens are copied.
 #include <cuda_pipeline_primitives.h>
 
 #include "kernels/cuda/dense/linear.h"
@@ -20,14 +20,14 @@ constexpr int kRowsOfWarp = 64;
 constexpr int kDepth = 32;          // columns at a time
 constexpr int kPitch = kDepth + 8;  // of a row in shared memory
 
-// Tokens in bf16, rows of whole depths, zero beyond the columns.
+// These are tokens in bf16, in rows of whole depths, zero beyond the columns.
 struct RoundedTokens {
   const uint16_t* numbers = nullptr;
   int64_t count = 0;
   int64_t stride = 0;
 };
 
-// Tiles of kTokens times kRows: all four warps have their share.
+// A tile is kTokens times kRows, so that all four warps have their share.
 template <int kTileTokens>
 struct alignas(16) Tile {
   static constexpr int kTokens = kTileTokens;
@@ -37,7 +37,7 @@ struct alignas(16) Tile {
   uint16_t weights[kRows][kPitch];
 };
 
-// At a multiple of 8 bytes.
+// Stores four numbers at a multiple of 8 bytes.
 __device__ __forceinline__ void StoreFour(const float* numbers, uint16_t* to) {
   const uint32_t pairs[2] = {PairOfBF16(numbers[0], numbers[1]),
                              PairOfBF16(numbers[2], numbers[3])};
@@ -45,8 +45,8 @@ __device__ __forceinline__ void StoreFour(const float* numbers, uint16_t* to) {
   memcpy(__builtin_assume_aligned(at, 8), pairs, 8);
 }
 
-// Columns [column, column + 32) of the tile's rows, bf16. A thread takes the
-// same 8 of every so-many-th row.
+// Fills columns [column, column + 32) of the tile's rows, in bf16. A thread
+// takes the same 8 of every so-many-th row.
 template <BlockFormat format, int kRows>
 __device__ __forceinline__ void FillWeights(const WeightBlocks& weight,
                                             int64_t first_row, int column,
@@ -73,8 +73,8 @@ __device__ __forceinline__ void FillWeights(const WeightBlocks& weight,
   }
 }
 
-// Starts to copy the same columns of the tile's tokens, zeros beyond the last;
-// one group of copies.
+// Starts to copy the same columns of the tile's tokens, with zeros beyond the
+// last, in one group of copies.
 template <int kTokens>
 __device__ __forceinline__ void CopyTokens(const RoundedTokens& from,
                                            int64_t first_token, int column,
@@ -94,7 +94,7 @@ __device__ __forceinline__ void CopyTokens(const RoundedTokens& from,
   __pipeline_commit();
 }
 
-// A warp's products of 32 tokens and 64 rows: each 16 tokens, each 8 rows.
+// A warp's products of 32 tokens and 64 rows lie by 16 tokens and 8 rows.
 using WarpSums = float[kTokensOfWarp / 16][kRowsOfWarp / 8][4];
 
 template <int kTokens>
@@ -126,7 +126,7 @@ __device__ __forceinline__ void AddProducts(const Tile<kTokens>& tile,
   }
 }
 
-// token, row: of the warp's first product.
+// Stores sums; token, row: those of the warp's first product.
 __device__ __forceinline__ void Store(const WarpSums& sums, int64_t token,
                                       int64_t row, Matrix<float> output) {
   const int lane = threadIdx.x % kWarp;
@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(kThreads)
   Store(sums, first_token + token_at, first_row + row_at, output);
 }
 
-// A thread two numbers; stride: of `to`.
+// Rounds two numbers per thread; stride: that of `to`.
 __global__ void Round(Matrix<const float> from, int64_t stride, uint32_t* to) {
   const int64_t element = Element();
   if (element >= from.rows * (stride / 2)) return;

@@ -18,7 +18,7 @@ __device__ __forceinline__ Pair Rotated(Pair pair, double angle,
   return {static_cast<float>(x), static_cast<float>(y)};
 }
 
-// A thread a pair of a head.
+// Rotates one pair of a head per thread.
 __global__ void RotateHeads(const double* inverse_frequency, int64_t pairs,
                             double magnitude, bool interleaved,
                             const int64_t* positions, int64_t head_dim,
@@ -37,7 +37,7 @@ __global__ void RotateHeads(const double* inverse_frequency, int64_t pairs,
   y = rotated.y;
 }
 
-// A thread a pair of a head, or a number that is not rotated.
+// Takes one pair of a head per thread, or one number that is not rotated.
 __global__ void TurnAndSplit(const HeadSplitPiece* pieces, int64_t threads) {
   int64_t element = Element();
   if (element >= threads) return;

@@ -1,5 +1,6 @@
-// Rotary position embedding on device memory; put on the queue, returns at
-// once. As in kernels/attention_ops.h, whose caller has checked the shapes.
+// Rotary position embedding on device memory. Calls are put on the queue and
+// return at once. They do what kernels/attention_ops.h says; its caller has
+// checked the shapes.
 #pragma once
 
 #include "kernels/heads.h"
@@ -9,7 +10,8 @@ namespace subgen::cuda {
 
 class Queue;
 
-// kernels/rotary.h, and the tokens that are rotated by it. Of the device.
+// These are the angles of kernels/rotary.h and the positions of the tokens that
+// are rotated by them, on the device.
 struct RotaryAngles {
   const double* inverse_frequency = nullptr;
   int64_t pairs = 0;
@@ -18,7 +20,7 @@ struct RotaryAngles {
   const int64_t* positions = nullptr;  // [tokens]
 };
 
-// HeadSplit (kernels/heads.h). Without pairs nothing turns.
+// This is HeadSplit (kernels/heads.h). Without pairs nothing is rotated.
 struct HeadSplitPiece {
   int64_t end = 0;  // threads of this one and of those before it
   RotaryAngles angles;
@@ -30,7 +32,7 @@ struct HeadSplitPiece {
 
 void Rotate(Queue* queue, const RotaryAngles& angles, int64_t head_dim,
             Matrix<float> heads);
-// pieces: an array on the device, `threads` the end of its last.
+// pieces: an array on the device; `threads`: the end of its last.
 void SplitHeads(Queue* queue, const HeadSplitPiece* pieces, int64_t threads);
 
 }  // namespace subgen::cuda

@@ -13,16 +13,17 @@ namespace {
 constexpr int kTile = 1024;  // numbers that a block sorts
 constexpr int kThreads = 256;
 constexpr int kEach = kTile / kThreads;
-// So that each round leaves less.
+// Each round must leave fewer keys than the one before.
 static_assert(2 * kMostTop <= kTile);
 
-// Ascending where numbers are in the order of IsBefore (NaN somewhere): the
-// number's bits above, its column below.
+// Keys ascend where numbers are in the order of IsBefore (NaN somewhere): the
+// number's bits are above, its column below. A sort of integers then decides
+// between equal numbers too.
 using Key = uint64_t;
 constexpr Key kNoKey = std::numeric_limits<Key>::max();
 
 __device__ Key KeyOf(float x, int64_t column) {
-  const uint32_t bits = BitsOf(x + 0.0f);  // of both zeros the same
+  const uint32_t bits = BitsOf(x + 0.0f);  // the same for both zeros
   const uint32_t ascending = bits >> 31 ? ~bits : bits | 0x80000000u;
   return static_cast<Key>(~ascending) << 32 | static_cast<uint32_t>(column);
 }
@@ -30,15 +31,16 @@ __device__ int64_t ColumnOf(Key key) {
   return static_cast<int64_t>(key & 0xffffffffu);
 }
 
-// What a tile knows of its numbers: sum of exp(scale (x - largest)).
+// This is what a tile knows of its numbers: the sum of exp(scale (x -
+// largest)).
 struct TileSum {
   double sum;
   float largest;
   int finite;
 };
 
-// Bitonic: pairs whose indices differ in one bit are put in order, in the
-// direction that the run they are in is to have.
+// Sorts bitonically: pairs whose indices differ in one bit are put in order, in
+// the direction that their run is to have.
 __device__ void Sort(Key* keys) {
   for (int run = 2; run <= kTile; run *= 2) {
     for (int apart = run / 2; apart > 0; apart /= 2) {
@@ -56,7 +58,7 @@ __device__ void Sort(Key* keys) {
   __syncthreads();
 }
 
-// The sum of what all threads of a block give, in each of them.
+// Returns the sum of what all threads of a block give, in each of them.
 __device__ double BlockSum(double x) {
   __shared__ double sums[kThreads / kWarp];
   x = GroupSum(x);
@@ -72,7 +74,7 @@ __device__ double Exponential(float scale, float x, float largest) {
   return scale == 0.0f ? 0.0 : expf(scale * (x - largest));
 }
 
-// A block a tile: the first `most` keys of each.
+// Takes a tile per block, and leaves the first `most` keys of each.
 __global__ void __launch_bounds__(kThreads)
     SortNumbers(Matrix<const float> rows, int64_t most, const float* scales,
                 Key* best, TileSum* sums) {
@@ -102,7 +104,7 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) sums[blockIdx.x] = {sum, largest, infinite == 0.0};
 }
 
-// A tile of the `count` keys of a row.
+// Loads and sorts a tile of the `count` keys of a row.
 __device__ void LoadAndSort(const Key* row, int64_t first, int64_t count,
                             Key* keys) {
   for (int i = threadIdx.x; i < kTile; i += kThreads) {
@@ -111,7 +113,7 @@ __device__ void LoadAndSort(const Key* row, int64_t first, int64_t count,
   Sort(keys);
 }
 
-// A block a tile, of which a row of `count` keys has `tiles`.
+// Takes a tile per block; a row of `count` keys has `tiles` of them.
 __global__ void __launch_bounds__(kThreads)
     SortKeys(const Key* from, int64_t count, int64_t tiles, int64_t most,
              Key* best) {
@@ -123,8 +125,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// A block a row, of which there are `count` keys, at most a tile, and the sums
-// of all tiles.
+// Takes a row per block, whose `count` keys are at most a tile, and the sums of
+// all its tiles.
 __global__ void __launch_bounds__(kThreads)
     WriteTops(Matrix<const float> rows, const float* scales, const Key* from,
               int64_t count, const TileSum* sums, Matrix<float> output) {
@@ -144,7 +146,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t tile = threadIdx.x; tile < tiles; tile += kThreads) {
     const TileSum& part = sums[row * tiles + tile];
     const float largest = numbers[ColumnOf(keys[0])];
-    // A tile of nothing but -inf has no part in it.
+    // A tile of nothing but -inf adds nothing, and -inf - -inf would be a NaN.
     if (part.largest != -INFINITY) {
       sum += part.sum * Exponential(scales[row], part.largest, largest);
     }

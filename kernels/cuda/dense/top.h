@@ -1,5 +1,5 @@
-// The largest numbers of rows on device memory (kernels/top_numbers.h), by
-// sorting tiles and then what was kept of them.
+// The largest numbers of rows on device memory (kernels/top_numbers.h). They
+// are found by sorting tiles and then what was kept of them.
 #pragma once
 
 #include "kernels/memory/view.h"
@@ -8,7 +8,7 @@ namespace subgen::cuda {
 
 class Operation;
 
-// scales: [rows]. All on the device.
+// scales: [rows]. All operands are on the device.
 void Top(Operation* operation, Matrix<const float> rows, const float* scales,
          Matrix<float> output);
 

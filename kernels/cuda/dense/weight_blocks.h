@@ -1,5 +1,5 @@
-// GGUF blocks by pieces of 8 numbers, which is what a thread takes at a time.
-// The arithmetic is that of kernels/quant, in its order (sources are compiled
+// GGUF blocks by pieces of 8 numbers, which a thread takes at a time. The
+// arithmetic is that of kernels/quant, in its order (sources are compiled
 // without contraction), so the numbers are the same bits. For host and device.
 #pragma once
 
@@ -9,7 +9,7 @@
 namespace subgen::cuda {
 
 // A piece is two runs of 4 numbers: those at First(piece) and Second(piece) of
-// the block go to out[0..3] and out[4..7]. kNumbers / 8 pieces are a block.
+// the block go to out[0..3] and out[4..7]. A block has kNumbers / 8 pieces.
 template <int kNumbersOfBlock, int kBytesOfBlock>
 struct QuantizedPieces {
   static constexpr int kNumbers = kNumbersOfBlock;
@@ -30,7 +30,7 @@ struct FloatPieces {  // rows may end within a block
   static constexpr bool kHasMinimum = false;
 };
 
-// Numbers of a piece are scale * x + minimum, of what Unscaled leaves in x.
+// Numbers of a piece are scale * x + minimum, where x is what Unscaled leaves.
 struct PieceScale {
   float scale = 1.0f;
   float minimum = 0.0f;
@@ -38,7 +38,7 @@ struct PieceScale {
 
 inline constexpr uint32_t kNibbles = 0x0f0f0f0f;
 
-// The bytes of both words, less `zero`.
+// Returns the bytes of both words as numbers, less `zero`.
 SUBGEN_HOST_DEVICE void Numbers(uint32_t low, uint32_t high, int zero,
                                 float* out) {
   for (int i = 0; i < 4; ++i) {
@@ -91,7 +91,7 @@ struct Blocks<BlockFormat::kQ4_1> : QuantizedPieces<32, 20> {
   }
 };
 
-// The last 4 bits of a word, as the fifth bit of a byte each.
+// Returns the last 4 bits of a word, each as the fifth bit of a byte.
 SUBGEN_HOST_DEVICE uint32_t FifthBits(uint32_t bits) {
   return ((bits & 15) * 0x00204081 & 0x01010101) << 4;
 }
@@ -126,15 +126,15 @@ template <>
 struct Blocks<BlockFormat::kQ8_0> : QuantizedPieces<32, 34> {
   static SUBGEN_HOST_DEVICE PieceScale Unscaled(const uint8_t* block, int piece,
                                                 float* out) {
-    // Without a sign: what was -128 is 0.
+    // The sign is taken away: what was -128 becomes 0.
     Numbers(Load4(block + 2 + 4 * piece) ^ 0x80808080,
             Load4(block + 18 + 4 * piece) ^ 0x80808080, 128, out);
     return {FromF16(Load2(block)), 0.0f};
   }
 };
 
-// Scale and minimum of sub-block s of a K block, 6 bits each, of the 12 bytes
-// `packed`.
+// Reads the scale and the minimum of sub-block s of a K block, 6 bits each,
+// from the 12 bytes `packed`.
 struct SubBlock {
   int scale, minimum;
 };
@@ -181,7 +181,7 @@ struct Blocks<BlockFormat::kQ5_K> : QuantizedPieces<256, 176> {
 
 template <>
 struct Blocks<BlockFormat::kQ6_K> : QuantizedPieces<256, 210> {
-  // Less the scale of the block and those of its runs.
+  // Returns the numbers without the scale of the block and those of its runs.
   static SUBGEN_HOST_DEVICE void Integers(const uint8_t* block, int piece,
                                           float* out) {
     const int first = First(piece), part = first / 128, at = first % 128;
@@ -214,7 +214,8 @@ struct Blocks<BlockFormat::kQ6_K> : QuantizedPieces<256, 210> {
   }
 };
 
-// kIq4Values by the nibbles of two words: eight values, a byte each, a word.
+// Looks up kIq4Values by the nibbles of two words. The table is in words of
+// four bytes.
 SUBGEN_HOST_DEVICE void Iq4Numbers(uint32_t low, uint32_t high, float* out) {
   constexpr uint64_t kValues[2] = {0xf6eaddcfbfad9881, 0x7159453526190d01};
   for (int i = 0; i < 4; ++i) {
@@ -252,8 +253,8 @@ struct Blocks<BlockFormat::kIQ4_XS> : QuantizedPieces<256, 136> {
   }
 };
 
-// Piece `piece` of a block of which `numbers` are within the row, zero beyond;
-// in as few instructions as the format allows.
+// Reads piece `piece` of a block of which `numbers` are within the row, with
+// zeros beyond, in as few instructions as the format allows.
 template <BlockFormat format>
 SUBGEN_HOST_DEVICE PieceScale LoadUnscaled(const uint8_t* block, int piece,
                                            int64_t numbers, float* out) {
@@ -267,7 +268,7 @@ SUBGEN_HOST_DEVICE PieceScale LoadUnscaled(const uint8_t* block, int piece,
   }
 }
 
-// The numbers themselves.
+// Reads the numbers themselves.
 template <BlockFormat format>
 SUBGEN_HOST_DEVICE void LoadPiece(const uint8_t* block, int piece,
                                   int64_t numbers, float* out) {

@@ -1,5 +1,5 @@
-// Copies to shared memory of as many bytes as are there: what the intrinsics
-// take as a constant only. They belong to the groups of
+// Copies to shared memory as many bytes as are there; the intrinsics take that
+// number as a constant only. Copies belong to the groups of
 // cuda_pipeline_primitives.h.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace subgen::cuda {
 
 inline constexpr int kCopyBytes = 16;  // from and to multiples of as many
 
-// The first `bytes` of 16, zeros for the others.
+// Copies the first `bytes` of 16, and zeros for the others.
 __device__ __forceinline__ void CopyAsync(const uint8_t* from, int bytes,
                                           uint8_t* to) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"

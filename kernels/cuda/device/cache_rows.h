@@ -1,5 +1,5 @@
-// Rows of a cache by 8 numbers, in the formats of kernels/memory. For host and
-// device.
+// Reads rows of a cache by 8 numbers, in the formats of kernels/memory. For
+// host and device.
 #pragma once
 
 #include "kernels/cuda/device/numbers.h"
@@ -7,8 +7,8 @@
 
 namespace subgen::cuda {
 
-// Where 8 numbers of a quantized row lie: the block's bytes and the number in
-// it, of `size` numbers.
+// Says where 8 numbers of a quantized row lie: the block's bytes, and the
+// number in a block of `size` numbers.
 struct RowBlockPlace {
   const uint8_t* block;
   int at;
@@ -79,7 +79,8 @@ SUBGEN_HOST_DEVICE void LoadQ3(const uint8_t* row, int dim, int first,
   }
 }
 
-// Where rows of `dim` numbers do not start at multiples of 16 bytes.
+// Reads 8 numbers where rows of `dim` numbers do not start at multiples of 16
+// bytes.
 template <RowFormat format>
 SUBGEN_HOST_DEVICE void LoadEach(const uint8_t* row, int dim, int first,
                                  float* out) {
@@ -94,8 +95,9 @@ SUBGEN_HOST_DEVICE void LoadEach(const uint8_t* row, int dim, int first,
   }
 }
 
-// Numbers [first, first + 8) of a row of `dim`; zero beyond. first is a
-// multiple of 8; rows lie packed behind an address that is a multiple of 16.
+// Reads numbers [first, first + 8) of a row of `dim`; they are zero beyond it.
+// first is a multiple of 8. Rows lie packed behind an address that is a
+// multiple of 16.
 template <RowFormat format>
 SUBGEN_HOST_DEVICE void LoadRow8(const uint8_t* row, int dim, int first,
                                  float* out) {

@@ -1,4 +1,4 @@
-// Kernels with a thread an element of a matrix.
+// For kernels with one thread per element of a matrix.
 #pragma once
 
 #include "kernels/cuda/runtime/launch.h"
@@ -11,7 +11,7 @@ inline LaunchShape ElementWise(int64_t elements) {
   return {CeilDivide(elements, kElementThreads), kElementThreads};
 }
 
-// This thread's; may lie beyond the last.
+// Returns this thread's element, which may lie beyond the last.
 __device__ __forceinline__ int64_t Element() {
   return static_cast<int64_t>(blockIdx.x) * kElementThreads + threadIdx.x;
 }

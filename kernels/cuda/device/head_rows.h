@@ -1,4 +1,4 @@
-// Where heads lie (kernels/heads.h), for the kernels of this folder.
+// Says where heads lie (kernels/heads.h), for kernels.
 #pragma once
 
 #include <cuda_runtime.h>

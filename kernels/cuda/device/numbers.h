@@ -24,8 +24,8 @@ SUBGEN_HOST_DEVICE uint32_t BitsOf(float x) {
 
 SUBGEN_HOST_DEVICE float FromBF16(uint32_t bits) { return FloatOf(bits << 16); }
 
-// Exact. On the host the exponent is moved by a product, subnormal numbers
-// included.
+// Converts exactly. On the host the exponent is moved by a product, which
+// serves subnormal numbers too.
 SUBGEN_HOST_DEVICE float FromF16(uint32_t bits) {
 #ifdef __CUDA_ARCH__
   return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
@@ -38,7 +38,7 @@ SUBGEN_HOST_DEVICE float FromF16(uint32_t bits) {
 #endif
 }
 
-// To the nearest, ties to even; NaN stays NaN.
+// Rounds to the nearest, ties to even; NaN stays NaN.
 SUBGEN_HOST_DEVICE uint16_t ToBF16(float value) {
   const uint32_t bits = BitsOf(value);
   if ((bits & 0x7fffffff) > 0x7f800000) {
@@ -60,7 +60,7 @@ SUBGEN_HOST_DEVICE uint16_t ToF16(float value) {
       sign | (x - (112u << 23) + 0xfff + (x >> 13 & 1)) >> 13);
 }
 
-// Little-endian numbers at even addresses.
+// These load little-endian numbers at even addresses.
 SUBGEN_HOST_DEVICE uint32_t Load2(const uint8_t* bytes) {
   return *reinterpret_cast<const uint16_t*>(bytes);
 }
@@ -68,7 +68,7 @@ SUBGEN_HOST_DEVICE uint32_t Load4(const uint8_t* bytes) {
   return Load2(bytes) | Load2(bytes + 2) << 16;
 }
 
-// At addresses that are multiples of 4.
+// Loads at addresses that are multiples of 4.
 SUBGEN_HOST_DEVICE uint32_t Load4Aligned(const uint8_t* bytes) {
   return *reinterpret_cast<const uint32_t*>(bytes);
 }
@@ -77,8 +77,8 @@ SUBGEN_HOST_DEVICE int ByteOf(uint32_t word, int i) {
   return static_cast<int>(word >> 8 * i & 255);
 }
 
-// Byte i, without a sign, less `zero`; exact. On a device two instructions: the
-// byte becomes the last bits of 2^23.
+// Returns byte i, without a sign, less `zero`, exactly. On a device this takes
+// two instructions, because the byte becomes the last bits of 2^23.
 SUBGEN_HOST_DEVICE float NumberOf(uint32_t word, int i, int zero) {
 #ifdef __CUDA_ARCH__
   const uint32_t bits = __byte_perm(word, 0x4b000000, 0x7540 | i);

@@ -1,7 +1,7 @@
-// Blocks of numbers to few bits, with the bytes of EncodeBlocks
-// (kernels/memory/row_blocks.cc) for numbers that are finite: the same
-// operations in the same order. Eight lanes have a block: number i is that of
-// lane i % 8.
+// Quantizes blocks of numbers to few bits, with the bytes of EncodeBlocks
+// (kernels/memory/row_blocks.cc) for numbers that are finite: the operations
+// are the same, in the same order. Eight lanes have a block: number i is that
+// of lane i % 8.
 #pragma once
 
 #include "kernels/cuda/device/numbers.h"
@@ -13,7 +13,7 @@ namespace subgen::cuda {
 constexpr int kBlockLanes = 8;
 constexpr int kMostOfLane = kMostRowBlock / kBlockLanes;
 
-// A lane's numbers of a block.
+// These are a lane's numbers of a block.
 struct BlockShare {
   float numbers[kMostOfLane];
   int count = 0;  // the same in all lanes
@@ -22,14 +22,14 @@ struct BlockShare {
   __device__ int size() const { return count * kBlockLanes; }
 };
 
-// What `lane` of these eight has.
+// Returns what `lane` of these eight has.
 template <class T>
 __device__ __forceinline__ T OfLane(T x, int lane) {
   const int first = threadIdx.x % kWarp / kBlockLanes * kBlockLanes;
   return __shfl_sync(kAllLanes, x, first + lane);
 }
 
-// Sum over the block, in its order, of what each number gives.
+// Returns the sum over the block, in its order, of what each number gives.
 template <class Term>
 __device__ __forceinline__ float SumInOrder(const BlockShare& block,
                                             const Term& term) {
@@ -61,7 +61,8 @@ __device__ __forceinline__ void Put16(uint32_t bits, uint8_t* out) {
   out[1] = static_cast<uint8_t>(bits >> 8);
 }
 
-// The first of the smallest numbers, the last of the largest: zeros have signs.
+// These are the first of the smallest numbers and the last of the largest:
+// which one matters, as zeros have signs.
 struct Ends {
   float low, high;
 };
@@ -86,7 +87,8 @@ __device__ __forceinline__ Ends EndsOf(const BlockShare& block) {
   return {low, high};
 }
 
-// minimum + scale * {0, ..., levels}, as f16 bits and as numbers.
+// The grid is minimum + scale * {0, ..., levels}; both are held as f16 bits and
+// as numbers.
 struct BlockGrid {
   uint32_t scale_bits, minimum_bits;
   float scale, minimum;
@@ -132,8 +134,8 @@ __device__ __forceinline__ bool HasOutliers(const BlockShare& block,
   return range * range > 36.0f * squares / size;
 }
 
-// As QuantizeClosely. Lanes of other blocks of the warp may go another way, so
-// all do all of it.
+// Does what QuantizeClosely does. Lanes of other blocks of the warp may go
+// another way, so all lanes do all of it.
 __device__ __forceinline__ BlockGrid CloseGrid(const BlockShare& block,
                                                int levels) {
   const auto [low, high] = EndsOf(block);
@@ -197,7 +199,7 @@ __device__ __forceinline__ void EncodeQ4(const BlockShare& block, bool writes,
   }
 }
 
-// Eight numbers of three bits are three bytes.
+// Stores eight numbers of three bits in three bytes.
 __device__ __forceinline__ void EncodeQ3(const BlockShare& block, bool writes,
                                          uint8_t* out) {
   const BlockGrid grid = CloseGrid(block, 7);
@@ -214,8 +216,8 @@ __device__ __forceinline__ void EncodeQ3(const BlockShare& block, bool writes,
   }
 }
 
-// All lanes of a warp call it, with the same count; those that do not write
-// give any numbers.
+// Encodes a block. All lanes of a warp call it, with the same count; those that
+// do not write may give any numbers.
 __device__ __forceinline__ void EncodeBlock(RowFormat format,
                                             const BlockShare& block,
                                             bool writes, uint8_t* out) {

@@ -1,6 +1,6 @@
-// Products of queries with rows, for the kernels of this folder: 8 lanes share
-// a row, so that a warp takes 4 rows at once, and each lane reads runs of 8
-// numbers that neighbors continue.
+// Products of queries with rows, for kernels of several folders. Eight lanes
+// share a row, so that a warp takes 4 rows at once, and each lane reads runs of
+// 8 numbers that neighbors continue.
 #pragma once
 
 #include "kernels/cuda/device/cache_rows.h"
@@ -13,7 +13,7 @@ inline constexpr int kRowsAtOnce = kWarp / kLanesOfRow;
 inline constexpr int kRun = 8;                      // numbers
 inline constexpr int kStride = kLanesOfRow * kRun;  // numbers of a row at once
 
-// Which of the rows, and which part of it, a thread has.
+// These say which of the rows, and which part of it, a thread has.
 __device__ __forceinline__ int RowOfLane() {
   return threadIdx.x % kWarp / kLanesOfRow;
 }
@@ -21,8 +21,8 @@ __device__ __forceinline__ int PartOfLane() {
   return threadIdx.x % kLanesOfRow;
 }
 
-// The queries of a tile, zero beyond `count`, and beyond `dim` to the end of a
-// run. All threads.
+// Loads the queries of a tile, with zeros beyond `count`, and beyond `dim` to
+// the end of a run. All threads take part.
 template <int kQueries, int kDim>
 __device__ void LoadQueries(const float* from, int64_t stride, int count,
                             int dim, float (&queries)[kQueries][kDim]) {
@@ -34,7 +34,7 @@ __device__ void LoadQueries(const float* from, int64_t stride, int count,
   }
 }
 
-// This lane's share of the products of its rows with each query.
+// Computes this lane's share of the products of its rows with each query.
 template <RowFormat format, int kRows, int kQueries, int kDim>
 __device__ __forceinline__ void Products(const uint8_t* const (&rows)[kRows],
                                          int dim,
@@ -60,18 +60,21 @@ __device__ __forceinline__ void Products(const uint8_t* const (&rows)[kRows],
   }
 }
 
-// Lanes of a row that end up with the sum of one query.
+// So many lanes of a row end up with the sum of one query.
 template <int kQueries>
 inline constexpr int kLanesOfQuery = kLanesOfRow / kQueries;
 
-// Which query's sum over the lanes of its row SumOfQuery gives a lane.
+// Returns the query whose sum over the lanes of its row SumOfQuery gives a
+// lane.
 template <int kQueries>
 __device__ __forceinline__ int QueryOfLane() {
   return PartOfLane() / kLanesOfQuery<kQueries>;
 }
 
-// Halves of the sums change places with a neighbor until each lane has one;
-// then those of one query are added. kQueries: a power of two up to 8.
+// Adds over the lanes of a row. Halves of the sums change places with a
+// neighbor until each lane has one; then those of one query are added. This
+// takes fewer exchanges than adding each query's sum on its own. kQueries: a
+// power of two up to 8.
 template <int kQueries>
 __device__ __forceinline__ float SumOfQuery(float (&sums)[kQueries]) {
   int mask = kLanesOfRow / 2;

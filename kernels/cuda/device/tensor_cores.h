@@ -21,7 +21,7 @@
 
 namespace subgen::cuda {
 
-// Rounded to the nearest, ties to even.
+// Rounds two numbers to the nearest, ties to even.
 __device__ __forceinline__ uint32_t PairOfBF16(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
   uint32_t bits;
@@ -29,7 +29,7 @@ __device__ __forceinline__ uint32_t PairOfBF16(float low, float high) {
   return bits;
 }
 
-// sums += left right, the right one as its two pairs.
+// Computes sums += left right, the right factor as its two pairs.
 __device__ __forceinline__ void AddProduct(const uint32_t (&left)[4],
                                            uint32_t right_low,
                                            uint32_t right_high,
@@ -42,8 +42,8 @@ __device__ __forceinline__ void AddProduct(const uint32_t (&left)[4],
         "r"(right_high));
 }
 
-// Four 8 x 8 matrices. Lane l gives the address of row l % 8 of matrix l / 8;
-// its part of matrix m is the pair (l / 4, l % 4 * 2).
+// Loads four 8 x 8 matrices. Lane l gives the address of row l % 8 of matrix l
+// / 8; its part of matrix m is the pair (l / 4, l % 4 * 2).
 __device__ __forceinline__ void LoadMatrices(const uint16_t* row,
                                              uint32_t (&matrices)[4]) {
   asm volatile(
@@ -53,7 +53,7 @@ __device__ __forceinline__ void LoadMatrices(const uint16_t* row,
       : "r"(static_cast<uint32_t>(__cvta_generic_to_shared(row))));
 }
 
-// The same of their transposes.
+// Loads their transposes in the same way.
 __device__ __forceinline__ void LoadTransposes(const uint16_t* row,
                                                uint32_t (&matrices)[4]) {
   asm volatile(

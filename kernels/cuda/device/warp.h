@@ -12,7 +12,7 @@ namespace subgen::cuda {
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
-// Over groups of `width` neighboring lanes, a power of two.
+// These work over groups of `width` neighboring lanes, a power of two.
 template <class T>
 __device__ __forceinline__ T GroupSum(T x, int width = kWarp) {
   for (int mask = 1; mask < width; mask *= 2) {
@@ -28,14 +28,15 @@ __device__ __forceinline__ float GroupMax(float x, int width = kWarp) {
   return x;
 }
 
-// Ordered as numbers of no sign are, what is not a number above all; of equals
-// by place.
+// Returns a key that is ordered as numbers without a sign are, with NaN above
+// all, and for equal numbers by place.
 __device__ __forceinline__ uint64_t LeastKey(float number, int place) {
   return static_cast<uint64_t>(BitsOf(number) & 0x7fffffffu) << 32 |
          static_cast<uint32_t>(place);
 }
 
-// The least over a block of so many threads. of_warps: shared, one a warp.
+// Returns the least over a block of so many threads. of_warps: shared, one per
+// warp.
 template <int kThreads>
 __device__ uint64_t BlockLeast(uint64_t least, uint64_t* of_warps) {
   for (int mask = 1; mask < kWarp; mask *= 2) {

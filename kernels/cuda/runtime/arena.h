@@ -10,7 +10,8 @@
 
 namespace subgen::cuda {
 
-// Of the same bytes on both sides; no host where an arena has none.
+// A place has the same bytes on both sides; there is no host side if an arena
+// has none.
 struct ArenaPlace {
   uint8_t* host = nullptr;  // pinned
   uint8_t* device = nullptr;
@@ -21,7 +22,7 @@ class Arena {
   enum class Sides { kDevice, kBoth };
   explicit Arena(Sides sides) : sides_(sides) {}
 
-  // Not filled, 256-byte aligned on the device.
+  // Returns memory that is not filled and is 256-byte aligned on the device.
   ArenaPlace Take(size_t bytes) {
     if (!HasRoom(bytes)) Grow(Aligned(bytes));
     Area& area = areas_.back();
@@ -29,24 +30,24 @@ class Arena {
     area.used += Aligned(bytes);
     return place;
   }
-  // Whether Take allocates nothing.
+  // Returns whether Take allocates nothing.
   bool HasRoom(size_t bytes) const {
     return !areas_.empty() &&
            areas_.back().used + Aligned(bytes) <= areas_.back().bytes();
   }
 
-  // Whoever took a place is done with it in the order of the stream: the next
-  // may get the same.
+  // Gives all places back. Whoever took one is done with it in the order of the
+  // stream; the next may get the same.
   void Rewind() {
     if (!areas_.empty()) areas_.back().used = areas_.back().seen = 0;
   }
-  // Nothing on the device is using it: frees all but the largest piece.
+  // Frees all but the largest area, when nothing on the device is using them.
   void Reset() {
     if (areas_.size() > 1) areas_.erase(areas_.begin(), areas_.end() - 1);
     Rewind();
   }
 
-  // Calls with(place, bytes) for each piece of what was taken since the last
+  // Calls with(place, bytes) for each area of what was taken since the last
   // call.
   template <class With>
   void ForEachNew(With with) {

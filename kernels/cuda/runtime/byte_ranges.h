@@ -45,7 +45,7 @@ class ByteRanges {
     }
   }
 
-  // What of the set lies in the range.
+  // Returns the part of the set that lies in the range.
   std::vector<ByteRange> Within(ByteRange range) const {
     std::vector<ByteRange> parts;
     auto at = ends_.upper_bound(range.first);

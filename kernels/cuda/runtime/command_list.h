@@ -1,5 +1,5 @@
 // Commands for a stream, written down. A command is a function and the bytes
-// that it is called with; lists of the same bytes do the same, so the bytes are
+// that it is called with. Lists of the same bytes do the same, so the bytes are
 // the key of a graph.
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace subgen::cuda {
 
-// Puts a command on the stream. Returns what went wrong; empty: nothing.
+// Puts a command on the stream. Returns what went wrong; empty if nothing did.
 using PutCommand = std::string (*)(const std::byte* bytes, cudaStream_t stream);
 
 // Values that are equal have equal bytes (a float's two zeros aside).
@@ -52,7 +52,7 @@ class CommandList {
     size_ = 0;
   }
 
-  // Up to the first that goes wrong.
+  // Puts commands on the stream, up to the first that goes wrong.
   std::string Put(cudaStream_t stream) const {
     for (const std::byte* at = bytes_.data();
          at != bytes_.data() + bytes_.size();) {

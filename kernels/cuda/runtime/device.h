@@ -1,4 +1,4 @@
-// Which device there is.
+// Finds out which device there is.
 #pragma once
 
 #include "absl/status/statusor.h"

@@ -22,7 +22,7 @@ struct PinnedMemoryKind {
   static void Free(void* memory) { cudaFreeHost(memory); }
 };
 
-// Not filled. 256-byte aligned.
+// The memory is not filled, and is 256-byte aligned.
 template <class Kind>
 class Memory {
  public:

@@ -18,7 +18,8 @@ void* DeviceMirror::Allocate(int64_t bytes) {
   region->host = PinnedMemory(bytes);
   region->device = DeviceMemory(bytes);
   std::memset(region->host.data(), 0, bytes);
-  // No command that waits knows this memory.
+  // No command that waits knows this memory, so it may be cleared ahead of
+  // them.
   CheckCuda(cudaMemsetAsync(region->device.data(), 0, bytes, queue_.stream()),
             "clearing memory");
   uint8_t* const memory = region->host.data();
@@ -63,6 +64,7 @@ void DeviceMirror::ReadByHost(const void* memory, int64_t bytes) {
   if (range.region == nullptr) return;
   MirroredRegion& region = *range.region;
   const auto newer = region.device_newer.Within(range.bytes(bytes));
+  // Nothing is newer there, so nothing needs to be waited for.
   if (newer.empty()) return;
   for (const auto& [first, end] : newer) {
     queue_.Copy(region.host.data() + first, region.device.data() + first,
@@ -76,6 +78,8 @@ void DeviceMirror::Copy(void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
   const MirroredRange source = Find(from, bytes), target = Find(to, bytes);
   SUBGEN_CHECK(source.region != nullptr && target.region != nullptr);
+  // Both sides are copied, whichever is newer, and what is newer is copied with
+  // them: so neither side has to wait for the other.
   std::memcpy(to, from, bytes);
   queue_.Copy(target.device(), source.device(), bytes,
               cudaMemcpyDeviceToDevice);
@@ -95,7 +99,8 @@ void DeviceMirror::Send(const MirroredRange& range, int64_t bytes) {
   if (region.host_newer.empty()) return;
   for (const auto& [first, end] :
        region.host_newer.Within(range.bytes(bytes))) {
-    // A copy of it: the host may write there again before the device reads.
+    // A copy is staged, because the host may write there again before the
+    // device reads.
     const ArenaPlace place = queue_.Stage(end - first);
     std::memcpy(place.host, region.host.data() + first, end - first);
     queue_.Copy(region.device.data() + first, place.device, end - first,

@@ -11,14 +11,14 @@
 
 namespace subgen::cuda {
 
-// A buffer and which of its bytes are newer where.
+// This is a buffer, and which of its bytes are newer on which side.
 struct MirroredRegion {
   PinnedMemory host;
   DeviceMemory device;
   ByteRanges host_newer, device_newer;
 };
 
-// A part of mirrored memory.
+// This is a part of mirrored memory.
 struct MirroredRange {
   MirroredRegion* region = nullptr;  // null: not mirrored
   int64_t first = 0;                 // byte of the region
@@ -38,12 +38,12 @@ class DeviceMirror final : public Mirror {
   void ReadByHost(const void* memory, int64_t bytes) override;
   void Copy(void* to, const void* from, int64_t bytes) override;
 
-  // For operations. Where these bytes lie, if they are mirrored; a range that
-  // is in part is a bug.
+  // These are for operations. Find returns where these bytes lie, if they are
+  // mirrored; a range that is mirrored only in part is a bug.
   MirroredRange Find(const void* memory, int64_t bytes) const;
-  // Sends what the host has newer of a range, as it is now.
+  // Sends the bytes of a range that the host has newer, as they are now.
   void Send(const MirroredRange& range, int64_t bytes);
-  // An operation that is appended next writes these.
+  // Records that an operation which is appended next writes these bytes.
   void WrittenByDevice(const MirroredRange& range, int64_t bytes) {
     range.region->device_newer.Add(range.bytes(bytes));
     range.region->host_newer.Remove(range.bytes(bytes));

@@ -10,11 +10,12 @@
 namespace subgen::cuda {
 namespace {
 
-// Shapes of steps that take turns. A list is captured if it comes again within
-// as many others: more that took turns would only drive out one another.
+// So many shapes of steps may take turns. A list is captured if it comes again
+// within as many others: if more than these took turns, they would only drive
+// out one another.
 constexpr size_t kMostGraphs = 8;
 
-// Of the key's words; a key is made of values of 4 and 8 bytes.
+// Hashes the key's words; a key is made of values of 4 and 8 bytes.
 uint64_t Hash(Vector<const std::byte> key) {
   uint64_t hash = 0x9e3779b97f4a7c15u ^ key.size();
   for (size_t at = 0; at < key.size(); at += sizeof(uint64_t)) {
@@ -41,6 +42,7 @@ void GraphCache::Destroy(Graph* graph) {
 GraphCache::Graph* GraphCache::Find(uint64_t hash,
                                     Vector<const std::byte> key) {
   for (Graph& graph : graphs_) {
+    // Equal hashes are not enough: another list's graph would do other work.
     if (graph.hash == hash && std::equal(key.begin(), key.end(),
                                          graph.key.begin(), graph.key.end())) {
       return &graph;
@@ -65,7 +67,8 @@ void GraphCache::Refuse(const std::string& cause) {
 }
 
 cudaGraph_t GraphCache::Capture(const CommandList& list, cudaStream_t stream) {
-  // What other threads do, NCCL's own too, does not matter to the capture.
+  // In this mode, what other threads do, NCCL's own too, does not matter to the
+  // capture.
   cudaError_t error =
       cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
   if (error != cudaSuccess) {
@@ -89,7 +92,8 @@ GraphCache::Graph* GraphCache::Keep(cudaGraph_t captured) {
                                          [](const Graph& a, const Graph& b) {
                                            return a.last_use < b.last_use;
                                          });
-  // The same commands with other addresses and sizes: cheaper than a new one.
+  // If the commands are the same with other addresses and sizes, an update is
+  // cheaper than a new graph.
   cudaGraphExecUpdateResultInfo ignored = {};
   if (kept.executable != nullptr &&
       cudaGraphExecUpdate(kept.executable, captured, &ignored) == cudaSuccess) {
@@ -115,6 +119,7 @@ void GraphCache::Put(const CommandList& list, cudaStream_t stream) {
   const uint64_t hash = Hash(list.key());
   Graph* graph = Find(hash, list.key());
   if (graph == nullptr) {
+    // Capturing pays only for a list that is launched again.
     if (!CameBefore(hash)) return put_each();
     const cudaGraph_t captured = Capture(list, stream);
     if (captured == nullptr) return put_each();

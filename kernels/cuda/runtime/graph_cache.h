@@ -1,5 +1,5 @@
-// Command lists as CUDA graphs: a list that soon comes again is captured and
-// from then on one launch.
+// Command lists as CUDA graphs: a list that soon comes again is captured, and
+// is one launch from then on.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ class GraphCache {
   ~GraphCache();
   GraphCache(const GraphCache&) = delete;
 
-  // Puts the list on the stream: as a graph if it came lately, else command by
-  // command. Where capture is refused once, command by command for ever. A
-  // command that goes wrong outside a capture is Fatal.
+  // Puts the list on the stream: as a graph if it came lately, otherwise
+  // command by command. Once capture has been refused, it is always command by
+  // command. A command that goes wrong outside a capture is Fatal.
   void Put(const CommandList& list, cudaStream_t stream);
 
-  // Why lists are not captured any more; empty: they are.
+  // Says why lists are not captured any more; it is empty if they are.
   const std::string& refusal() const { return refusal_; }
 
  private:
@@ -34,12 +34,13 @@ class GraphCache {
   };
   static void Destroy(Graph* graph);
   Graph* Find(uint64_t hash, Vector<const std::byte> key);
-  // Whether a list of this hash was put before, lately; from now on it was.
+  // Returns whether a list of this hash was put lately; from now on it was.
   bool CameBefore(uint64_t hash);
-  // Null after a refusal, which it notes.
+  // Returns null after a refusal, which it notes.
   cudaGraph_t Capture(const CommandList& list, cudaStream_t stream);
-  // Makes it executable and its own: a new one while there is room, else in
-  // place of the one that was used longest ago. Null after a refusal.
+  // Makes the graph executable and the cache's own: a new one while there is
+  // room, otherwise in place of the one that was used longest ago. Returns null
+  // after a refusal.
   Graph* Keep(cudaGraph_t captured);
   void Refuse(const std::string& cause);
 

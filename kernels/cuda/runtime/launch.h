@@ -13,7 +13,7 @@
 
 namespace subgen::cuda {
 
-// Blocks of a grid (0: nothing is started) and threads of a block.
+// The blocks of a grid (0: nothing is started) and the threads of a block.
 struct LaunchShape {
   int64_t blocks = 0;
   int threads = 0;
@@ -21,7 +21,7 @@ struct LaunchShape {
 
 inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The command of a launch: kernel, blocks, threads, arguments.
+// The command of a launch has the kernel, blocks, threads and arguments.
 template <class... Parameters>
 std::string PutKernel(const std::byte* at, cudaStream_t stream) {
   const auto kernel = TakeValue<void (*)(Parameters...)>(&at);
@@ -29,7 +29,7 @@ std::string PutKernel(const std::byte* at, cudaStream_t stream) {
   config.gridDim = dim3(TakeValue<unsigned>(&at));
   config.blockDim = dim3(TakeValue<unsigned>(&at));
   config.stream = stream;
-  // In braces: from the first to the last.
+  // Braces are needed: they evaluate from the first to the last.
   const std::tuple<Parameters...> arguments{TakeValue<Parameters>(&at)...};
   const cudaError_t error = std::apply(
       [&](const Parameters&... each) {

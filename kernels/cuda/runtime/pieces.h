@@ -1,4 +1,4 @@
-// What blocks of a device take: pieces of tasks, in arrays of one row format.
+// Blocks of a device take pieces of tasks, in arrays of one row format.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 
 namespace subgen::cuda {
 
-// Up to an eighth more, or 8: so that a cache which grows by a row a step takes
-// the same grid in many steps.
+// Returns up to an eighth more, or 8 more, so that a cache which grows by a row
+// per step takes the same grid in many steps.
 inline int64_t PaddedCount(int64_t count) {
   const int64_t step = std::max<int64_t>(
       8,
@@ -20,8 +20,8 @@ inline int64_t PaddedCount(int64_t count) {
   return (count + step - 1) / step * step;
 }
 
-// Calls launch(array on the device, count), if there are any; at the end of the
-// array are empty pieces.
+// Calls launch(array on the device, count), if there are any pieces. At the end
+// of the array are empty pieces.
 template <class Piece, class Launch>
 void SendPieces(std::vector<Piece>* all, Operation* operation, Launch launch) {
   if (all->empty()) return;
@@ -37,12 +37,12 @@ class PiecesByFormat {
   std::vector<Piece>& operator[](RowFormat format) {
     return pieces_.at(static_cast<size_t>(format));
   }
-  // Keeps the memory.
+  // Removes all pieces and keeps the memory.
   void Clear() {
     for (auto& all : pieces_) all.clear();
   }
 
-  // SendPieces of each format, which launch takes first.
+  // Does SendPieces for each format, which launch takes first.
   template <class Launch>
   void Send(Operation* operation, Launch launch) {
     for (size_t format = 0; format < pieces_.size(); ++format) {

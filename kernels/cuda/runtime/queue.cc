@@ -9,7 +9,8 @@ namespace subgen::cuda {
 namespace {
 
 constexpr size_t kMostStaged = size_t{64} << 20;
-// More than a step of the largest models, which is to be one graph.
+// This is more than a step of the largest models has, as a step is to be one
+// graph.
 constexpr int64_t kMostCommands = 4096;
 // A wait asks the watchers once in so many looks at the stream.
 constexpr int kLooks = 64;
@@ -69,6 +70,8 @@ void* Queue::Scratch(size_t bytes) {
 
 void Queue::Retire(DeviceMemory device, PinnedMemory host) {
   Use();
+  // With no command there is nothing that could use the memory, so it is freed
+  // at once, when the clearing of it has ended.
   if (commands_.size() == 0 && !running_) {  // they go now
     CheckCuda(cudaStreamSynchronize(stream_), "clearing memory");
     return;
@@ -89,6 +92,7 @@ void Queue::Submit() {
   Use();
   run_.Clear();
   staged_.ForEachNew([this](const ArenaPlace& place, size_t bytes) {
+    // What was staged goes first, as commands read it.
     AppendCopy(&run_, place.device, place.host, bytes, cudaMemcpyHostToDevice);
   });
   run_.Append(commands_);
@@ -114,6 +118,8 @@ void Queue::Run() {
 
 void Queue::Wait() {
   if (watchers_.empty()) {
+    // Only collectives can be kept from ending by another rank; without them
+    // the runtime may wait by itself.
     CheckCuda(cudaStreamSynchronize(stream_), "a kernel");
     return;
   }

@@ -14,14 +14,15 @@
 
 namespace subgen::cuda {
 
-// Who must be asked while commands of theirs are waited for: collectives, which
-// a lost peer would keep from ending.
+// A watcher must be asked while commands of its owner are waited for. These are
+// collectives, which a lost peer would keep from ending.
 class CommandWatcher {
  public:
   virtual ~CommandWatcher() = default;
-  // Fatal where they will not end. `start`: when they were put on the stream.
+  // Is Fatal if the commands will not end. `start`: when they were put on the
+  // stream.
   virtual void Look(std::chrono::steady_clock::time_point start) = 0;
-  // They have ended, or were dropped.
+  // Is called when they have ended, or were dropped.
   virtual void Done() = 0;
 };
 
@@ -41,25 +42,28 @@ class Queue {
   // `watcher` is asked in the next Run, and no more after its Done.
   void Watch(CommandWatcher* watcher);
 
-  // Room whose bytes, as they are when Run is called, are on the device before
-  // the first command.
+  // Returns room whose bytes, as they are when Run is called, are on the device
+  // before the first command.
   ArenaPlace Stage(size_t bytes);
-  // Room on the device until ReleaseScratch, after which commands that are
-  // appended later may have the same.
+  // Returns room on the device until ReleaseScratch, after which commands that
+  // are appended later may get the same.
   void* Scratch(size_t bytes);
   void ReleaseScratch() { scratch_.Rewind(); }
-  // To be freed when no command that was appended uses it any more.
+  // Takes memory that is to be freed when no command that was appended uses it
+  // any more.
   void Retire(DeviceMemory device, PinnedMemory host);
 
   // Puts all on the stream and waits for it.
   void Run();
-  // Between operations: bounds what waits, commands and staged bytes.
+  // Bounds, between operations, what waits: commands and staged bytes.
   void Bound();
 
   int device() const { return device_; }
-  // The device of a thread is the thread's own: before any call of CUDA.
+  // Chooses the device. It is the thread's own, so this comes before any call
+  // of CUDA.
   void Use() const;
-  // For what stands before all commands that were not run yet.
+  // Returns the stream, for work that comes before all commands that were not
+  // run yet.
   cudaStream_t stream() const { return stream_; }
   const std::string& capture_refusal() const { return graphs_.refusal(); }
 

@@ -6,7 +6,7 @@
 namespace subgen::cuda {
 namespace {
 
-// Packs them.
+// Copies rows and packs them.
 void CopyRows(const Matrix<uint8_t>& from, uint8_t* to) {
   for (int64_t i = 0; i < from.rows; ++i) {
     std::copy_n(from.row(i).data(), from.cols, to + i * from.cols);
@@ -26,6 +26,7 @@ const uint8_t* Operation::InBytes(const void* host, size_t bytes) {
     staging_.mirror_.Send(range, bytes);
     return range.device();
   }
+  // Several tasks often have the same operand, which needs to be sent once.
   const uint8_t*& known = staging_.known_[{host, bytes}];
   if (known != nullptr) return known;
   const ArenaPlace place = staging_.queue_.Stage(bytes);
@@ -55,6 +56,8 @@ Matrix<uint8_t> Operation::ResultBytes(Matrix<uint8_t> host, bool send) {
   if (const MirroredRange range = staging_.mirror_.Find(host.data, span);
       range.region) {
     if (send) staging_.mirror_.Send(range, span);
+    // Bytes between rows are not the device's: they must not be marked as newer
+    // there.
     const bool packed = host.stride == host.cols;
     for (int64_t i = 0; i < (packed ? 1 : host.rows); ++i) {
       staging_.mirror_.WrittenByDevice(
@@ -82,6 +85,8 @@ Operation::~Operation() {
                          result.to.rows * result.to.cols,
                          cudaMemcpyDeviceToHost);
   }
+  // Results for memory that is not mirrored must be there when the caller goes
+  // on; otherwise nobody has to wait.
   staging_.returns_.empty() ? staging_.queue_.Bound() : staging_.queue_.Run();
   for (const Staging::Return& result : staging_.returns_) {
     for (int64_t i = 0; i < result.to.rows; ++i) {

@@ -1,4 +1,4 @@
-// Operands of operations on a queue: where host views lie on the device.
+// The operands of operations on a queue: where host views lie on the device.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace subgen::cuda {
 
-// What outlives an operation: memory that results come back through.
+// This outlives an operation: memory that results come back through.
 class Staging {
  public:
   Staging(Queue* queue, DeviceMirror* mirror)
@@ -36,12 +36,12 @@ class Staging {
   bool in_operation_ = false;
 };
 
-// One operation, from before its first operand until all its commands were
-// appended, which is when it goes out of scope; one at a time. In, Out and
-// InOut give the device addresses of host views, good until then. Mirrored
-// memory is used where it lies, and only what the host wrote of it is sent.
-// Other memory is staged, as it is now, and for results that go to such memory
-// the end of the operation runs the queue and brings them back.
+// This is one operation, from before its first operand until all its commands
+// were appended, which is when it goes out of scope; there is one at a time.
+// In, Out and InOut give the device addresses of host views, which are good
+// until then. Mirrored memory is used where it lies, and only what the host
+// wrote of it is sent. Other memory is staged as it is now; for results that go
+// to such memory, the end of the operation runs the queue and brings them back.
 class Operation {
  public:
   explicit Operation(Staging* staging);
@@ -50,14 +50,15 @@ class Operation {
 
   Queue* queue() { return staging_.queue(); }
 
-  // The same host memory twice is staged once. Null for an empty view.
+  // Host memory that is given twice is staged once. Returns null for an empty
+  // view.
   template <class T>
   const T* In(Vector<const T> host) {
     return reinterpret_cast<const T*>(InBytes(host.data(), host.size_bytes()));
   }
   const uint8_t* InBytes(const void* host, size_t bytes);
   Matrix<const float> In(Matrix<const float> host);
-  // What lies there after the operation is what the device wrote.
+  // After the operation, what lies there is what the device wrote.
   Matrix<float> Out(Matrix<float> host) { return Result(host, false); }
   Matrix<float> InOut(Matrix<float> host) { return Result(host, true); }
   template <class T>
@@ -74,11 +75,11 @@ class Operation {
   uint8_t* InOutBytes(std::byte* host, size_t bytes) {
     return InOut(Vector<uint8_t>(reinterpret_cast<uint8_t*>(host), bytes));
   }
-  // On the device alone; not filled.
+  // Returns room on the device alone, not filled.
   float* Scratch(int64_t floats) {
     return static_cast<float*>(queue()->Scratch(floats * sizeof(float)));
   }
-  // Room for the caller to fill, which is an operand then.
+  // Returns room for the caller to fill, which is an operand then.
   template <class T>
   std::pair<T*, const T*> Stage(int64_t count) {
     const ArenaPlace place = queue()->Stage(count * sizeof(T));
@@ -93,7 +94,7 @@ class Operation {
     return {reinterpret_cast<T*>(bytes.data), bytes.rows, bytes.cols / size,
             bytes.stride / size};
   }
-  // From the first byte to the last.
+  // Returns the bytes from the first to the last.
   static int64_t Span(const Matrix<uint8_t>& bytes) {
     return bytes.rows == 0 ? 0 : (bytes.rows - 1) * bytes.stride + bytes.cols;
   }
