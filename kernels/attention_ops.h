@@ -1,6 +1,6 @@
-// What an attention layer asks of a device: heads on their way in, attention
-// over the rows of caches, and its partial results on their way out. Shapes
-// that do not fit together are bugs (Fatal).
+// An attention layer asks a device for these operations: heads on their way in,
+// attention over the rows of caches, and its partial results on their way out.
+// Shapes that do not fit together are bugs (Fatal).
 #pragma once
 
 #include <cstdint>

@@ -19,11 +19,12 @@ struct AttentionTask {
   Vector<const int> row_token;  // [rows], ascending
   int group = 1;                // query heads per KV head
   SoftmaxPartials out;          // [tokens * group]
-  // Whether rows of f32 may be rounded as those of 16 bits are.
+  // Says whether rows of f32 may be rounded as those of 16 bits are.
   bool may_round = false;
 };
 
-// Attention mass that rows receive, given the final partition of each query:
+// A mass task adds the attention that rows receive, given the final partition
+// of each query:
 //   mass_j += sum_i exp(q_i . k_j + partition_bias_j - log_partition_i)
 struct AttentionMassTask {
   Matrix<const float> queries;         // [tokens * group, head_dim]

@@ -31,7 +31,7 @@ class DenseOps {
     const LinearProduct product = {&weight, output};
     Linears(input, {&product, 1});
   }
-  // gate = gate / (1 + exp(-gate)) * up
+  // Sets gate = gate / (1 + exp(-gate)) * up.
   virtual void GatedSilu(Matrix<const float> up, Matrix<float> gate) = 0;
   // Does Linears with both, then GatedSilu on their outputs, to the bit. The
   // output of `up` may hold anything afterwards.
@@ -45,7 +45,7 @@ class DenseOps {
   // [cols]. Input and output may be the same memory.
   virtual void RmsNorm(Matrix<const float> input, Vector<const float> gain,
                        float epsilon, Matrix<float> output) = 0;
-  // accumulator += x
+  // Adds x to the accumulator.
   virtual void Add(Matrix<const float> x, Matrix<float> accumulator) = 0;
   // Does Add, then RmsNorm of the accumulator, to the bit.
   virtual void AddRmsNorm(Matrix<const float> x, Matrix<float> accumulator,

@@ -1,4 +1,4 @@
-// Conversion between the two layouts of a layer: token-major, [tokens, heads *
+// Converts between the two layouts of a layer: token-major, [tokens, heads *
 // head_dim], as the projections write it, and head-major, [kv_heads * tokens *
 // group, head_dim], as attention reads it.
 #pragma once

@@ -1,17 +1,19 @@
-// The centers of SubGen's k-center mode (arXiv 2402.06082, section 4.1; what
-// differs from the paper: engine/cache/README.md), as a backend keeps them.
+// These are the centers of SubGen's k-center mode (arXiv 2402.06082, section
+// 4.1; what differs from the paper: engine/cache/README.md), as a backend keeps
+// them.
 //
 // Each token that joins takes three steps: its distances from the centers are
 // measured, the neighbor links of all rows take it in, and a row is chosen that
 // goes. These steps are written in several places; whoever changes one must
 // change the others:
-//   reference/k_center.cc            all three steps; neighbors and mean_key
-//   cpu/cache/k_center_distances-inl.h, k_center.cc            the distances
-//   cpu/cache/k_center_rows-inl.h                 the links and the choice
-//   cuda/cache/k_center.cu, k_center_plan.cc                   the distances
-//   cuda/cache/k_center_block.h, k_center_totals.h  the links and the choice
-// The centers of a whole prompt are chosen in engine/cache/policies/subgen, in
-// k_center_prompt.cc and farthest_first.
+//   reference/k_center.cc           all steps, with MetricDistances (here),
+//                                   NeighborTable and MeanKey
+//   cpu/cache/k_center.cc, cpu/cache/k_center_distances-inl.h     distances
+//   cpu/cache/k_center_rows-inl.h                          links and choice
+//   cuda/cache/k_center_plan.cc, cuda/cache/k_center.cu           distances
+//   cuda/cache/k_center_block.h, k_center_totals.h         links and choice
+// The centers of a whole prompt are chosen at once, in k_center_prompt.cc and
+// farthest_first of engine/cache/policies/subgen.
 #pragma once
 
 #include <algorithm>
@@ -86,7 +88,7 @@ struct CenterTask {
   bool exchanges() const { return rows + tokens() > centers.limit; }
 };
 
-// A key and a value as floats.
+// This is a key and a value as floats.
 struct RowPoint {
   std::vector<float> key, value;  // [dim]
 

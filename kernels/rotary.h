@@ -1,5 +1,5 @@
-// Rotary position embedding (Su et al., arXiv 2104.09864): the angle by which
-// each pair of a head is rotated.
+// Rotary position embedding (Su et al., arXiv 2104.09864) rotates each pair of
+// a head by an angle, which this defines.
 #pragma once
 
 #include <vector>

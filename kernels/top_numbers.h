@@ -1,4 +1,4 @@
-// The largest numbers of a row. Of a row of logits, they are what decides on a
+// Keeps the largest numbers of a row. In a row of logits, they decide on a
 // token.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace subgen {
 
 // At most so many of the largest can be asked for.
 inline constexpr int64_t kMostTop = 256;
-// The largest relative error of a backend's sum of exponentials.
+// A backend's sum of exponentials has at most this relative error.
 inline constexpr double kTopSumError = 1e-5;
 
 struct TopNumber {

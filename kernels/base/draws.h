@@ -1,5 +1,5 @@
-// Random choices that belong to one token of one head of one layer. They are
-// the same whatever the ranks, the chunks and the tokens before it are.
+// Random choices belong to one token of one head of one layer. They are the
+// same whatever the ranks, the chunks and the tokens before it are.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// A range of rows, heads, features or ranks.
+// This is a range of rows, heads, features or ranks.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Operations that move numbers about, and rotations, which may move them too.
+// These operations move numbers about; rotations are among them, as they may
+// move numbers too.
 #include "kernels/cuda/attention/attention.h"
 #include "kernels/cuda/attention/hadamard.h"
 #include "kernels/cuda/attention/layout.h"

@@ -1,4 +1,4 @@
-// Operations on lists of tasks.
+// These are the operations on lists of tasks.
 #include <algorithm>
 
 #include "kernels/cuda/attention/attention_many.h"

@@ -25,7 +25,7 @@ class HadamardTransform {
   void Undo(Matrix<float> rows) const;
 
  private:
-  // `other`: scratch of a block.
+  // `other` is scratch of a block.
   void Transform(float* row, std::vector<float>& other) const;
 
   int64_t block_;

@@ -1,4 +1,4 @@
-// Tools for taking blocks apart: access to the bytes of a block, and the
+// These take blocks apart: there is access to the bytes of a block, and the
 // functions of the formats.
 #pragma once
 
@@ -20,7 +20,7 @@ inline float Float16At(const std::byte* bytes) {
   return F16ToFloat(bits);
 }
 
-// The scale and the minimum of a sub-block, in the K formats of 4 and 5 bits.
+// A sub-block has a scale and a minimum, in the K formats of 4 and 5 bits.
 struct SubBlockScales {
   int scale;
   int minimum;

@@ -22,13 +22,14 @@ int FifthBit(const std::byte* word, int i) {
   return (ByteAt(word, i / 8) >> i % 8 & 1) << 4;
 }
 
-// [f16 scale | 16 bytes]: scale * (q - 8)
+// The layout is [f16 scale | 16 bytes]; a number is scale * (q - 8).
 void DequantizeQ4_0(const std::byte* block, float* out) {
   const float scale = Float16At(block);
   for (int i = 0; i < 32; ++i) out[i] = scale * (Nibble(block + 2, i) - 8);
 }
 
-// [f16 scale | f16 minimum | 16 bytes]: scale * q + minimum
+// The layout is [f16 scale | f16 minimum | 16 bytes]; a number is scale * q +
+// minimum.
 void DequantizeQ4_1(const std::byte* block, float* out) {
   const float scale = Float16At(block), minimum = Float16At(block + 2);
   for (int i = 0; i < 32; ++i) {
@@ -36,7 +37,8 @@ void DequantizeQ4_1(const std::byte* block, float* out) {
   }
 }
 
-// [f16 scale | 4 bytes of fifth bits | 16 bytes]: scale * (q - 16)
+// The layout is [f16 scale | 4 bytes of fifth bits | 16 bytes]; a number is
+// scale * (q - 16).
 void DequantizeQ5_0(const std::byte* block, float* out) {
   const float scale = Float16At(block);
   for (int i = 0; i < 32; ++i) {
@@ -45,7 +47,8 @@ void DequantizeQ5_0(const std::byte* block, float* out) {
   }
 }
 
-// [f16 scale | f16 minimum | 4 bytes of fifth bits | 16 bytes]
+// The layout is [f16 scale | f16 minimum | 4 bytes of fifth bits | 16 bytes]; a
+// number is scale * q + minimum.
 void DequantizeQ5_1(const std::byte* block, float* out) {
   const float scale = Float16At(block), minimum = Float16At(block + 2);
   for (int i = 0; i < 32; ++i) {
@@ -54,7 +57,7 @@ void DequantizeQ5_1(const std::byte* block, float* out) {
   }
 }
 
-// [f16 scale | 32 signed bytes]: scale * q
+// The layout is [f16 scale | 32 signed bytes]; a number is scale * q.
 void DequantizeQ8_0(const std::byte* block, float* out) {
   const float scale = Float16At(block);
   for (int i = 0; i < 32; ++i) {

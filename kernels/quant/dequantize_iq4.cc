@@ -5,7 +5,8 @@
 namespace subgen {
 namespace {
 
-// 16 bytes: numbers 0 to 15 in the low halves, 16 to 31 in the high ones.
+// Expands 16 bytes: numbers 0 to 15 are in the low halves, 16 to 31 in the high
+// ones.
 void Expand(const std::byte* quants, float scale, float* out) {
   for (int i = 0; i < 16; ++i) {
     out[i] = scale * kIq4Values[ByteAt(quants, i) & 15];
@@ -15,13 +16,14 @@ void Expand(const std::byte* quants, float scale, float* out) {
 
 }  // namespace
 
-// [f16 scale | 16 bytes]
+// The layout is [f16 scale | 16 bytes].
 void DequantizeIQ4_NL(const std::byte* block, float* out) {
   Expand(block + 2, Float16At(block), out);
 }
 
-// [f16 scale | a word of the upper 2 bits of 8 scales | 4 bytes of their lower
-// 4 | 128 bytes], sub-blocks of 32: (scale * (s - 32)) * value
+// The layout is [f16 scale | a word of the upper 2 bits of 8 scales | 4 bytes
+// of their lower 4 | 128 bytes], in sub-blocks of 32; a number is (scale * (s -
+// 32)) * value.
 void DequantizeIQ4_XS(const std::byte* block, float* out) {
   const float scale = Float16At(block);
   for (int s = 0; s < 8; ++s) {

@@ -10,7 +10,7 @@ int Nibble(const std::byte* quants, int s, int i) {
   return ByteAt(quants, s / 2 * 32 + i) >> s % 2 * 4 & 15;
 }
 
-// Eight sub-blocks of 32: (scale * s) * q - (minimum * m).
+// Expands eight sub-blocks of 32; a number is (scale * s) * q - (minimum * m).
 template <class Quant>
 void Expand(const std::byte* block, float* out, Quant quant) {
   const float scale = Float16At(block), minimum = Float16At(block + 2);
@@ -23,13 +23,13 @@ void Expand(const std::byte* block, float* out, Quant quant) {
 
 }  // namespace
 
-// [f16 scale | f16 minimum | 12 bytes of scales | 128 bytes]
+// The layout is [f16 scale | f16 minimum | 12 bytes of scales | 128 bytes].
 void DequantizeQ4_K(const std::byte* block, float* out) {
   Expand(block, out, [&](int s, int i) { return Nibble(block + 16, s, i); });
 }
 
-// [f16 scale | f16 minimum | 12 bytes of scales | 32 bytes of fifth bits, bit s
-// for sub-block s | 128 bytes]
+// The layout is [f16 scale | f16 minimum | 12 bytes of scales | 32 bytes of
+// fifth bits, bit s for sub-block s | 128 bytes].
 void DequantizeQ5_K(const std::byte* block, float* out) {
   Expand(block, out, [&](int s, int i) {
     const int fifth_bit = ByteAt(block + 16, i) >> s & 1;
@@ -37,8 +37,9 @@ void DequantizeQ5_K(const std::byte* block, float* out) {
   });
 }
 
-// [128 bytes of low halves | 64 bytes of upper 2 bits | 16 signed scales | f16
-// scale], in two parts of 128 numbers: (scale * s) * (q - 32)
+// The layout is [128 bytes of low halves | 64 bytes of upper 2 bits | 16 signed
+// scales | f16 scale], in two parts of 128 numbers; a number is (scale * s) *
+// (q - 32).
 void DequantizeQ6_K(const std::byte* block, float* out) {
   const float scale = Float16At(block + 208);
   for (int n = 0; n < 256; ++n) {

@@ -1,4 +1,4 @@
-// The numbers that quants of IQ4_NL and IQ4_XS stand for (ggml's non-linear
+// Quants of IQ4_NL and IQ4_XS stand for these numbers (ggml's non-linear
 // quantization).
 #pragma once
 

@@ -1,4 +1,4 @@
-// Attention over weighted rows, as the equations say it.
+// Computes attention over weighted rows, as the equations say it.
 #pragma once
 
 #include "kernels/attention_tasks.h"

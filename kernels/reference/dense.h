@@ -1,4 +1,5 @@
-// Dense operations of the specification: plain loops, double sums.
+// These are the dense operations of the specification: plain loops and double
+// sums.
 #pragma once
 
 #include "kernels/memory/view.h"

@@ -14,7 +14,7 @@ class ReferenceBackend : public Backend {
  public:
   absl::string_view name() const override { return "reference"; }
 
-  // DenseOps
+  // These are the DenseOps.
   void Linears(Matrix<const float> input,
                Vector<const LinearProduct> products) override;
   void GatedSilu(Matrix<const float> up, Matrix<float> gate) override;
@@ -35,7 +35,7 @@ class ReferenceBackend : public Backend {
                   Matrix<float> output) override;
   void Clear(Matrix<float> matrix) override;
 
-  // AttentionOps
+  // These are the AttentionOps.
   void Rotate(const Rotary& rotary, Vector<const int64_t> positions,
               int64_t head_dim, Matrix<float> heads) override;
   void SplitHeads(Vector<const HeadSplit> splits) override;
@@ -54,7 +54,7 @@ class ReferenceBackend : public Backend {
   void MergePacked(Vector<const float> packed,
                    const SoftmaxPartials& into) override;
 
-  // RowOps
+  // These are the RowOps.
   void ConvertRows(Vector<const RowCopy> copies) override;
   void Distances(Vector<const DistanceTask> tasks) override;
   void KeepBest(Vector<const KeepBestTask> tasks) override;

@@ -1,4 +1,4 @@
-// Attention over weighted rows, on threads.
+// Computes attention over weighted rows on threads.
 #pragma once
 
 #include "kernels/attention_tasks.h"

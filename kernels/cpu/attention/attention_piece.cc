@@ -26,7 +26,8 @@ void PadRows(Matrix<const float> rows, int64_t width, float* out) {
   }
 }
 
-// Copies the bias of the tile's rows, with zeros behind them.
+// Copies the bias of the tile's rows, with zeros behind them, because the
+// softmax reads whole vectors.
 void CopyBias(Vector<const float> bias, Range rows, float* out) {
   std::fill_n(out, kRowTile, 0.0f);
   if (!bias.empty()) std::copy_n(&bias[rows.first], rows.count, out);
@@ -37,6 +38,8 @@ int64_t SeenRows(Vector<const int> row_token, Range tile, int64_t token) {
   if (row_token.empty()) return tile.count;
   const auto first = row_token.begin() + tile.first;
   const auto end = first + tile.count;
+  // If the last row is seen then all are, as tokens of rows ascend, and there
+  // is nothing to search for.
   if (*(end - 1) <= token) return tile.count;
   return std::upper_bound(first, end, token) - first;
 }
@@ -47,6 +50,7 @@ int64_t SeenRows(Vector<const int> row_token, Range tile, int64_t token) {
 void Logits(const float* queries, int64_t count, const float* keys, Range rows,
             int64_t width, float* turned, float* logits) {
   std::fill_n(logits, count * kRowTile, 0.0f);
+  // Few queries would not pay for the transposition.
   if (count < kManyQueries) {
     Dot({{queries, width}, {keys, width}, width, {logits, kRowTile}}, count,
         rows.count);
@@ -81,6 +85,8 @@ void KeyLogits(const AttentionTask& task, const Piece& piece, Range tile,
   const int64_t width = PaddedWidth(keys.dim);
   const int64_t queries = piece.queries.count;
   if (TakesFew(keys, queries)) {
+    // Few queries widen stored rows in registers; expanding them first would
+    // write and read them once more.
     RunFew<LogitsOfFew>(keys, tile, queries, {memory.queries, width},
                         {memory.logits, kRowTile});
     return;
@@ -97,6 +103,8 @@ void Weights(const AttentionTask& task, const Piece& piece, Range tile,
   const bool has_values = rows.values.count > 0;
   CopyBias(rows.partition_bias, tile, memory.partition_bias);
   if (has_values) CopyBias(rows.value_bias, tile, memory.value_bias);
+  // With one bias both sums have the same weights, and one exponential serves
+  // both.
   const bool one_bias =
       !has_values || (rows.partition_bias.data() == rows.value_bias.data() &&
                       rows.partition_bias.size() == rows.value_bias.size());
@@ -128,7 +136,7 @@ void AddValues(const Rows& values, int64_t queries, Range tile,
   Combine({weights, {memory.rows, width}, tile.count, sums}, queries, width);
 }
 
-// Attends to a tile, of whose rows some queries of the piece see some.
+// Attends to a tile; some queries of the piece see some of its rows.
 template <class Dot>
 void AttendManyTile(const AttentionTask& task, const Piece& piece, Range tile,
                     const ManyMemory& memory, const SoftmaxPartials& out) {
@@ -139,6 +147,7 @@ void AttendManyTile(const AttentionTask& task, const Piece& piece, Range tile,
   };
   for (int64_t i = 0; i < piece.queries.count; i += kQueryGroup) {
     const Range group{i, std::min(kQueryGroup, piece.queries.count - i)};
+    // The last query of the group sees the most rows.
     if (seen(i + group.count - 1) == 0) continue;
     GroupLogits<Dot>(memory, group);
     for (int64_t q = 0; q < group.count; ++q) {

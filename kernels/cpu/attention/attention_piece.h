@@ -1,4 +1,4 @@
-// A thread's piece of attention: some queries over some rows of one task.
+// A thread's piece of attention is some queries over some rows of one task.
 #pragma once
 
 #include <algorithm>

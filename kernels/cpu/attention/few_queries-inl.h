@@ -1,6 +1,6 @@
 // Multiplies a few queries by the rows of a cache as they are stored: each
-// number is widened in a register, for all queries at once. Compiled once per
-// target.
+// number is widened in a register, for all queries at once. The file is
+// compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_FEW_QUERIES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_FEW_QUERIES_INL_H_
 #undef SUBGEN_KERNELS_CPU_FEW_QUERIES_INL_H_

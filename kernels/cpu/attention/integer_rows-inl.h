@@ -1,5 +1,5 @@
 // Rounds rows to 16 bits and multiplies them in register blocks: there are two
-// multiply-adds where float32 has one. Compiled once per target.
+// multiply-adds where float32 has one. The file is compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_INTEGER_ROWS_INL_H_) == \
     defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_INTEGER_ROWS_INL_H_

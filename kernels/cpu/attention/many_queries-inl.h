@@ -1,6 +1,6 @@
 // Attention of many queries in products of 16-bit integers: queries, keys,
-// weights and values of a tile are rounded; everything between is float32.
-// Compiled once per target.
+// weights and values of a tile are rounded; everything between is float32. The
+// file is compiled once per target.
 //
 // The roundings are as follows. A number of a query or of a key is off by at
 // most its row's length / 64,000. A weight is off by at most the larger of

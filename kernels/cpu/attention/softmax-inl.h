@@ -1,5 +1,5 @@
-// Online softmax of one query over a tile of rows (Milakov and Gimelshein,
-// arXiv 1805.02867). Compiled once per target.
+// Computes the online softmax of one query over a tile of rows (Milakov and
+// Gimelshein, arXiv 1805.02867). The file is compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_SOFTMAX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_SOFTMAX_INL_H_
 #undef SUBGEN_KERNELS_CPU_SOFTMAX_INL_H_
@@ -54,7 +54,7 @@ HWY_INLINE float AddBias(const LogitRow& row) {
   return MaxOf(max);
 }
 
-// Logits become weights exp(logit + bias - max), the same in both sums.
+// Converts logits to weights exp(logit + bias - max), the same in both sums.
 HWY_INLINE void WeightsOfOneBias(const LogitRow& row, const SoftmaxSums& sums) {
   Hide(row);
   const float max = Rescale(AddBias(row), sums);
@@ -72,7 +72,8 @@ HWY_INLINE void WeightsOfOneBias(const LogitRow& row, const SoftmaxSums& sums) {
   *sums.partition += SumOf(sum);
 }
 
-// Logits become the weights of the value sum; the partition has its own bias.
+// Converts logits to the weights of the value sum; the partition has its own
+// bias.
 HWY_INLINE void WeightsOfTwoBiases(const LogitRow& row, const float* value_bias,
                                    const SoftmaxSums& sums) {
   Hide(row);
@@ -100,7 +101,7 @@ HWY_INLINE void WeightsOfTwoBiases(const LogitRow& row, const float* value_bias,
   *sums.partition += SumOf(sum);
 }
 
-// mass[j] += exp(logit_j + bias_j - log_partition)
+// Adds exp(logit_j + bias_j - log_partition) to mass[j].
 HWY_INLINE void AddProbabilities(const LogitRow& row, float log_partition,
                                  float* mass) {
   Hide(row);

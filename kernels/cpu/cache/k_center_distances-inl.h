@@ -1,4 +1,5 @@
-// Distances between the centers of a head. Compiled once per target.
+// Computes distances between the centers of a head. The file is compiled once
+// per target.
 #if defined(SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_) == \
     defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_CENTER_DISTANCES_INL_H_
@@ -75,7 +76,7 @@ class CenterDistances {
  public:
   static constexpr int64_t kMostTogether = 16;
 
-  // stride: the room of a row of distances.
+  // stride: a row of distances has so much room.
   CenterDistances(const CenterTask& task, int64_t stride, float* scratch)
       : metric_(task.metric), arrays_(task.centers), stride_(stride) {
     for (float*& part : parts_) {

@@ -1,6 +1,7 @@
-// One head's centers while tokens join them: the links to the nearest
-// neighbors, and the choice of the row that goes. Does with vectors what
-// reference/k_center.cc does with NeighborTable. Compiled once per target.
+// Keeps one head's centers while tokens join them: the links to the nearest
+// neighbors, and the choice of the row that goes. It does with vectors what
+// reference/k_center.cc does with NeighborTable. The file is compiled once per
+// target.
 #if defined(SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_
 #undef SUBGEN_KERNELS_CPU_CENTER_ROWS_INL_H_
@@ -23,7 +24,7 @@ namespace subgen::cpu::HWY_NAMESPACE {
 
 class CenterRows {
  public:
-  // scratch: Floats(task) floats.
+  // scratch must have Floats(task) floats.
   CenterRows(const CenterTask& task, const TokenDistances& given,
              float* scratch)
       : task_(task),
@@ -54,8 +55,8 @@ class CenterRows {
   void Shrink() {
     if (rows_ <= limit_) return;
     SetFactor();
-    // Where most rows go, all distances are measured once in advance; else only
-    // those of rows whose neighbor has gone.
+    // Where most rows go, all distances are measured once in advance. Otherwise
+    // only those of rows are measured whose neighbor has gone.
     if (KeptDistances::Pays(task_)) kept_.Measure(rows_, factor_, &distances_);
     for (size_ = rows_; rows_ > limit_;) {
       WeighRows();

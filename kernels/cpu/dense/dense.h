@@ -1,5 +1,5 @@
-// Dense operations beside Linear. They are bound by memory, and use threads
-// where the matrix does not fit into a cache.
+// These are the dense operations beside Linear. They are bound by memory, and
+// use threads where the matrix does not fit into a cache.
 #pragma once
 
 #include <vector>

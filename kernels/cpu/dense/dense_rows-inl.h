@@ -1,4 +1,5 @@
-// Dense operations on one row of a matrix. Compiled once per target.
+// These are dense operations on one row of a matrix. The file is compiled once
+// per target.
 #if defined(SUBGEN_KERNELS_CPU_DENSE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_DENSE_ROWS_INL_H_
 #undef SUBGEN_KERNELS_CPU_DENSE_ROWS_INL_H_

@@ -31,6 +31,8 @@ void LinearRows(const LinearPart& part, int64_t most_rows, float* tile) {
   const int64_t block_size = BlockSize(weight.format);
   for (int64_t row = 0; row < part.count; row += most_rows) {
     const int64_t rows = std::min(most_rows, part.count - row);
+    // Columns are taken in one order for every token, so that a token has the
+    // same bits in every batch.
     for (int64_t k = 0; k < weight.cols; k += LinearPart::kLength) {
       const int64_t length = std::min(LinearPart::kLength, weight.cols - k);
       for (int64_t i = 0; i < rows; ++i) {
@@ -153,6 +155,8 @@ QuantizedTokens Prepare(Context& context, const TileSet* set,
 }  // namespace
 
 LinearKernel KernelOf(const WeightMatrix& weight) {
+  // Matrices in F32, and rows too short to gain by tiles, are expanded too
+  // (SuitsTiles).
   if (InstructionSetInUse().tiles == nullptr || !SuitsTiles(weight)) {
     return LinearKernel::kExpanded;
   }

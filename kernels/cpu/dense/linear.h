@@ -1,4 +1,4 @@
-// Products input weight^T from quantized weights.
+// Computes products input weight^T from quantized weights.
 #pragma once
 
 #include "kernels/cpu/threads/context.h"

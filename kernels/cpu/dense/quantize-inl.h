@@ -1,4 +1,4 @@
-// Quantizes tokens. Compiled once per target.
+// Quantizes tokens. The file is compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_QUANTIZE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_QUANTIZE_INL_H_
 #undef SUBGEN_KERNELS_CPU_QUANTIZE_INL_H_

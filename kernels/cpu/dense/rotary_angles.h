@@ -1,4 +1,4 @@
-// The angles by which one head is rotated.
+// One head is rotated by these angles.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Finds the largest of many numbers, and sums of exponentials. Compiled once
-// per target.
+// Finds the largest of many numbers, and sums of exponentials. The file is
+// compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_TOP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_TOP_INL_H_
 #undef SUBGEN_KERNELS_CPU_TOP_INL_H_

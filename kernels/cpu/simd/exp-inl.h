@@ -1,5 +1,5 @@
-// The exponential, for the range in which softmax takes it. Compiled once per
-// target.
+// Computes the exponential in the range in which softmax takes it. The file is
+// compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_EXP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_EXP_INL_H_
 #undef SUBGEN_KERNELS_CPU_EXP_INL_H_

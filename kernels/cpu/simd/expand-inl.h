@@ -1,5 +1,5 @@
-// Expands stored numbers to float32, a vector at a time. Compiled once per
-// target.
+// Expands stored numbers to float32, a vector at a time. The file is compiled
+// once per target.
 #if defined(SUBGEN_KERNELS_CPU_EXPAND_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_EXPAND_INL_H_
 #undef SUBGEN_KERNELS_CPU_EXPAND_INL_H_

@@ -1,7 +1,7 @@
 // Expands blocks of K formats, of five bits and of IQ4 to float32, to the same
 // numbers as Dequantize. The quants of 32 numbers at a time are put together in
 // bytes and then multiplied. Scale times quant is exact (at most 18 + 6 bits),
-// so one rounding is left. Compiled once per target.
+// so one rounding is left. The file is compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_EXPAND_BLOCKS_INL_H_) == \
     defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_EXPAND_BLOCKS_INL_H_

@@ -1,4 +1,4 @@
-// Loops over arrays of numbers. Compiled once per target.
+// These loop over arrays of numbers. The file is compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_NUMBERS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_NUMBERS_INL_H_
 #undef SUBGEN_KERNELS_CPU_NUMBERS_INL_H_

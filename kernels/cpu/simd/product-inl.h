@@ -1,4 +1,5 @@
-// Register-blocked matrix products of float32. Compiled once per target.
+// Multiplies matrices of float32 in register blocks. The file is compiled once
+// per target.
 #if defined(SUBGEN_KERNELS_CPU_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_PRODUCT_INL_H_
 #undef SUBGEN_KERNELS_CPU_PRODUCT_INL_H_

@@ -1,4 +1,4 @@
-// Persistent threads for short parallel loops.
+// These threads persist, for short parallel loops.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// Tokens rounded to 16 bits, for products with quantized weights.
+// Tokens are rounded to 16 bits for products with quantized weights.
 #pragma once
 
 #include <cstddef>

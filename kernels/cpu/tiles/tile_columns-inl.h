@@ -1,5 +1,5 @@
 // Reads tiles of integers as vectors, one row per lane: columns as bytes,
-// scales and minima as floats. Included by tile_products-inl.h alone.
+// scales and minima as floats. Only tile_products-inl.h includes this file.
 #pragma once
 
 #include <cstring>

@@ -1,5 +1,5 @@
-// Integer dot products of a block of weights, one row per lane, with tokens.
-// Included by tile_products-inl.h alone.
+// Computes integer dot products of a block of weights, one row per lane, with
+// tokens. Only tile_products-inl.h includes this file.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Products of tiles of 16-bit floats with tokens in float32. Included by
-// tile_products-inl.h alone.
+// Multiplies tiles of 16-bit floats by tokens in float32. Only
+// tile_products-inl.h includes this file.
 #pragma once
 
 #include <algorithm>

@@ -26,7 +26,7 @@ constexpr int64_t kChunkBlocks = TileSet::kChunkBlocks;
 constexpr int64_t kManyTiles = std::max<int64_t>(2 / kTileVectors, 1);
 constexpr int64_t kManyTokens = 8 / (kManyTiles * kTileVectors);
 static_assert(kWideTiles % kManyTiles == 0);
-// With few tokens, a tile is multiplied by so many in registers.
+// With few tokens, a tile is multiplied by so many of them in registers.
 constexpr int64_t kFewTokens = 8 / kTileVectors;
 // From so many tokens on, tiles are widened first: unpacking then costs less
 // than it saves.

@@ -108,7 +108,7 @@ struct TileQ6_K : IntegerTile<BlockFormat::kQ6_K, 8> {
   uint8_t quants[8][4][64];
 };
 
-// A tile of 32 columns of floats of 16 bits, as in the file.
+// This is a tile of 32 columns of floats of 16 bits, as in the file.
 template <BlockFormat format>
 struct FloatTile {
   static constexpr BlockFormat kFormat = format;

@@ -149,7 +149,7 @@ __device__ __forceinline__ void AddValues(const AttentionPiece& piece,
     LoadRow8<format>(values + at * value_bytes, dim, share.first, numbers);
     for (int query = 0; query < kShare; ++query) {
       const float weight = work.value_logit[share.first_query + query][at];
-      if (weight == 0.0f) continue;  // of no say, be the value what it is
+      if (weight == 0.0f) continue;  // whatever the value is
       for (int i = 0; i < kRun; ++i) {
         sums[query][i] = fmaf(weight, numbers[i], sums[query][i]);
       }

@@ -1,8 +1,8 @@
-// Attention over weighted rows on device memory. Rows are split over blocks;
-// the queries of a tile share one reading of each row; the partials of blocks
-// are merged by the rule of SoftmaxPartials. It takes any row format and head
-// sizes up to kMostHeadDim, in float32 throughout. Calls are put on the queue
-// and return at once.
+// Computes attention over weighted rows on device memory. Rows are split over
+// blocks; the queries of a tile share one reading of each row; the partials of
+// blocks are merged by the rule of SoftmaxPartials. It takes any row format and
+// head sizes up to kMostHeadDim, in float32 throughout. Calls are put on the
+// queue and return at once.
 #pragma once
 
 #include <cstdint>

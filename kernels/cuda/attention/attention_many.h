@@ -1,4 +1,4 @@
-// Attention of the tokens of a prompt, on tensor cores.
+// Computes the attention of a prompt's tokens on tensor cores.
 #pragma once
 
 #include "kernels/cuda/attention/attention.h"

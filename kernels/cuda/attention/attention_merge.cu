@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kThreads) Merge(const MergeTarget* targets) {
 #pragma unroll 4
   for (int i = warp; i < target.sets; i += kWarps) {
     const float of_set = maxima[i * size];
-    const bool empty = of_set == -INFINITY;  // of no say, whatever it holds
+    const bool empty = of_set == -INFINITY;  // counts for nothing
     const float weight = empty ? 0.0f : expf(of_set - max);
     partition += empty ? 0.0f : maxima[i * size + all] * weight;
 #pragma unroll

@@ -1,4 +1,4 @@
-// Attention tasks cut into pieces for blocks of a device.
+// Cuts attention tasks into pieces for blocks of a device.
 #pragma once
 
 #include <utility>

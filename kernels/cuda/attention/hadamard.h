@@ -1,5 +1,5 @@
-// Hadamard transforms of heads (kernels/memory/hadamard.h) on device memory.
-// Calls are put on the queue and return at once.
+// Does Hadamard transforms of heads (kernels/memory/hadamard.h) on device
+// memory. Calls are put on the queue and return at once.
 #pragma once
 
 #include "kernels/memory/view.h"

@@ -1,4 +1,4 @@
-// Operations that move numbers about on the device, as kernels/dense_ops.h and
+// These operations move numbers about on the device, as kernels/dense_ops.h and
 // kernels/attention_ops.h say. Pointers are of the device; shapes have been
 // checked.
 #pragma once

@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t row = blockIdx.x;
   const float own = own_max[row], max = partials.max_logit[row];
   if (own == max) return;
-  const bool empty = own == -INFINITY;  // of no say, whatever it holds
+  const bool empty = own == -INFINITY;  // counts for nothing
   const float factor = expf(own - max);
   float* const weighted =
       partials.weighted.data + row * partials.weighted.stride;

@@ -1,5 +1,5 @@
-// Softmax partials on device memory (kernels/softmax_partials.h). Calls are put
-// on the queue and return at once.
+// Works on softmax partials in device memory (kernels/softmax_partials.h).
+// Calls are put on the queue and return at once.
 #pragma once
 
 #include "kernels/softmax_partials.h"
@@ -26,7 +26,7 @@ void SetEmpty(Queue* queue, const SoftmaxPartials& partials);
 void LogPartition(Queue* queue, const SoftmaxPartials& partials, float* out);
 void RescalePartials(Queue* queue, const float* own_max,
                      const SoftmaxPartials& partials);
-// packed: `parts` partials of the shape of `into`.
+// packed: it holds `parts` partials of the shape of `into`.
 void MergePacked(Queue* queue, const float* packed, int64_t parts,
                  const SoftmaxPartials& into);
 

@@ -1,5 +1,6 @@
-// Rows of an attention piece in shared memory, as bf16. Rows that are stored so
-// are copied while the block works on another tile; others are expanded by it.
+// A tile holds rows of an attention piece in shared memory, as bf16. Rows that
+// are stored in bf16 are copied while the block works on another tile; others
+// are expanded by the block.
 #pragma once
 
 #include <climits>

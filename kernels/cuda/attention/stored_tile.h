@@ -1,5 +1,5 @@
-// Rows of an attention piece in shared memory as they are stored, copied while
-// the block works on another tile.
+// A tile holds rows of an attention piece in shared memory as they are stored;
+// they are copied while the block works on another tile.
 #pragma once
 
 #include <climits>
@@ -28,7 +28,8 @@ struct StoredTile {
   int token[kTileRows];  // the first one that sees it
 };
 
-// The rows of a piece in a tile: their number, and where keys and values start.
+// This says how many rows of a piece are in a tile, and where keys and values
+// start.
 struct RowsInTile {
   int count;
   int keys;

@@ -40,7 +40,7 @@ struct ClusterHead {
   int32_t* chosen = nullptr;  // [max(samples, slots)] that a token enters
 };
 
-// heads: an array on the device; all rows have one format.
+// heads is an array on the device; all rows have one format.
 void InsertClustersOfHeads(Queue* queue, RowFormat format,
                            const ClusterHead* heads, int64_t count);
 

@@ -37,6 +37,8 @@ ClusterHead HeadOf(const ClusterTask& task, Operation* operation) {
   head.slot_bias = operation->InOut(arrays.slot_bias);
   head.totals = operation->InOut(arrays.totals);
   head.squared = operation->Scratch(arrays.room());
+  // One list serves both kinds of choice, as one has ended when the other
+  // begins.
   head.chosen = reinterpret_cast<int32_t*>(
       operation->Scratch(std::max(arrays.samples, arrays.slots())));
   return head;

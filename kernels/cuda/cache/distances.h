@@ -1,4 +1,4 @@
-// Distances between points and rows on device memory (DistanceTask of
+// Computes distances between points and rows on device memory (DistanceTask of
 // kernels/row_ops.h). Calls are put on the queue and return at once.
 #pragma once
 
@@ -22,7 +22,7 @@ struct DistancePiece {
   bool directions = false;
   float* squared = nullptr;  // [count]
 };
-// pieces: an array on the device, all of one format.
+// pieces is an array on the device, all of one format.
 void DistancesOfPieces(Queue* queue, RowFormat format,
                        const DistancePiece* pieces, int64_t count);
 

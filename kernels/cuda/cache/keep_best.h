@@ -24,7 +24,7 @@ struct KeepBestHead {
   const int64_t* token_positions = nullptr;
 };
 
-// heads: an array on the device.
+// heads is an array on the device.
 void KeepBestOfHeads(Queue* queue, const KeepBestHead* heads, int64_t count);
 
 }  // namespace subgen::cuda

@@ -27,7 +27,7 @@ struct RowCopyPiece {
   RowFormat format = RowFormat::kF32;    // that they get
   int block = 1;                         // RowBlock of it
 };
-// pieces: an array on the device, all from one format.
+// pieces is an array on the device, all from one format.
 void CopyRowPieces(Queue* queue, RowFormat from, const RowCopyPiece* pieces,
                    int64_t count);
 

@@ -1,4 +1,4 @@
-// Distances of rows that 8 lanes share.
+// Computes distances of rows that 8 lanes share.
 #pragma once
 
 #include "kernels/cuda/device/head_dim.h"

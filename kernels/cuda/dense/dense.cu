@@ -10,7 +10,8 @@ namespace {
 
 constexpr int kThreads = 256;  // of a block that takes a row
 
-// ids: the row of the table for each row of the output; null: the same row.
+// ids names the row of the table for each row of the output; if it is null, the
+// rows are the same.
 template <BlockFormat format>
 __global__ void Expand(WeightBlocks table, const int* ids,
                        Matrix<float> output) {

@@ -1,6 +1,6 @@
-// Dense operations on device memory: every pointer in a view is one of the
-// device. Calls are put on the queue and return at once. Shapes are as in
-// kernels/dense_ops.h, whose caller has checked them.
+// These are dense operations on device memory: every pointer in a view is one
+// of the device. Calls are put on the queue and return at once. Shapes are as
+// in kernels/dense_ops.h, whose caller has checked them.
 #pragma once
 
 #include "kernels/memory/view.h"

@@ -1,4 +1,4 @@
-// The two ways of the Linears of dense.h.
+// These are the two ways of computing the Linears of dense.h.
 #pragma once
 
 #include "kernels/cuda/dense/dense.h"

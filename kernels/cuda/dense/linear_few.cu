@@ -1,7 +1,6 @@
-// Matrix-vector products straight from the blocks. A weight is read once,
-// because reading it takes most of the time: each block of threads takes a few
-// rows, and its threads take neighboring pieces of them. Products of one input
-// share a launch.
+// Matrix-vector products straight from the blocks. A weight is read once: each
+// block of threads takes a few rows, and its threads take neighboring pieces of
+// them. Products of one input share a launch.
 #include <algorithm>
 
 #include "kernels/cuda/dense/gated_silu.h"
@@ -126,8 +125,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t first = block * kRows;
   const uint8_t* rows[kRows];
   for (int row = 0; row < kRows; ++row) {
-    // Beyond the last row the first is taken again, and nothing is stored: this
-    // costs less than a branch in the inner loop.
+    // Beyond the last row the first is taken again, and its products are not
+    // stored: the inner loop then needs no branch.
     const int64_t from = first + row < weight.rows ? first + row : first;
     rows[row] = weight.data + from * weight.row_stride;
   }

@@ -1,5 +1,5 @@
-// Rotary position embedding on device memory. Calls are put on the queue and
-// return at once. They do what kernels/attention_ops.h says; its caller has
+// Does rotary position embedding on device memory. Calls are put on the queue
+// and return at once. They do what kernels/attention_ops.h says; its caller has
 // checked the shapes.
 #pragma once
 
@@ -32,7 +32,7 @@ struct HeadSplitPiece {
 
 void Rotate(Queue* queue, const RotaryAngles& angles, int64_t head_dim,
             Matrix<float> heads);
-// pieces: an array on the device; `threads`: the end of its last.
+// pieces is an array on the device; `threads` is the end of its last.
 void SplitHeads(Queue* queue, const HeadSplitPiece* pieces, int64_t threads);
 
 }  // namespace subgen::cuda

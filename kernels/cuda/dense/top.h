@@ -1,5 +1,5 @@
-// The largest numbers of rows on device memory (kernels/top_numbers.h). They
-// are found by sorting tiles and then what was kept of them.
+// Finds the largest numbers of rows on device memory (kernels/top_numbers.h),
+// by sorting tiles and then what was kept of them.
 #pragma once
 
 #include "kernels/memory/view.h"

@@ -214,8 +214,8 @@ struct Blocks<BlockFormat::kQ6_K> : QuantizedPieces<256, 210> {
   }
 };
 
-// Looks up kIq4Values by the nibbles of two words. The table is in words of
-// four bytes.
+// Looks up kIq4Values by the nibbles of two words. The table is two words, each
+// of eight values of a byte.
 SUBGEN_HOST_DEVICE void Iq4Numbers(uint32_t low, uint32_t high, float* out) {
   constexpr uint64_t kValues[2] = {0xf6eaddcfbfad9881, 0x7159453526190d01};
   for (int i = 0; i < 4; ++i) {

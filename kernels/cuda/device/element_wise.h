@@ -1,4 +1,4 @@
-// For kernels with one thread per element of a matrix.
+// These are for kernels with one thread per element of a matrix.
 #pragma once
 
 #include "kernels/cuda/runtime/launch.h"

@@ -1,4 +1,4 @@
-// The longest row of a key, value or query that kernels are compiled for.
+// Kernels are compiled for rows of keys, values and queries up to this size.
 #pragma once
 
 namespace subgen::cuda {

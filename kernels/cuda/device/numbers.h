@@ -1,4 +1,4 @@
-// Number formats and loads, for host and device alike.
+// These convert number formats and load numbers, on host and device alike.
 #pragma once
 
 #include <cuda_fp16.h>

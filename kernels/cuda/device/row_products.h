@@ -1,6 +1,6 @@
-// Products of queries with rows, for kernels of several folders. Eight lanes
-// share a row, so that a warp takes 4 rows at once, and each lane reads runs of
-// 8 numbers that neighbors continue.
+// Multiplies queries by rows, for kernels of several folders. Eight lanes share
+// a row, so that a warp takes 4 rows at once, and each lane reads runs of 8
+// numbers that neighbors continue.
 #pragma once
 
 #include "kernels/cuda/device/cache_rows.h"

@@ -1,4 +1,5 @@
-// Sums and maxima over the threads of a warp, the same bits in each of them.
+// Computes sums and maxima over the threads of a warp, the same bits in each of
+// them.
 #pragma once
 
 #include <cuda_runtime.h>

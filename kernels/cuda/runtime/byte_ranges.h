@@ -1,4 +1,4 @@
-// A set of bytes, as ranges that do not touch.
+// This is a set of bytes, kept as ranges that do not touch.
 #pragma once
 
 #include <algorithm>

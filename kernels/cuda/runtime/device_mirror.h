@@ -1,5 +1,5 @@
-// Memory on both sides (kernels/memory/mirror.h), for operations that are put
-// on one queue.
+// This is memory on both sides (kernels/memory/mirror.h), for operations that
+// are put on one queue.
 #pragma once
 
 #include <memory>

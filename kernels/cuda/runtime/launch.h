@@ -1,4 +1,4 @@
-// Kernels as commands of a queue.
+// Kernels become commands of a queue here.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -29,7 +29,7 @@ std::string PutKernel(const std::byte* at, cudaStream_t stream) {
   config.gridDim = dim3(TakeValue<unsigned>(&at));
   config.blockDim = dim3(TakeValue<unsigned>(&at));
   config.stream = stream;
-  // Braces are needed: they evaluate from the first to the last.
+  // Arguments are in braces, which evaluate them from the first to the last.
   const std::tuple<Parameters...> arguments{TakeValue<Parameters>(&at)...};
   const cudaError_t error = std::apply(
       [&](const Parameters&... each) {

@@ -26,7 +26,7 @@ const uint8_t* Operation::InBytes(const void* host, size_t bytes) {
     staging_.mirror_.Send(range, bytes);
     return range.device();
   }
-  // Several tasks often have the same operand, which needs to be sent once.
+  // Tasks may have the same operand, which needs to be sent only once.
   const uint8_t*& known = staging_.known_[{host, bytes}];
   if (known != nullptr) return known;
   const ArenaPlace place = staging_.queue_.Stage(bytes);
