@@ -1,9 +1,9 @@
-// The two estimators of SubGen's Algorithm 1 (arXiv 2402.06082), as a backend
-// keeps them for one head. The partition is estimated from online clusters of
-// keys, each with a representative, t uniform samples and a count. The value
-// sum is estimated from s slots, each of which holds an independent sample of
-// the tokens by their squared value norm. (These slots are the paper's; they
-// are not the slots of sequences.)
+// These are the two estimators of SubGen's Algorithm 1 (arXiv 2402.06082), as a
+// backend keeps them for one head. The partition is estimated from online
+// clusters of keys, each with a representative, t uniform samples and a count.
+// The value sum is estimated from s slots, each of which holds an independent
+// sample of the tokens by their squared value norm. (These slots are the
+// paper's; they are not the slots of sequences.)
 #pragma once
 
 #include <cstddef>

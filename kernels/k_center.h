@@ -12,8 +12,8 @@
 //   cpu/cache/k_center_rows-inl.h                          links and choice
 //   cuda/cache/k_center_plan.cc, cuda/cache/k_center.cu           distances
 //   cuda/cache/k_center_block.h, k_center_totals.h         links and choice
-// The centers of a whole prompt are chosen at once, in k_center_prompt.cc and
-// farthest_first of engine/cache/policies/subgen.
+// The centers of a whole prompt are chosen and linked at once, in
+// k_center_prompt.cc and farthest_first of engine/cache/policies/subgen.
 #pragma once
 
 #include <algorithm>

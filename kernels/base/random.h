@@ -1,6 +1,6 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011). The
-// same (seed, layer, head, position, draw) gives the same number on every rank
-// and device, whatever was drawn before.
+// Gives counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011).
+// The same (seed, layer, head, position, draw) gives the same number on every
+// rank and device, whatever was drawn before.
 #pragma once
 
 #include <array>

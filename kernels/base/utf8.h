@@ -19,9 +19,9 @@ struct Utf8Character {
     kInvalid,
   };
   Kind kind = Kind::kComplete;
-  // The bytes of the character. If it is not complete, those of the longest
-  // beginning of one, at least 1, which a decoder replaces by one U+FFFD
-  // (Unicode 15.0, section 3.9, "maximal subpart").
+  // The number of bytes is that of the character. If it is not complete, it is
+  // that of the longest beginning of one, at least 1, which a decoder replaces
+  // by one U+FFFD (Unicode 15.0, section 3.9, "maximal subpart").
   size_t bytes = 0;
 };
 

@@ -1,6 +1,7 @@
-// Operations on host views. Mirrored memory and weights that are kept are used
-// on the device; everything else is staged. Each operation appends its commands
-// to the queue, and waits only where results go to memory that is not mirrored.
+// The operations of this backend take host views. Mirrored memory and weights
+// that are kept are used on the device; everything else is staged. Each
+// operation appends its commands to the queue, and waits only where results go
+// to memory that is not mirrored.
 #pragma once
 
 #include <string>

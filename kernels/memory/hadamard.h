@@ -1,7 +1,8 @@
-// A fixed random transform of each row of a head: signs, then a Walsh-Hadamard
-// transform over blocks, as in QuaRot (Ashkboos et al., arXiv 2404.00456). It
-// is orthonormal: norms and dot products stay, while a large number is spread
-// over its block, so that rows lose less when they are quantized.
+// This is a fixed random transform of each row of a head: signs, then a
+// Walsh-Hadamard transform over blocks, as in QuaRot (Ashkboos et al., arXiv
+// 2404.00456). It is orthonormal: norms and dot products stay, while a large
+// number is spread over its block, so that rows lose less when they are
+// quantized.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Rows in few bits: blocks of numbers along the head, each with its own scale,
-// and with a minimum if the numbers of a block are counted from one. All are
-// [bytes of scale and minimum as f16 | quants], little-endian:
+// Rows in few bits are made of blocks of numbers along the head, each with its
+// own scale, and with a minimum if the numbers of a block are counted from one.
+// All are [bytes of scale and minimum as f16 | quants], little-endian:
 //   q8  x = scale * q,            q in [-127, 127], 32 numbers (GGUF's Q8_0)
 //   q4  x = scale * q + minimum,  q in [0, 15], low halves of the bytes first
 //       (with 32 numbers GGUF's Q4_1)

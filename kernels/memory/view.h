@@ -1,4 +1,4 @@
-// Non-owning views. Sizes are in elements.
+// These views own nothing. Sizes are in elements.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// These take blocks apart: there is access to the bytes of a block, and the
-// functions of the formats.
+// These help to take blocks apart: they read the bytes of a block; and the
+// functions of the formats are declared here.
 #pragma once
 
 #include <cstddef>
@@ -26,9 +26,10 @@ struct SubBlockScales {
   int minimum;
 };
 
-// Eight pairs of 6-bit numbers in 12 bytes. Bytes 0..3 hold scales 0..3 and
-// bytes 4..7 minima 0..3, in the low 6 bits; bytes 8..11 hold the low halves of
-// scales and minima 4..7, whose upper 2 bits are the top bits of bytes 0..7.
+// Reads one of eight pairs of 6-bit numbers in 12 bytes. Bytes 0..3 hold scales
+// 0..3 and bytes 4..7 minima 0..3, in the low 6 bits; bytes 8..11 hold the low
+// halves of scales and minima 4..7, whose upper 2 bits are the top bits of
+// bytes 0..7.
 inline SubBlockScales SubBlock(const std::byte* packed, int i) {
   if (i < 4) return {ByteAt(packed, i) & 63, ByteAt(packed, i + 4) & 63};
   const int low = ByteAt(packed, i + 4);

@@ -1,5 +1,5 @@
-// GGUF tensor formats: what a block holds, and how to read it. Layouts follow
-// the GGUF specification (ggml, "Tensor encoding schemes").
+// Defines the tensor formats of GGUF: what a block holds, and how to read it.
+// Layouts follow the GGUF specification (ggml, "Tensor encoding schemes").
 #pragma once
 
 #include <cstddef>

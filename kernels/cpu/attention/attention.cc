@@ -116,8 +116,8 @@ void Attend(Context& context, Vector<const AttentionTask> tasks) {
   // as long.
   constexpr int64_t kLittle = 1 << 17;
   if (threads == 1 || multiply_adds <= kLittle) {
-    // Pieces are the same as with several threads and are merged in the same
-    // order, so the bits do not depend on which of the three ways is taken.
+    // Neither the pieces nor the order of their merge depends on which of the
+    // three ways is taken, so the bits do not either.
     for (size_t i = 0; i < pieces.size(); ++i) attend(i, 0);
     return;
   }

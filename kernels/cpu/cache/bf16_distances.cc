@@ -65,8 +65,8 @@ inline __m512bh SpreadPair(const std::byte* pair) {
   return reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits));
 }
 
-// Dot products of 16 transposed rows, one row per lane, with kPoints points, or
-// of each row with itself (kPoints = 1, `points` null).
+// Holds dot products of 16 transposed rows, one row per lane, with kPoints
+// points, or of each row with itself (kPoints = 1, `points` null).
 template <int kPoints>
 struct PointDots {
   PointDots& operator+=(const PointDots& other) {
@@ -175,7 +175,7 @@ inline void Store(__m512 squared, const Range& columns, int64_t point,
                         squared);
 }
 
-// The sums of all points, [points] each.
+// Holds the sums of all points, [points] each.
 struct Sums {
   const float *squares, *inverse, *ones;
 

@@ -1,5 +1,5 @@
-// Squared distances from a few rows of bf16 to many. They are made of dot
-// products of AVX-512 BF16, in which each product is exact, and of squared
+// Computes squared distances from a few rows of bf16 to many. They are made of
+// dot products of AVX-512 BF16, in which each product is exact, and of squared
 // lengths by the same sums, so that rows that are alike are at 0.
 #pragma once
 

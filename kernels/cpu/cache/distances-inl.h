@@ -1,5 +1,5 @@
-// Squared distances from points to rows of any format. The file is compiled
-// once per target.
+// Computes squared distances from points to rows of any format. The file is
+// compiled once per target.
 #if defined(SUBGEN_KERNELS_CPU_DISTANCES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SUBGEN_KERNELS_CPU_DISTANCES_INL_H_
 #undef SUBGEN_KERNELS_CPU_DISTANCES_INL_H_

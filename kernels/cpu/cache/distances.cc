@@ -76,7 +76,7 @@ void InsertClusters(Context& context, Vector<const ClusterTask> tasks) {
       ({&task, 1}, {0, rows.count},
        context.worker_scratch[worker].Get(DistanceScratch(rows.dim)));
     };
-    // The reference's algorithm is used as it is: only its distances take time.
+    // The reference's algorithm is used as it is, with faster distances.
     reference::InsertClusters(tasks[i], distances_of);
   });
 }

@@ -1,4 +1,4 @@
-// Distances from points to rows, on threads.
+// Computes distances from points to rows, on threads.
 #pragma once
 
 #include "kernels/cpu/attention/attention_piece.h"

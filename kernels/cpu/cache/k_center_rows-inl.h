@@ -176,9 +176,8 @@ class CenterRows {
     });
   }
 
-  // Adds the token to the links, behind the rows, and weighs all rows. All of
-  // this is one pass over the rows, because their arrays come from a cache
-  // anyway.
+  // Adds the token to the links, behind the rows, and weighs all rows in the
+  // same pass over their arrays.
   void Compare(int64_t token) {
     const auto row = [&](const TokenDistances::Part& part) {
       return part.centers.data == nullptr ? nullptr

@@ -132,8 +132,6 @@ QuantizedTokens Prepare(Context& context, const TileSet* set,
   const QuantizedTokens tokens(memory, input.cols);
   const Matrix<float> copy = {memory + quantized, input.rows, input.cols,
                               stride};
-  // Most products with few float tokens need no preparation: the loop would
-  // cost as much as it does.
   if (!integers && !floats) return tokens;
   constexpr int64_t kRounding = 4;  // multiply-adds that a number takes
   context.Run(

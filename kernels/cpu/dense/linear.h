@@ -14,8 +14,8 @@ LinearKernel KernelOf(const WeightMatrix& weight);
 void KeepWeight(Context& context, const WeightMatrix& weight,
                 PackedWeights& packed);
 
-// Multiplies. A token's outputs are the same bits whatever other tokens are in
-// the batch and however many threads there are.
+// Multiplies the input by all weights. A token's outputs are the same bits
+// whatever other tokens are in the batch and however many threads there are.
 void Linears(Context& context, const PackedWeights& packed,
              Matrix<const float> input, Vector<const LinearProduct> products);
 

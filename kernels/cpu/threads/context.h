@@ -9,8 +9,8 @@
 
 namespace subgen::cpu {
 
-// Memory that grows when more is asked for and never shrinks. Its contents do
-// not survive.
+// This is memory that grows when more is asked for and never shrinks. Its
+// contents do not survive.
 class Scratch {
  public:
   float* Get(int64_t floats) {

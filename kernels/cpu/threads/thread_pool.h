@@ -1,4 +1,4 @@
-// These threads persist, for short parallel loops.
+// The threads of a pool persist; they serve short parallel loops.
 #pragma once
 
 #include <atomic>

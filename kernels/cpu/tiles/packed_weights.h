@@ -1,6 +1,6 @@
-// Weights laid out for products (tiles.h): tile after tile, and in a tile the
-// blocks of all its rows from the first column to the last, so that a single
-// stream is read from the first byte to the last.
+// Weights are laid out for products (tiles.h): tile after tile, and in a tile
+// the blocks of all its rows from the first column to the last, so that a
+// single stream is read from the first byte to the last.
 #pragma once
 
 #include <cstddef>

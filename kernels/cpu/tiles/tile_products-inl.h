@@ -1,6 +1,6 @@
-// Products of tiles of 16 weight rows, one row per lane, with tokens whose
-// numbers are spread over all lanes. Included by one file per instruction set,
-// after SUBGEN_TILE_TARGET and Simd, its operations:
+// Multiplies tiles of 16 weight rows, one row per lane, by tokens whose numbers
+// are spread over all lanes. Included by one file per instruction set, after
+// SUBGEN_TILE_TARGET and Simd, its operations:
 //   kLanes, kOrder, Ints and Floats: vectors of int32 and float32
 //   AddDots(sums, columns, quants): to each lane four products of a byte with a
 //     signed one (kHalves), or two of words (kWords)

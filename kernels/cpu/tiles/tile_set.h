@@ -1,6 +1,6 @@
-// Products of tiles in the instruction sets that have dot products of integers.
-// Each set gives the same bits: dots are exact, and floats are multiplied and
-// added in one order.
+// These are the products of tiles in the instruction sets that have dot
+// products of integers. Each set gives the same bits: dots are exact, and
+// floats are multiplied and added in one order.
 #pragma once
 
 #include <hwy/base.h>

@@ -1,6 +1,6 @@
-// Layouts of weights for products: tiles of 16 rows, one row per lane. A tile
-// of a quantized format is a block of the file of each of its rows, as many
-// bytes as in the file; one of 16-bit floats is 32 columns. A member that
+// Weights are laid out for products in tiles of 16 rows, one row per lane. A
+// tile of a quantized format is a block of the file of each of its rows, as
+// many bytes as in the file; one of 16-bit floats is 32 columns. A member that
 // several formats have means the same in all of them, so whoever reads tiles
 // asks for members and constants, never for a format.
 #pragma once

@@ -12,8 +12,9 @@
 
 namespace subgen::cuda {
 
-// A tile for head sizes up to kDim, zero beyond a head's own. Two of them are
-// in a block's 48 KB; no two of 8 neighboring rows are in the same banks.
+// This tile is for head sizes up to kDim, and zero beyond a head's own. Two of
+// them are in a block's 48 KB; no two of 8 neighboring rows are in the same
+// banks.
 template <int kDim>
 struct alignas(16) RowTile {
   static constexpr int kRows = kDim <= 64 ? 64 : kDim <= 128 ? 32 : 16;

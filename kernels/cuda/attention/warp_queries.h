@@ -18,8 +18,8 @@ inline constexpr uint32_t kPairOfOnes = 0x3f803f80;  // bf16
 __device__ __forceinline__ int LaneRow() { return threadIdx.x % kWarp / 4; }
 __device__ __forceinline__ int LaneColumn() { return threadIdx.x % 4 * 2; }
 
-// A warp's queries and the sums so far. This lane has two queries, half 0 and
-// half 1.
+// These are a warp's queries and the sums so far. This lane has two queries,
+// half 0 and half 1.
 template <int kDim>
 struct Queries {
   uint32_t numbers[kDim / 16][4];  // left factors

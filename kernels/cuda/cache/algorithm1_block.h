@@ -1,5 +1,5 @@
-// Algorithm 1 of SubGen on one head, by one block of the device: tokens depend
-// on those before them, so a head is not split. It does what
+// One block of the device does Algorithm 1 of SubGen for one head: tokens
+// depend on those before them, so a head is not split. It does what
 // reference/algorithm1.cc does, with the same draws.
 #pragma once
 
@@ -12,9 +12,9 @@ namespace subgen::cuda {
 
 inline constexpr int kClusterThreads = 256;
 
-// One head in the hands of a block. All threads call all functions. Members
-// that are no arrays are the same in each thread, so that all threads take the
-// same branches and meet at the barriers.
+// A block works on one head. All threads call all functions. Members that are
+// no arrays are the same in each thread, so that all threads take the same
+// branches and meet at the barriers.
 template <RowFormat format>
 class Clusters {
   static constexpr int kThreads = kClusterThreads;

@@ -12,7 +12,8 @@ namespace subgen::cuda {
 
 class Queue;
 
-// Distances of a part of the metric; null where it does not have the part.
+// Holds distances by a part of the metric; they are null where it does not have
+// the part.
 struct CenterDistances {
   float* centers = nullptr;  // [tokens, limit]
   float* tokens = nullptr;   // [tokens, tokens]

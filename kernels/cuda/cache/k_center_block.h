@@ -1,6 +1,6 @@
-// The choices of SubGen's centers, by one block of the device: the links to the
-// nearest neighbors, and the row that goes. It does what reference/k_center.cc
-// does with NeighborTable.
+// One block of the device makes the choices of SubGen's centers for a head: the
+// links to the nearest neighbors, and the row that goes. It does what
+// reference/k_center.cc does with NeighborTable.
 #pragma once
 
 #include "kernels/cuda/cache/k_center_totals.h"
@@ -10,9 +10,9 @@ namespace subgen::cuda {
 
 inline constexpr int kCenterThreads = 256;
 
-// One head in the hands of a block. All threads call all functions. Members
-// that are no arrays are the same in each thread, so that all threads take the
-// same branches and meet at the barriers.
+// A block works on one head. All threads call all functions. Members that are
+// no arrays are the same in each thread, so that all threads take the same
+// branches and meet at the barriers.
 template <RowFormat format>
 class Centers {
   static constexpr int kThreads = kCenterThreads;

@@ -1,6 +1,6 @@
-// The sums over all tokens of a head (CenterArrays::totals) in the hands of a
-// warp, whose lanes hold a row. Every warp of a block holds the same sums, so
-// that no warp waits for another one's.
+// A warp keeps the sums over all tokens of a head (CenterArrays::totals); its
+// lanes hold a row. Every warp of a block holds the same sums, so that no warp
+// waits for another one's.
 #pragma once
 
 #include "kernels/cuda/cache/k_center.h"

@@ -7,8 +7,8 @@ namespace {
 
 constexpr int kThreads = 128;
 
-// A head in the hands of a block. All threads call all functions; members are
-// the same in each of them.
+// A block works on one head. All threads call all functions; members are the
+// same in each of them.
 class ScoredRows {
  public:
   __device__ ScoredRows(const KeepBestHead& head, uint64_t* least_of_warps,

@@ -1,6 +1,6 @@
-// Matrix-vector products straight from the blocks. A weight is read once: each
-// block of threads takes a few rows, and its threads take neighboring pieces of
-// them. Products of one input share a launch.
+// Multiplies matrices by few vectors, straight from the blocks. A weight is
+// read once: each block of threads takes a few rows, and its threads take
+// neighboring pieces of them. Products of one input share a launch.
 #include <algorithm>
 
 #include "kernels/cuda/dense/gated_silu.h"

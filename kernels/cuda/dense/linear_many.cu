@@ -1,4 +1,4 @@
-// Matrix products on tensor cores. Tokens are rounded to bf16 once. A block
+// Multiplies matrices on tensor cores. Tokens are rounded to bf16 once. A block
 // takes a tile of tokens times rows of the weight, 32 columns at a time. Beside
 // the products of these columns it expands the next columns of the weight,
 // while those of the tokens are copied.

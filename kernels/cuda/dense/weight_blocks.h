@@ -1,6 +1,7 @@
-// GGUF blocks by pieces of 8 numbers, which a thread takes at a time. The
+// Reads GGUF blocks by pieces of 8 numbers, which a thread takes at a time. The
 // arithmetic is that of kernels/quant, in its order (sources are compiled
-// without contraction), so the numbers are the same bits. For host and device.
+// without contraction), so the numbers are the same bits. All of it is for host
+// and device.
 #pragma once
 
 #include "kernels/cuda/device/numbers.h"

@@ -1,5 +1,5 @@
-// Reads rows of a cache by 8 numbers, in the formats of kernels/memory. For
-// host and device.
+// Reads rows of a cache by 8 numbers, in the formats of kernels/memory. All of
+// it is for host and device.
 #pragma once
 
 #include "kernels/cuda/device/numbers.h"

@@ -1,6 +1,7 @@
-// Products of a warp on tensor cores, operands in registers as the PTX ISA lays
-// them out (mma.m16n8k16 and ldmatrix). All lanes of a warp call each of these
-// together, with addresses in shared memory that are multiples of 16 bytes.
+// Computes products of a warp on tensor cores, with operands in registers as
+// the PTX ISA lays them out (mma.m16n8k16 and ldmatrix). All lanes of a warp
+// call each of these together, with addresses in shared memory that are
+// multiples of 16 bytes.
 //
 // Lane l of a product has, with row = l / 4 and column = l % 4 * 2,
 //   of the left 16 x 16:  pairs (row, column), (row + 8, column),

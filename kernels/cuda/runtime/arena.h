@@ -1,6 +1,6 @@
-// Memory that is taken place by place and given back all at once, so that the
-// same requests in the same order get the same addresses. It grows to what is
-// needed and stays.
+// An arena is memory that is taken place by place and given back all at once,
+// so that the same requests in the same order get the same addresses. It grows
+// to what is needed and stays.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Commands for a stream, written down. A command is a function and the bytes
-// that it is called with. Lists of the same bytes do the same, so the bytes are
-// the key of a graph.
+// Commands for a stream are written down here. A command is a function and the
+// bytes that it is called with. Lists of the same bytes do the same, so the
+// bytes are the key of a graph.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,5 +1,5 @@
-// Errors of the CUDA runtime. A failed call is a lost device or a bug: Fatal,
-// which ends the job.
+// Checks for errors of the CUDA runtime. A failed call is a lost device or a
+// bug: Fatal, which ends the job.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,5 +1,5 @@
-// Owning, move-only memory of a device and the host memory that copies to it
-// go through. Running out of either in mid-work is Fatal.
+// Owns memory of a device, and the host memory that copies to it go through;
+// both are move-only. Running out of either in mid-work is Fatal.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-// The one in-order queue of a device. Commands are written down and put on its
-// stream all together when the host must see a result: first one copy of all
-// operands that the host staged for them, then the commands, as one graph where
-// the same list came before.
+// This is the one in-order queue of a device. Commands are written down and put
+// on its stream all together when the host must see a result: first one copy of
+// all operands that the host staged for them, then the commands, as one graph
+// where the same list came before.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// The operands of operations on a queue: where host views lie on the device.
+// Finds the operands of operations on a queue: where host views lie on the
+// device.
 #pragma once
 
 #include <cstddef>
