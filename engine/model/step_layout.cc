@@ -18,7 +18,10 @@ void StepLayout::Arrange(const Batch& batch, const RankGrid& grid) {
       const int64_t position = run.position + i;
       tokens.push_back(run.tokens[i]);
       positions.push_back(position);
+      // Only the last token of a run can be followed by a new one.
       if (run.all_logits || i + 1 == count) logit_rows.push_back(first + i);
+      // Ownership follows from the position, so all ranks agree on it without a
+      // word.
       if (!grid.Owns(position)) continue;
       owned_rows.push_back(first + i);
       owned_positions.push_back(position);

@@ -9,7 +9,7 @@
 namespace subgen {
 namespace {
 
-// Scale and minimum of `count` groups.
+// Reads scale and minimum of `count` groups.
 void DecodeScales(const std::byte* pairs, int64_t count, float* scale,
                   float* minimum) {
   for (int64_t i = 0; i < count; ++i) {
@@ -20,7 +20,7 @@ void DecodeScales(const std::byte* pairs, int64_t count, float* scale,
   }
 }
 
-// A row whose numbers each have their scale and minimum.
+// Unpacks a row whose numbers each have their scale and minimum.
 template <int kBits>
 void UnpackRow(const std::byte* quants, int64_t dim, const float* scale,
                const float* minimum, float* out) {
