@@ -5,6 +5,7 @@ namespace subgen {
 namespace {
 
 constexpr double kBillion = 1e9;
+// Bounds are doubles for integers, too, so they must be exact as such.
 constexpr double kPebibyte = 1125899906842624.0;  // 2^50: exact as a double
 constexpr double kMostRanks = 65536;
 
@@ -30,7 +31,8 @@ Legal InstructionSets() {
   return legal;
 }
 
-// Key and target of a field; the key is its path, so they cannot drift apart.
+// Gives key and target of a field; the key is its path, so they cannot drift
+// apart.
 #define AT(path) #path, [](EngineConfig & c) -> FieldTarget { return &c.path; }
 
 std::vector<Field> EngineFields() {

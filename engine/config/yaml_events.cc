@@ -23,6 +23,7 @@ void YamlEvents::Fail(const YAML::Mark& mark, const std::string& message) {
 
 bool YamlEvents::Accept(const YAML::Mark& mark, const std::string& tag,
                         YAML::anchor_t anchor) {
+  // An alias can stand for a billion nodes in a few lines, so none is read.
   if (anchor != YAML::NullAnchor) {
     Fail(mark, "anchors and aliases are not supported; write the value out");
   } else if (!tag.empty() && tag != "?" && tag != "!") {
@@ -38,6 +39,8 @@ void YamlEvents::TakeKey(const YAML::Mark& mark, const std::string& name) {
     return Fail(mark, absl::StrCat("unknown key ", Quoted(key),
                                    "; did you mean ", NearestKey(key), "?"));
   }
+  // The parser takes a key that stands there twice, of which one would silently
+  // be lost.
   if (!seen_.insert(key).second) {
     return Fail(mark, absl::StrCat("the key ", key, " stands here twice"));
   }
