@@ -41,6 +41,7 @@ absl::Status CheckBudget(const EngineConfig& config,
 
 absl::Status CheckRanks(const EngineConfig& config,
                         const SettingPlaces& places) {
+  // Only ranks as threads are started by the program itself.
   if (config.ranks.count > 1 && config.comm != "threads") {
     return absl::InvalidArgumentError(absl::StrCat(
         Show("ranks.count", config, places), " needs comm: threads, not ",

@@ -25,6 +25,8 @@ Legal StrictlyBetween(double low, double high) {
 }
 
 Legal InstructionSets() {
+  // The names are those of the kernels, so a set that is added there is legal
+  // here.
   Legal legal = OneOf({"auto"});
   legal.names.insert(legal.names.end(), cpu::kInstructionSetNames.begin(),
                      cpu::kInstructionSetNames.end());
@@ -159,6 +161,8 @@ std::vector<Field> AllFields() {
 }  // namespace
 
 absl::Span<const Field> Fields() {
+  // The table is never destroyed, so that it can be read until the program
+  // ends.
   static const std::vector<Field>& table = *new std::vector(AllFields());
   return table;
 }

@@ -65,6 +65,7 @@ absl::StatusOr<std::string> ReadFrom(int descriptor, const std::string& path,
   std::string text;
   int64_t length = 0;
   while (length < most_bytes) {
+    // Memory is taken for what comes next, not for the most that may come.
     const int64_t wanted = std::min(kChunk, most_bytes - length);
     text.resize(static_cast<size_t>(length + wanted));
     const int64_t count = ReadSome(descriptor, text.data() + length, wanted);

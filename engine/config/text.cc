@@ -17,6 +17,7 @@ std::string YamlQuoted(absl::string_view text) {
     } else if (c == '\n') {
       absl::StrAppend(&quoted, "\\n");
     } else if (byte < 0x20 || byte == 0x7f) {
+      // The reader of YAML refuses control characters as they are.
       absl::StrAppend(&quoted, "\\x", absl::Hex(byte, absl::kZeroPad2));
     } else {
       quoted.push_back(c);

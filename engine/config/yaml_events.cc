@@ -116,6 +116,7 @@ void YamlEvents::OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
 }
 
 void YamlEvents::OnSequenceEnd() {
+  // A list that was refused was not opened.
   if (!status_.ok()) return;
   in_list_ = false;
   key_.clear();
@@ -136,6 +137,7 @@ void YamlEvents::OnMapStart(const YAML::Mark& mark, const std::string& tag,
 }
 
 void YamlEvents::OnMapEnd() {
+  // A map that was refused has put no section here.
   if (status_.ok()) sections_.pop_back();
 }
 

@@ -31,7 +31,7 @@ void LogitsHead::Project(Matrix<float> hidden, Matrix<float> added,
   // before the product. `added` has been read, so its memory serves.
   backend_.GatherRows(hidden, rows, last);
   backend_.RmsNorm(last, weights_.output_norm.span(), norm_epsilon_, last);
-  // Buffers grow when more rows are read: most steps read one row per sequence.
+  // Buffers grow when more rows are read than ever before.
   Grow(rows_ * weights_.unembedding.rows, backend_.mirror(), &my_logits_);
   backend_.Linear(last, weights_.unembedding, Mine());
 }

@@ -25,6 +25,8 @@ void StepLayout::Arrange(const Batch& batch, const RankGrid& grid) {
       if (!grid.Owns(position)) continue;
       owned_rows.push_back(first + i);
       owned_positions.push_back(position);
+      // Inside its chunk a row is seen by its own token and later ones, so it
+      // carries the token's number there.
       owned_tokens.push_back(i);
     }
     const int owned = static_cast<int>(owned_rows.size()) - first_owned;

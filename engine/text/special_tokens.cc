@@ -23,8 +23,8 @@ std::vector<SpecialTokens::Match> SpecialTokens::Find(
     absl::string_view text, const std::vector<bool>& control_allowed) const {
   std::vector<size_t> starts;
   for (size_t i = 0; i < text.size(); ++i) {
-    // Few bytes begin a special token, so most of a text is looked at once and
-    // not for each token.
+    // Places where no special token can begin are left out once, and not for
+    // each length.
     if (begins_[static_cast<unsigned char>(text[i])]) starts.push_back(i);
   }
   std::vector<Match> matches;

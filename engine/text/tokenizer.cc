@@ -125,9 +125,9 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary)
   const absl::flat_hash_set<absl::string_view> names(std::begin(kEndings),
                                                      std::end(kEndings));
   for (int id = 0; id < size(); ++id) {
-    // Files name one token that ends an answer, and models may use others of
-    // their family. Only control tokens count, as anybody may type the name of
-    // one.
+    // Models may end an answer with other tokens of their family than those
+    // that the file names. Only control tokens count, as anybody may type the
+    // name of one.
     if (TypeOf(vocabulary_, id) == TokenType::kControl &&
         names.contains(vocabulary_.tokens[id])) {
       endings_.insert(id);

@@ -6,6 +6,7 @@ namespace subgen {
 namespace {
 
 absl::Status CheckRotary(const PolicySetup& setup) {
+  // Queries are rotated once more for the sinks, as rows of one head.
   const int64_t rotated = 2 * setup.shape.rotary.inverse_frequency.size();
   if (rotated <= setup.shape.head_dim) return absl::OkStatus();
   return absl::InvalidArgumentError(

@@ -45,7 +45,7 @@ class RowMoves {
     size_t others = 0;  // the first so many, of other sequences
 
     void Add(const RowCopy& copy);
-    // Whether one of this sequence writes these bytes.
+    // Tells whether one of this sequence writes these bytes.
     bool Writes(const std::byte* first, int64_t bytes) const;
     void Clear() {
       all.clear();
