@@ -18,7 +18,7 @@ struct HeadLimits {
 struct CachePlan {
   RowLayout layout;
   WindowShape window;
-  // The mean over KV heads; 0: nothing leaves the window.
+  // This is the mean over KV heads; if it is 0, nothing leaves the window.
   int64_t sketch_rows = 0;
   std::vector<HeadLimits> limits;  // ascending, the first from 0
 

@@ -11,7 +11,7 @@
 namespace subgen {
 namespace {
 
-// "rank 1 of 4 on host7", for messages about a step.
+// Returns a name such as "rank 1 of 4 on host7", for messages about a step.
 std::string RankName(const Communicator& world) {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);

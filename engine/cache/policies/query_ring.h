@@ -18,8 +18,8 @@ class QueryRing {
 
   QueryRing(int64_t tokens, int group, int64_t head_dim);
 
-  // Takes in those of the next tokens: [tokens * group, head_dim] and [tokens *
-  // group].
+  // Takes in queries and log-partitions of the next tokens: [tokens * group,
+  // head_dim] and [tokens * group].
   void Push(Matrix<const float> queries, Vector<const float> log_partition);
   // Adds the probability that the queries give to each key, [keys.count].
   void AccumulateMass(const Rows& keys, Vector<float> mass,
