@@ -1,7 +1,7 @@
 # Tests of device code: on a GPU where there is one, and everywhere on the
 # emulation of the CUDA runtime (support/cuda_emulation).
 
-# The sources of the cuda libraries once more, as plain C++. Fibers and
+# These are the sources of the cuda libraries, as plain C++. Fibers and
 # sanitizers do not go together.
 if(NOT SUBGEN_SANITIZE)
   find_package(Boost REQUIRED COMPONENTS context)
@@ -17,14 +17,14 @@ if(NOT SUBGEN_SANITIZE)
   file(GLOB sources CONFIGURE_DEPENDS ${cuda}/*.cc ${cuda}/*/*.cc)
   file(GLOB device CONFIGURE_DEPENDS ${cuda}/*/*.cu)
   list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/kernels/cuda/unavailable.cc)
-  # A file of its own name each, so that it is C++ here and CUDA elsewhere.
+  # Each is a file of its own name, so it is C++ here and CUDA elsewhere.
   foreach(source ${device})
     get_filename_component(name ${source} NAME_WE)
     set(wrapped ${CMAKE_CURRENT_BINARY_DIR}/cuda_emulated/${name}_emulated.cc)
     file(CONFIGURE OUTPUT ${wrapped} CONTENT "#include \"${source}\"\n")
     list(APPEND sources ${wrapped})
   endforeach()
-  # Objects, so that they come before any library's kernels_cuda.
+  # They are objects, so they come before any library's kernels_cuda.
   add_library(kernels_cuda_emulated OBJECT ${sources})
   target_precompile_headers(kernels_cuda_emulated REUSE_FROM precompiled)
   target_link_libraries(kernels_cuda_emulated PUBLIC cuda_emulation kernels)
@@ -38,7 +38,7 @@ if(NOT SUBGEN_SANITIZE)
                          -Wno-unknown-pragmas)
 endif()
 
-# What runs over the libraries named, once emulated and once on a GPU:
+# These run over the libraries named, once emulated and once on a GPU:
 # kernels as the backends of hosts are tested, and the engine.
 function(subgen_cuda_test name label prefix)
   add_executable(${name} ${tests})
@@ -48,7 +48,7 @@ function(subgen_cuda_test name label prefix)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES TEST_PREFIX ${prefix}
                        PROPERTIES TIMEOUT 600 LABELS ${label})
 endfunction()
-# `kind`: a folder's tests for the one or the other.
+# `kind` names a folder's tests for the one or the other.
 function(subgen_cuda_tests name label prefix kind)
   file(GLOB tests CONFIGURE_DEPENDS kernels/cuda/*.cc kernels/${kind}/*.cc)
   subgen_cuda_test(kernels_${name}_test ${label} ${prefix} ${ARGN}
@@ -75,7 +75,7 @@ if(cuda_is_on)
   subgen_cuda_tests(cuda cuda Device. cuda_device kernels_cuda)
 endif()
 
-# The NCCL communicator over an emulated NCCL.
+# These test the NCCL communicator over an emulated NCCL.
 if(nccl_is_on)
   set(fake ${CMAKE_CURRENT_SOURCE_DIR}/support/nccl_emulation)
   add_library(fake_nccl SHARED ${fake}/nccl.cc)

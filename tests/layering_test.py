@@ -41,7 +41,7 @@ LEVELS = [
 ]
 LEVEL = {folder: level
          for level, folders in enumerate(LEVELS) for folder in folders}
-# Folders that only these may include, beside themselves.
+# These are folders that only these may include, beside themselves.
 SEEN_BY = {"engine/model/gguf": ["launch/inspect", "tests"]}
 TOPS = {folder.split("/")[0] for folder in LEVEL}
 SOURCE = re.compile(r"\.(h|hpp|inl|c|cc|cpp|cu|cuh)$")

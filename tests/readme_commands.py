@@ -2,10 +2,10 @@
 they run on a toy model in a second, and which are not run here."""
 import re
 
-# Typed into --chat.
+# This is typed into --chat.
 TO_LEAVE = "hello\n/exit\n"
 
-# What is changed so that a command ends soon; what it is stays.
+# This is changed so that a command ends soon; what it is stays.
 SMALLER = [
     (r"\$\(launch/fetch_model\.sh\)", "model.gguf"),
     (r"/usr/local", "installed"),
@@ -30,7 +30,7 @@ SMALLER = [
      r"\1 --max_tokens 8"),
 ]
 
-# What is not run here: a pattern, and the reason. A test that is named runs
+# These are not run here: a pattern, and the reason. A test that is named runs
 # the program in its place, and has its name in it.
 ELSEWHERE = {
     r"launch/quickstart\.sh": "needs a network: tests/fresh_machine.sh",
@@ -53,7 +53,7 @@ ELSEWHERE = {
     r"^findings/\w+\.sh": "needs a network; findings are no tests",
 }
 
-# Settings of the tasks of a plan, for a toy.
+# These are settings of the tasks of a plan, for a toy.
 SMALL_TASKS = """
 budgets: 0.5
 chunk: 16

@@ -13,7 +13,7 @@ WORD = re.compile(r"^[\w.\-*/{},]+$")
 MOST_COLUMNS = 100  # in tables too
 MOST_LINES = {"README.md": 150, "CONTRIBUTING.md": 100, "SECURITY.md": 80}
 MOST_LINES_OF_A_README = 80  # in every folder
-# Names of no file of the tree: what a user has or what a program writes.
+# These are names of no file of the tree: what a user has or what a program writes.
 NOT_OURS = re.compile(
     r"^(build/|build-|llama/|bin/|mpi/|(model|MODEL|book|answer|report|"
     r"attention|environment|scaling|small)\.\w+$)")
@@ -119,7 +119,7 @@ def missing_files(source, document, text):
             not any(exists(place, word) for place in places)]
 
 
-# A stop of a walk: "3. `engine/decode/engine.cc`, `Engine::Make`: the backend".
+# This is a stop of a walk: "3. `engine/decode/engine.cc`, `Engine::Make`: the backend".
 STOP = re.compile(r"^\d+\. `([\w/.-]+)`, `([\w:]+)`:", re.MULTILINE)
 
 

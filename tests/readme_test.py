@@ -22,7 +22,7 @@ from readme_files import (MOST_COLUMNS, MOST_LINES, MOST_LINES_OF_A_README,
 SOURCE = os.path.abspath(sys.argv.pop(1))
 BUILD = os.path.abspath(sys.argv.pop(1))
 TIME_LIMIT = 150.0
-# Some of the documents that must be found.
+# These are some of the documents that must be found.
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md",
              "configs/README.md", "engine/GLOSSARY.md",
              "engine/cache/MEASURED.md", "findings/README.md",

@@ -30,7 +30,7 @@ absl::Status CheckBudget(const CacheConfig& config) {
       ": at most one of the three may be given"));
 }
 
-// A row of few bits is made of blocks.
+// A row of few bits is made of blocks, so a head must be a multiple of them.
 absl::Status CheckRowFormat(const CacheConfig& config,
                             const CacheShape& shape) {
   ASSIGN_OR_RETURN(const RowFormat format, ParseRowFormat(config.row_format));
@@ -50,11 +50,14 @@ absl::Status CheckShared(const PolicyEntry& policy, const CacheConfig& config,
                          const CacheShape& shape) {
   RETURN_IF_ERROR(CheckCacheFields(config));
   RETURN_IF_ERROR(CheckRowFormat(config, shape));
+  // Sketches store counts and positions of tokens as 32-bit numbers.
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   if (shape.context_tokens < 1 || shape.context_tokens > kMost) {
     return absl::InvalidArgumentError(absl::StrCat(
         "context_tokens = ", shape.context_tokens, ": legal is 1 to ", kMost));
   }
+  // A policy without a sketch has nothing that could be shared, so it is not
+  // refused.
   if (config.head_budgets == "spread" && policy.make != nullptr &&
       BudgetsOf(policy, config) == HeadBudgets::kEqual) {
     return Illegal("head_budgets", config.head_budgets,
@@ -64,7 +67,7 @@ absl::Status CheckShared(const PolicyEntry& policy, const CacheConfig& config,
   return CheckBudget(config);
 }
 
-// Which setting gave the budget, for errors.
+// Says which setting gave the budget, for errors.
 std::string BudgetName(const CacheConfig& config, int64_t rows) {
   const std::string is = absl::StrCat(" gives ", rows, " rows");
   if (config.budget_tokens > 0) {
@@ -76,7 +79,7 @@ std::string BudgetName(const CacheConfig& config, int64_t rows) {
   return absl::StrCat("cache.budget_fraction = ", config.budget_fraction, is);
 }
 
-// Of settings that were checked.
+// Needs settings that were checked.
 RowLayout LayoutOf(const CacheConfig& config, const CacheShape& shape) {
   return {*ParseRowFormat(config.row_format), shape.head_dim};
 }
@@ -90,19 +93,21 @@ PolicyCosts CostsOf(const CacheConfig& config, const CacheShape& shape) {
   return {2 * layout.Exact().row_bytes(), 2 * layout.row_bytes(), 0};
 }
 
-// Rows of which the first `exact` lie in the window.
+// Returns the rows that the bytes hold, of which the first `exact` lie in the
+// window.
 int64_t RowsIn(int64_t bytes, int64_t exact, const PolicyCosts& costs) {
   if (bytes <= exact * costs.window_row) return bytes / costs.window_row;
   return exact + (bytes - exact * costs.window_row) / costs.sketch_row;
 }
 
-// A row, and a share of the others.
+// Gives a head one row, and its share of the others, as no sketch can hold less
+// than one.
 int64_t RowsOfShare(int64_t rows, double share) {
   return 1 + static_cast<int64_t>(static_cast<double>(rows - 1) * share);
 }
 
-// While all tokens fit, every head may hold `rows`; then its share. The mean
-// over all heads of the model is `rows` at most.
+// While all tokens fit, every head may hold `rows`; then it may hold its share.
+// The mean over all heads of the model is `rows` at most.
 std::vector<HeadLimits> PlanLimits(const CacheShape& shape, int64_t rows) {
   std::vector<HeadLimits> all = {
       {0, std::vector<int64_t>(shape.kv_heads, rows)}};
@@ -119,7 +124,8 @@ std::vector<HeadLimits> PlanLimits(const CacheShape& shape, int64_t rows) {
   return all;
 }
 
-// The part of a token shard in a whole.
+// Returns the part of a token shard in a whole, so that the parts of all shards
+// add up to it.
 int64_t Share(int64_t whole, const CacheShape& shape, int token_shard) {
   const int64_t shards = shape.token_shards, rest = whole % shards;
   return whole / shards + rest * (token_shard + 1) / shards -
@@ -170,21 +176,21 @@ bool SharesBySpread(const CacheConfig& config) {
   return budgets == HeadBudgets::kSpreadByDefault;
 }
 
-// Whether what leaves the window goes on into a sketch.
+// Tells whether what leaves the window goes on into a sketch.
 static bool HasSketch(const CacheConfig& config) {
   const PolicyEntry* const policy = FindPolicy(config.policy);
   return policy != nullptr && policy->make != nullptr;
 }
 
-// Rows for what is always exact, and one more. Where there is no sketch, recent
-// tokens fill up what the sinks leave.
+// Returns the rows for what is always exact, and one more. Where there is no
+// sketch, recent tokens fill up what the sinks leave.
 static int64_t LeastRows(const CacheConfig& config) {
   return config.sink_tokens + (HasSketch(config) ? config.recent_tokens : 0) +
          1;
 }
 
-// The fewest from `rows` on that leave each token shard a row of its sketch; at
-// most the context.
+// Returns the fewest rows, from `rows` on, that leave each token shard a row of
+// its sketch; they are at most the context.
 static int64_t RowsForAllShards(const CacheConfig& config,
                                 const CacheShape& shape, int64_t rows) {
   rows = std::max(rows, LeastRows(config));
@@ -209,11 +215,13 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
   if (config.budget_tokens > 0) rows = config.budget_tokens;
   if (config.budget_fraction > 0.0) {
     rows = static_cast<int64_t>(std::floor(config.budget_fraction * context));
-    // What is always exact does not shrink with a short context.
+    // What is always exact does not shrink with a short context, so a fraction
+    // is raised to hold it, where a number of rows or bytes would be refused.
     rows = RowsForAllShards(config, shape, rows);
   }
   if (config.budget_bytes > 0) {
     const PolicyCosts costs = CostsOf(config, shape);
+    // Each token shard pays for what its own sketch keeps besides rows.
     rows = RowsIn(config.budget_bytes - shape.token_shards * costs.fixed,
                   config.sink_tokens + config.recent_tokens, costs);
   }
@@ -230,13 +238,14 @@ absl::StatusOr<int64_t> BudgetRows(const CacheConfig& config,
 }
 
 int64_t RecentTokens(const CacheConfig& config, int64_t budget_rows) {
-  // A row is quantized when it leaves the window, and those in it are dear.
+  // Rows in the window are not quantized, so they are dear where others take
+  // few bits.
   if (KeepsFewBits(config)) return config.recent_tokens;
   const double part = config.recent_fraction * static_cast<double>(budget_rows);
   return std::max(config.recent_tokens, static_cast<int64_t>(part));
 }
 
-// Of a budget of so many rows.
+// Returns the window of a budget of so many rows.
 static WindowShape WindowOf(const CacheConfig& config, const CacheShape& shape,
                             int64_t budget_rows) {
   WindowShape window;
@@ -262,6 +271,8 @@ int64_t SketchRows(const CacheConfig& config, const CacheShape& shape,
   return RowsIn(bytes - costs.fixed, exact, costs) - exact;
 }
 
+// Checks all shards on each of them: so all return the same error, without
+// talking to one another.
 static absl::Status CheckEachShard(const CacheConfig& config,
                                    const CacheShape& shape, int64_t rows) {
   for (int shard = 0; shard < shape.token_shards; ++shard) {
@@ -278,7 +289,7 @@ static absl::Status CheckEachShard(const CacheConfig& config,
   return absl::OkStatus();
 }
 
-// All but the limits.
+// Plans all but the limits.
 static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
                                           const CacheShape& shape) {
   ASSIGN_OR_RETURN(const PolicyEntry* const policy, PolicyNamed(config.policy));
@@ -287,6 +298,7 @@ static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
   plan.layout = LayoutOf(config, shape);
   plan.window = WindowOf(config, shape, rows);
   if (policy->quantizes) {
+    // The sketch quantizes by itself, so nothing before it may.
     plan.layout = plan.layout.Exact();
     plan.window.exact_tokens = WindowShape::kEveryToken;
   }
@@ -294,6 +306,7 @@ static absl::StatusOr<CachePlan> PlanRows(const CacheConfig& config,
     plan.window.recent_tokens = policy->recent_tokens(config);
   }
   if (!policy->bounded && policy->make != nullptr) {
+    // No budget binds the sketch: it may hold all tokens of this shard.
     plan.sketch_rows = plan.window.dealing.Before(shape.context_tokens);
     return plan;
   }

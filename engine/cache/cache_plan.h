@@ -1,4 +1,4 @@
-// What one slot of a layer may hold on this token shard.
+// A plan says what one slot of a layer may hold on this token shard.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace subgen {
 
-// How many rows each KV head may hold outside its window.
+// The limits say how many rows each KV head may hold outside its window.
 struct HeadLimits {
   int64_t after = 0;          // from the token on that is the (after + 1)th
   std::vector<int64_t> rows;  // [kv_heads]
@@ -18,11 +18,11 @@ struct HeadLimits {
 struct CachePlan {
   RowLayout layout;
   WindowShape window;
-  // The mean over KV heads; 0: nothing leaves the window.
+  // This is the mean over KV heads; if it is 0, nothing leaves the window.
   int64_t sketch_rows = 0;
   std::vector<HeadLimits> limits;  // ascending, the first from 0
 
-  // Of the time when `entered` tokens left the window.
+  // Returns the limits of the time when `entered` tokens left the window.
   const HeadLimits& LimitsAt(int64_t entered) const;
 };
 

@@ -1,4 +1,5 @@
-// Where a layer's cache stands, and what it says of itself.
+// A shape says where a layer's cache stands; statistics are what it says of
+// itself.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +10,15 @@
 
 namespace subgen {
 
-// What each KV head may hold outside its window, against the mean over all KV
-// heads of the model, while a sequence has at most `most` times as many tokens
-// there as that mean.
+// Shares say what each KV head may hold outside its window, relative to the
+// mean over all KV heads of the model, while a sequence has at most `most`
+// times as many tokens there as that mean.
 struct HeadShares {
   double most = 1.0;           // > 1
   std::vector<double> shares;  // [kv_heads], none over `most`
 };
 
-// What a policy must know of where it stands.
+// This is what a policy must know of where it stands.
 struct CacheShape {
   int layer = 0;
   int kv_heads = 0;       // of this rank

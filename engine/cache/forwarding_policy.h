@@ -1,5 +1,5 @@
-// A cache policy around another one: for those that measure or probe. Each
-// call goes on to the inner policy unless it is overridden.
+// This is a cache policy around another one, for those that measure or probe.
+// Each call goes on to the inner policy unless it is overridden.
 #pragma once
 
 #include <memory>

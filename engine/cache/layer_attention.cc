@@ -1,4 +1,4 @@
-// How a layer's cache is attended to, and how it learns from attention.
+// This is how a layer's cache is attended to, and how it learns from attention.
 #include <algorithm>
 
 #include "engine/cache/layer_cache.h"
@@ -19,7 +19,8 @@ void LayerCache::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   std::vector<WeightedRows> past;
   LayerStep rotated = step;
   rotated.queries = RotatedQueries(step);
-  // The next chunk sees these rows in the format of the window.
+  // Rows inside the chunk may be rounded where the window stores them in 16
+  // bits: the next chunk sees them in that format anyway.
   const bool may_round = plan_.plan.layout.Exact().format != RowFormat::kF32;
   for (const Chunk& chunk : step.chunks) {
     const Slot& slot = SlotOf(chunk);
@@ -27,6 +28,8 @@ void LayerCache::Attend(const LayerStep& step, const SoftmaxPartials& out) {
       AttentionTask inside = step.TaskInside(chunk, head, out);
       inside.may_round = may_round;
       past.clear();
+      // Logits depend on differences of positions alone, so to rotate the
+      // queries back does for the sinks what to rotate their stored keys would.
       if (entry_.reindexes_sinks && Dropped(slot) > 0) {
         past.push_back(slot.window->SinkRows(head));
         AddTasks(rotated.Queries(chunk, head), past, inside, &tasks);
@@ -40,6 +43,8 @@ void LayerCache::Attend(const LayerStep& step, const SoftmaxPartials& out) {
       tasks.push_back(inside);
     }
   }
+  // All heads of all sequences are one list, so that a backend does them in one
+  // operation.
   backend_.AttendFromEmpty(tasks);
   for (const Chunk& chunk : step.chunks) {
     const Slot& slot = slots_[chunk.slot];
@@ -74,8 +79,9 @@ Matrix<const float> LayerCache::RotatedQueries(const LayerStep& step) {
   backend_.ConvertRows({&copy, 1});
   const int64_t alike = PlanRotations(step);
   Rotary rotary = plan_.shape.rotary;
+  // Queries were rotated once already, by their positions.
   rotary.magnitude = 1.0;  // queries have it already
-  // A rotation is one of the numbers of a head, before its transform.
+  // A rotation acts on the numbers of a head as they are before its transform.
   if (transform_) backend_.ApplyHadamard(*transform_, rotated, true);
   backend_.Rotate(rotary, rotations_, dim,
                   {rotated.data, rows / alike, alike * dim});
@@ -84,6 +90,8 @@ Matrix<const float> LayerCache::RotatedQueries(const LayerStep& step) {
 }
 
 int64_t LayerCache::PlanRotations(const LayerStep& step) {
+  // All rows of a single sequence go back by the same number of positions, so
+  // they can be rotated as one long row.
   const bool one = step.chunks[0].count == step.tokens;
   const int64_t alike = one ? step.queries.rows : step.group;
   rotations_.assign(step.queries.rows / alike, 0);
@@ -102,6 +110,7 @@ void LayerCache::Observe(const LayerStep& step,
   if (entry_.needs == Needs::kQueries) {
     for (const Chunk& chunk : step.chunks) {
       Slot& slot = SlotOf(chunk);
+      // The first chunk of a sequence is observed before Append makes its slot.
       if (!slot.window) slot = NewSlot(plan_, plan_.once);
       if (slot.sketch != nullptr) {
         slot.sketch->Observe(step, chunk, log_partition);
@@ -117,6 +126,8 @@ void LayerCache::AddUpScores(const LayerStep& step,
   if (step_scores_.size() < scores) {
     step_scores_ = Buffer<float>(scores, backend_.mirror());
   }
+  // The step's own tokens are in no window yet. What they receive in this step
+  // waits here until Append takes it in with their rows.
   backend_.Clear(step_scores_.matrix(1, scores));
   has_step_scores_ = true;
   std::vector<AttentionMassTask> tasks;
@@ -142,6 +153,7 @@ void LayerCache::AddUpScores(const LayerStep& step,
 void LayerCache::AddPastMass(AttentionMassTask task, Slot* slot, int head,
                              std::vector<AttentionMassTask>* tasks) const {
   std::vector<Vector<float>> scores = slot->window->Scores(head);
+  // Scores come in the order of AddRows: of the window, then of the sketch.
   scores.push_back(slot->sketch->Scores(head));
   std::vector<WeightedRows> rows;
   slot->window->AddRows(head, &rows);

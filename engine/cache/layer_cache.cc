@@ -1,4 +1,4 @@
-// How tokens go from a step into windows and on into sketches.
+// This is how tokens go from a step into windows and on into sketches.
 #include "engine/cache/layer_cache.h"
 
 #include <algorithm>
@@ -10,10 +10,12 @@
 namespace subgen {
 namespace {
 
-// Tokens that leave the windows before they must go on.
+// So many tokens leave the windows before they must go on. They are memory
+// beside the budget, so these are few.
 constexpr int64_t kLeavingTokens = 32;
 
-// FNV-1a: as long as a fingerprint is, whatever the number of heads.
+// FNV-1a keeps the fingerprint short, whatever the number of heads is; LoadSlot
+// refuses long ones.
 uint64_t Digest(const std::vector<HeadLimits>& limits) {
   uint64_t digest = 0xcbf29ce484222325;
   const auto add = [&](int64_t number) {
@@ -50,11 +52,15 @@ SlotPlan PlanSlots(const PolicyEntry& entry, const PolicySetup& setup,
   plan.shape = setup.shape;
   plan.plan = setup.plan;
   plan.seed = setup.config.seed;
+  // A window that holds every token has nothing to compress when the prompt
+  // ends.
   plan.once = setup.config.when == "once" &&
               setup.plan.window.recent_tokens != WindowShape::kEveryToken;
   if (entry.make != nullptr && setup.plan.sketch_rows > 0) {
     plan.make_sketch = entry.make(setup);
   }
+  // Scores are kept in the window already, as a token is chosen by all the
+  // attention that it ever received.
   plan.plan.window.scored = plan.make_sketch && entry.needs == Needs::kScores;
   plan.backend = &backend;
   return plan;
@@ -79,6 +85,9 @@ LayerCache::LayerCache(const PolicyEntry& entry, const PolicySetup& setup,
       moves_(backend_) {
   if (TransformsRows(setup.config)) transform_.emplace(setup.shape.head_dim);
   if (!plan_.make_sketch) return;
+  // Calls that wait for the end of the step refer to tokens in the batch. A
+  // batch that is full before would have the work of all layers run early, so
+  // it has room for a step.
   const int64_t tokens = entry.defers
                              ? std::max(kLeavingTokens, setup.shape.step_tokens)
                              : kLeavingTokens;
@@ -106,6 +115,8 @@ void LayerCache::Append(const LayerStep& step) {
     AppendChunk(step, chunk, &SlotOf(chunk));
   }
   moves_.Run();
+  // The moves have run by now for two reasons: the next layer overwrites the
+  // rows of the step, and any layer may run the work of all.
   if (!work_.GainsByWaiting(step.tokens, std::ssize(step.chunks))) RunWork();
   has_step_scores_ = false;
 }
@@ -116,6 +127,7 @@ void LayerCache::AppendChunk(const LayerStep& step, const Chunk& chunk,
   moves_.NextSequence();
   const Vector<const int64_t> positions = step.Positions(chunk);
   for (int i = 0; i < chunk.owned_count; ++i) {
+    // Evict comes first, as the window has no room for one token more.
     Evict(positions[i] + 1, slot);
     const auto row_of_head = [&](int head) {
       const int64_t row = head * step.owned + chunk.first_owned + i;
@@ -125,6 +137,7 @@ void LayerCache::AppendChunk(const LayerStep& step, const Chunk& chunk,
     slot->window->Push(positions[i], RowFormat::kF32, row_of_head, &moves_);
   }
   slot->next_position = chunk.position + chunk.count;
+  // Tokens of other token shards make this shard's tokens older, too.
   Evict(slot->next_position, slot);
   Flush(slot);
   if (chunk.ends_prompt && slot->whole) Compress(slot);
@@ -134,6 +147,8 @@ void LayerCache::Evict(int64_t next_position, Slot* slot) {
   Window& window = *slot->window;
   while (window.HasLeaving(next_position)) {
     if (leaving_) {
+      // New limits hold from this token on, wherever steps and batches end, so
+      // that what is kept depends on neither.
       SetLimits(slot);
       if (leaving_->full()) {
         Flush(slot);
@@ -151,6 +166,8 @@ void LayerCache::Evict(int64_t next_position, Slot* slot) {
 void LayerCache::SetLimits(Slot* slot) {
   const int64_t entered = slot->window->left();
   const HeadLimits& limits = plan_.plan.LimitsAt(entered + 1);
+  // A sketch is made with the first limits; later ones are set once, by the
+  // token that brings them.
   if (entered == 0 || limits.after != entered) return;
   Flush(slot);
   Sketch* const sketch = slot->sketch.get();
@@ -174,6 +191,7 @@ void LayerCache::Flush(Slot* slot) {
     waits_ = true;
     return;
   }
+  // The call runs at once, so the rows must be in the batch.
   moves_.Run();
   work_.RunNow(call);
   leaving_->Clear();
@@ -193,7 +211,9 @@ void LayerCache::EndStep() { RunWork(); }
 void LayerCache::Compress(Slot* slot) {
   moves_.Run();
   const int heads = plan_.shape.kv_heads;
-  // Freed as soon as its rows are out.
+  // The prompt goes through a window as any stream does, so that sinks and
+  // recent tokens are those of the stream and rows are quantized by the same
+  // rule. The whole window is freed as soon as its rows are out.
   auto whole = std::make_optional(std::move(*slot->window));
   Window& window =
       slot->window.emplace(plan_.plan.window, plan_.plan.layout, heads);
@@ -225,6 +245,8 @@ void LayerCache::Compress(Slot* slot) {
   if (leaving.size() == 0) return;
   const HeadLimits& limits = plan_.plan.LimitsAt(leaving.size());
   work_.RunNow([&](RowOps& ops) {
+    // The limits come in a call of their own before, as what is asked for in
+    // one call is in no order.
     if (limits.after > 0) slot->sketch->SetLimits(limits.rows, ops);
   });
   work_.RunNow(

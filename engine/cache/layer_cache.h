@@ -1,5 +1,5 @@
-// The cache of one layer: sinks and recent tokens exact, and a sketch of what
-// left the window. Policies differ in the sketch that they make.
+// The cache of one layer keeps sinks and recent tokens exact, and a sketch of
+// what left the window. Policies differ in the sketch that they make.
 #pragma once
 
 #include <memory>
@@ -18,11 +18,11 @@ namespace subgen {
 
 class LayerCache final : public CachePolicy {
  public:
-  // The setup was checked (PlanCache, PolicyEntry::check). The entry and the
-  // work outlive the cache.
+  // The setup must have been checked (PlanCache, PolicyEntry::check). The entry
+  // and the work outlive the cache.
   LayerCache(const PolicyEntry& entry, const PolicySetup& setup,
              StepWork& work);
-  // No work of this layer is left in `work`.
+  // Runs what waits, so that no work of this layer is left in `work`.
   ~LayerCache() override { RunWork(); }
 
   Needs needs() const override {
@@ -39,26 +39,28 @@ class LayerCache final : public CachePolicy {
   absl::Status Load(int slot, absl::string_view saved) override;
 
  private:
-  // Fatal where work of a step still waits.
+  // Is fatal where work of a step still waits.
   void CheckStepEnded() const;
   Slot& SlotOf(const Chunk& chunk);
-  // Tokens between the sinks and the window, where there is no sketch.
+  // Returns how many tokens between the sinks and the recent ones were dropped,
+  // where there is no sketch.
   int64_t Dropped(const Slot& slot) const;
 
-  // Adds tasks over the past rows of a chunk and head, beside the one inside.
+  // Adds tasks over the past rows of a chunk and head, beside the one inside
+  // the chunk.
   static void AddTasks(Matrix<const float> queries,
                        const std::vector<WeightedRows>& past,
                        const AttentionTask& inside,
                        std::vector<AttentionTask>* tasks);
-  // What sinks are attended to with: the queries as if each had been asked as
-  // many positions earlier as tokens of its sequence were dropped
-  // (StreamingLLM, arXiv 2309.17453, section 3.2). The step's own where none
-  // was.
+  // Returns what sinks are attended to with: the queries as if each had been
+  // asked as many positions earlier as tokens of its sequence were dropped
+  // (StreamingLLM, arXiv 2309.17453, section 3.2). These are the step's own
+  // queries where nothing was dropped.
   Matrix<const float> RotatedQueries(const LayerStep& step);
-  // Sets by how many positions they go back. Returns how many rows that follow
-  // one another do so alike: all of a single sequence, else the query heads of
-  // a token. Tokens of no chunk are those that another policy is shown; they
-  // stay.
+  // Sets by how many positions queries go back. Returns how many rows that
+  // follow one another do so alike: all of a single sequence, else the query
+  // heads of a token. Tokens of no chunk are those that another policy is
+  // shown; they stay.
   int64_t PlanRotations(const LayerStep& step);
 
   // Adds tasks for the past rows of a head; `task` has its queries.
@@ -69,9 +71,10 @@ class LayerCache final : public CachePolicy {
   void AppendChunk(const LayerStep& step, const Chunk& chunk, Slot* slot);
   // Moves what is not recent before `next_position` on to the sketch.
   void Evict(int64_t next_position, Slot* slot);
-  // Where the next token that leaves the window brings new limits.
+  // Sets new limits where the next token that leaves the window brings them.
   void SetLimits(Slot* slot);
-  // The tokens that left the window go into the sketch, or wait for their turn.
+  // Puts the tokens that left the window into the sketch, or lets them wait for
+  // the end of the step.
   void Flush(Slot* slot);
   // Runs what waits, of all layers.
   void RunWork();
@@ -85,13 +88,13 @@ class LayerCache final : public CachePolicy {
   StepWork& work_;
   std::vector<Slot> slots_;
   RowMoves moves_;
-  // Of all slots, one after another; the first so many were flushed. None where
-  // there is no sketch.
+  // Holds the tokens of all slots, one slot after another, of which the first
+  // `flushed_` were flushed. There is none where there is no sketch.
   std::optional<LeavingBatch> leaving_;
   int64_t flushed_ = 0;
   bool waits_ = false;  // work of this layer
-  // Attention that the tokens of this step received in it, laid out as the
-  // step's keys; from Observe to Append.
+  // Holds the attention that the tokens of this step received in it, laid out
+  // as the step's keys, from Observe to Append.
   Buffer<float> step_scores_;
   bool has_step_scores_ = false;
   Buffer<float> rotated_queries_;

@@ -1,4 +1,5 @@
-// One layer's share of a step: what the transformer hands to a layer's cache.
+// A layer step is one layer's part of a step: what the transformer hands to a
+// layer's cache.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,7 @@
 
 namespace subgen {
 
-// The tokens of one sequence in a step, consecutive in position.
+// A chunk is the tokens of one sequence in a step, consecutive in position.
 struct Chunk {
   int slot = 0;
   int64_t position = 0;      // of its first token
@@ -18,7 +19,7 @@ struct Chunk {
   bool ends_prompt = false;  // its last token is the last of the prompt
 };
 
-// For this rank's KV heads. Head-major.
+// The step is for this rank's KV heads, and everything in it is head-major.
 struct LayerStep {
   Vector<const Chunk> chunks;
   int64_t tokens = 0;           // of the batch
@@ -30,18 +31,19 @@ struct LayerStep {
   Vector<const int64_t> owned_positions;  // [owned], ascending in a chunk
   Vector<const int> owned_tokens;         // [owned], token of its chunk, from 0
 
-  // The rows of one chunk and local KV head.
+  // Return the rows of one chunk and local KV head.
   Matrix<const float> Queries(const Chunk& chunk, int kv_head) const;
   Matrix<const float> Keys(const Chunk& chunk, int kv_head) const;
   Matrix<const float> Values(const Chunk& chunk, int kv_head) const;
   Vector<const int64_t> Positions(const Chunk& chunk) const;
   Vector<const int> Tokens(const Chunk& chunk) const;
-  // Rows of partials or log-partitions, laid out as the queries are.
+  // Return the rows of partials or log-partitions, laid out as the queries are.
   SoftmaxPartials Partials(const SoftmaxPartials& all, const Chunk& chunk,
                            int kv_head) const;
   Vector<const float> PerQuery(Vector<const float> all, const Chunk& chunk,
                                int kv_head) const;
-  // Attention of each token of the chunk to those up to itself.
+  // Makes the task of attention of each token of the chunk to those up to
+  // itself.
   AttentionTask TaskInside(const Chunk& chunk, int kv_head,
                            const SoftmaxPartials& all) const;
 };

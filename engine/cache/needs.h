@@ -1,4 +1,4 @@
-// What a cache policy must be shown besides keys and values.
+// Needs say what a cache policy must be shown besides keys and values.
 #pragma once
 
 namespace subgen {

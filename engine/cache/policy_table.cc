@@ -6,7 +6,7 @@
 
 namespace subgen {
 
-// Each at the end of its file in policies/.
+// Each row stands at the end of its file in policies/.
 extern const PolicyEntry kExact;
 extern const PolicyEntry kWindow;
 extern const PolicyEntry kHeavyHitter;

@@ -1,5 +1,5 @@
-// The cache policies. A new one is a file that ends with its row, and the row
-// in policy_table.cc.
+// This is the table of cache policies. A new one is a file that ends with its
+// row, and the row in policy_table.cc.
 #pragma once
 
 #include <vector>
@@ -11,16 +11,17 @@ namespace subgen {
 
 struct PolicyEntry;
 
-// In the order of the documentation.
+// Returns the rows in the order of the documentation.
 std::vector<const PolicyEntry*> Policies();
 
-// Null where there is none.
+// Returns null where there is none.
 const PolicyEntry* FindPolicy(absl::string_view name);
-// InvalidArgument with the legal names where there is none.
+// Returns InvalidArgument with the legal names where there is none.
 absl::StatusOr<const PolicyEntry*> PolicyNamed(absl::string_view name);
 
-// A row beyond those of the engine, for who links a policy of their own; stays
-// as long as the process. Called before any engine is made, from one thread.
+// Adds a row beyond those of the engine, for whoever links a policy of their
+// own. The row stays as long as the process. It is called before any engine is
+// made, from one thread.
 void AddPolicy(const PolicyEntry& entry);
 
 }  // namespace subgen

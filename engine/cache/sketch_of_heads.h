@@ -1,6 +1,6 @@
-// A sketch whose KV heads know nothing of one another: a policy then is written
-// for one head, as a class with what is called here. What is asked whether it
-// is there may be left out.
+// This is a sketch whose KV heads know nothing of one another. A policy then is
+// written for one head, as a class with the methods that are called here. A
+// method that a `requires` asks for may be left out.
 #pragma once
 
 #include <deque>
@@ -11,7 +11,7 @@
 
 namespace subgen {
 
-// What one head must know of where it stands.
+// This is what one head must know of where it stands.
 struct HeadPlace {
   RowLayout layout;
   int64_t rows = 0;  // that it may hold, until SetLimit

@@ -16,11 +16,15 @@ absl::Status CheckHeader(const std::string& fingerprint, ByteReader* in) {
   RETURN_IF_ERROR(in->Get(&magic));
   RETURN_IF_ERROR(CheckSaved(magic == kMagic, "the first word"));
   RETURN_IF_ERROR(in->Get(&length));
+  // The length is bounded before memory is taken, as nobody vouches for the
+  // bytes.
   RETURN_IF_ERROR(CheckSaved(length < 4096, "the length of the fingerprint"));
   std::string saved(length, ' ');
   RETURN_IF_ERROR(in->GetAll(Vector<char>(saved)));
   if (saved == fingerprint) return absl::OkStatus();
   return absl::FailedPreconditionError(
+      // What the bytes say is escaped, so that they cannot write control
+      // characters to a terminal.
       absl::StrCat("saved cache: written by '", absl::CHexEscape(saved),
                    "', this is '", fingerprint, "'"));
 }
@@ -47,6 +51,8 @@ Slot NewSlot(const SlotPlan& plan, bool whole) {
   slot.whole = whole;
   slot.window.emplace(window, plan.plan.layout, shape.kv_heads);
   if (plan.make_sketch) {
+    // The sketch begins with the limits of an empty sequence; later ones are
+    // set as tokens leave the window.
     slot.sketch =
         plan.make_sketch({plan.plan.layout, plan.plan.limits[0].rows, plan.seed,
                           shape.layer, shape.first_kv_head, plan.backend});
@@ -75,6 +81,7 @@ absl::StatusOr<Slot> LoadSlot(const SlotPlan& plan, absl::string_view saved) {
                              "the number of tokens"));
   uint8_t whole = 0;
   RETURN_IF_ERROR(in.Get(&whole));
+  // Only a cache that keeps prompts whole can go on with such a slot.
   RETURN_IF_ERROR(CheckSaved(whole == 0 || (whole == 1 && plan.once),
                              "the state of the prompt"));
   Slot slot;

@@ -1,4 +1,4 @@
-// What a layer holds of one sequence: its window and its sketch.
+// A slot is what a layer holds of one sequence: its window and its sketch.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,7 @@ struct Slot {
   std::unique_ptr<Sketch> sketch;  // null where nothing else is kept
 };
 
-// What every slot of a layer is made of.
+// A plan is what every slot of a layer is made of.
 struct SlotPlan {
   std::string fingerprint;  // what must agree for LoadSlot
   CacheShape shape;
@@ -29,11 +29,11 @@ struct SlotPlan {
   Backend* backend = nullptr;
 };
 
-// Of no tokens. whole: its window is to hold every token.
+// Makes a slot of no tokens. If `whole`, its window is to hold every token.
 Slot NewSlot(const SlotPlan& plan, bool whole);
 
-// A magic number, the fingerprint, the length of the sequence, then window and
-// sketch.
+// A saved slot is a magic number, the fingerprint and the length of the
+// sequence, then window and sketch.
 std::string SaveSlot(const SlotPlan& plan, const Slot& slot);
 absl::StatusOr<Slot> LoadSlot(const SlotPlan& plan, absl::string_view saved);
 

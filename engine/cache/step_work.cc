@@ -5,7 +5,7 @@
 namespace subgen {
 namespace {
 
-// Takes down what is asked for, and does it at the end.
+// This takes down what is asked for, and does it at the end.
 class Gathered final : public RowOps {
  public:
   void ConvertRows(Vector<const RowCopy> copies) override {
@@ -43,7 +43,8 @@ class Gathered final : public RowOps {
   }
 
   void RunCenters(Backend& backend) {
-    // A backend may hold the distances of so many pairs at once.
+    // A backend may hold the distances of all tokens from all centers at once,
+    // so one operation is given at most so many pairs.
     constexpr int64_t kMostPairs = 1 << 22;
     const Vector<const CenterTask> all = centers_;
     size_t first = 0;
@@ -68,6 +69,8 @@ class Gathered final : public RowOps {
 }  // namespace
 
 void StepWork::Add(const Sketch* sketch, Call call) {
+  // The n-th call of a sketch goes to the n-th round, as it may read what the
+  // call before it asked for.
   const size_t round = next_round_[sketch]++;
   if (rounds_.size() <= round) rounds_.resize(round + 1);
   rounds_[round].push_back(std::move(call));
@@ -75,6 +78,8 @@ void StepWork::Add(const Sketch* sketch, Call call) {
 
 void StepWork::Run() {
   next_round_.clear();
+  // A round is run before the next one is asked, so each call sees what its
+  // sketch asked for before, done.
   for (const std::vector<Call>& round : std::exchange(rounds_, {})) {
     Gathered gathered;
     for (const Call& call : round) call(gathered);
@@ -90,6 +95,8 @@ void StepWork::RunNow(const Call& call) {
 
 bool StepWork::GainsByWaiting(int64_t tokens, int64_t sequences) const {
   constexpr int64_t kFewTokens = 8;
+  // A device has no caches that lose the rows meanwhile, and wants few
+  // operations.
   return tokens > kFewTokens * sequences || backend_.mirror() != nullptr;
 }
 

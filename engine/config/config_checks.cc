@@ -11,7 +11,7 @@
 namespace subgen {
 namespace {
 
-// "cache.budget_tokens: 8 (a.yaml:3:8)".
+// Writes a setting as "cache.budget_tokens: 8 (a.yaml:3:8)".
 std::string Show(const char* key, const EngineConfig& config,
                  const SettingPlaces& places) {
   const auto place = places.find(key);
@@ -26,6 +26,8 @@ absl::Status CheckBudget(const EngineConfig& config,
   const auto add = [&](bool set, const char* key) {
     if (set) given.push_back(Show(key, config, places));
   };
+  // The settings may come from different sources, so an error names the place
+  // of each.
   add(cache.budget_tokens > 0, "cache.budget_tokens");
   add(cache.budget_bytes > 0, "cache.budget_bytes");
   add(cache.budget_fraction > 0, "cache.budget_fraction");
@@ -39,6 +41,7 @@ absl::Status CheckBudget(const EngineConfig& config,
 
 absl::Status CheckRanks(const EngineConfig& config,
                         const SettingPlaces& places) {
+  // Only ranks as threads are started by the program itself.
   if (config.ranks.count > 1 && config.comm != "threads") {
     return absl::InvalidArgumentError(absl::StrCat(
         Show("ranks.count", config, places), " needs comm: threads, not ",

@@ -1,4 +1,4 @@
-// Rules that hold between settings.
+// These are rules that hold between settings.
 #pragma once
 
 #include <map>
@@ -9,7 +9,8 @@
 
 namespace subgen {
 
-// Where each setting was given, by key; absent: the default.
+// This says where each setting was given, by key; a key that is absent has its
+// default.
 using SettingPlaces = std::map<std::string, std::string>;
 
 absl::Status CheckConfig(const EngineConfig& config,

@@ -20,7 +20,7 @@ namespace {
 
 constexpr absl::string_view kPrefix = "SUBGEN_";
 
-// The config while it is filled.
+// This is the config while it is filled.
 class Loader {
  public:
   absl::Status AddYaml(const std::string& path);
@@ -30,7 +30,7 @@ class Loader {
 
  private:
   absl::Status Apply(const Setting& setting);
-  // A value as it stands outside a file.
+  // Takes a value as it stands outside a file.
   absl::Status ApplyText(const Field& field, const std::string& place,
                          const std::string& text);
   absl::Status ExpandHome();
@@ -56,6 +56,8 @@ absl::Status Loader::ApplyText(const Field& field, const std::string& place,
   }
   const std::string key(field.key);
   const bool quoted = !text.empty() && (text[0] == '"' || text[0] == '\'');
+  // Only a list or a quoted string needs a parser; any other text is the value,
+  // so that a path with a colon needs no quotes.
   if (HoldsList(field) || quoted) {
     ASSIGN_OR_RETURN(const Setting setting, ReadYamlValue(key, place, text));
     return Apply(setting);
@@ -75,6 +77,8 @@ absl::Status Loader::AddEnvironment(const char* const* environment) {
         absl::StrSplit(*environment, absl::MaxSplits('=', 1));
     const auto& [name, value] = variable;
     if (name == "HOME") home_ = value;
+    // A variable with the prefix that no setting has is refused: it is most
+    // likely misspelled, and would change nothing.
     if (!absl::StartsWith(name, kPrefix)) continue;
     const auto fields = Fields();
     const auto field = std::find_if(
@@ -124,6 +128,8 @@ absl::Status Loader::ExpandHome() {
 }
 
 absl::StatusOr<EngineConfig> Loader::Finish() {
+  // Rules between settings are checked last, when all sources have been read: a
+  // later one may mend what an earlier one says.
   RETURN_IF_ERROR(ExpandHome());
   RETURN_IF_ERROR(CheckConfig(config_, places_));
   return config_;
@@ -141,7 +147,8 @@ absl::StatusOr<EngineConfig> LoadConfig(const ConfigSources& sources) {
   return loader.Finish();
 }
 
-// "; one of a, b", "; an integer from 0 to 9"; nothing of any text.
+// Returns "; one of a, b" or "; an integer from 0 to 9", and nothing of any
+// text.
 static std::string LegalValues(const Field& field) {
   std::string legal = DescribeLegal(field);
   absl::string_view rest = legal;

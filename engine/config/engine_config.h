@@ -1,5 +1,6 @@
-// Every setting of the engine, as plain structs. engine/config/config_file.h
-// fills them from YAML, environment and command line.
+// This is every setting of the engine, as plain structs.
+// engine/config/config_file.h fills them from YAML, environment and command
+// line.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +15,24 @@ struct RanksConfig {
   int token_shards = 0;  // 0: the rest
   int64_t token_block = 16;
   std::string merge = "all_gather";  // or all_reduce; comm/README.md
-  // Of GPUs: own, a rank each, or shared: all ranks of a host on its first one,
-  // for tests.
+  // With GPUs, `own` gives one to each rank, and `shared` puts all ranks of a
+  // host on its first one, for tests.
   std::string device = "own";
 };
 
 struct SubgenConfig {
   std::string mode = "k_center";  // or streaming
-  // k_center: distances between rows are of keys (as in the paper), values or
-  // both: key, value, key_value. They are weighed by (1 - cos(key, mean key))
-  // to this power; 0 in the paper.
+  // In k_center, distances between rows are of keys (as in the paper), values
+  // or both: key, value, key_value. They are weighed by (1 - cos(key, mean
+  // key)) to this power; it is 0 in the paper.
   std::string metric = "key_value";
   int distinctiveness_exponent = 3;
-  // k_center: the part of its cluster's size that a center's weight has:
-  // log-weight = count_exponent * log(n). 0 as in the paper's experiments.
+  // In k_center, this is the part of its cluster's size that a center's weight
+  // has: log-weight = count_exponent * log(n). It is 0 in the paper's
+  // experiments.
   double count_exponent = 0.25;
-  // streaming (Algorithm 1). Radius 0 lets the bound on clusters choose it.
+  // These are of streaming (Algorithm 1). Radius 0 lets the bound on clusters
+  // choose it.
   double radius = 0.0;          // delta, in units of key distance
   int samples_per_cluster = 4;  // t
   double value_share = 0.5;     // of the budget's bytes for value samples (s)
@@ -46,13 +49,15 @@ struct CacheConfig {
   std::string row_format = "bf16";
   std::string rotate = "auto";  // rows by a Hadamard matrix: true, false
   std::string when = "stream";  // or once: compress after the prompt
-  // The budget of a KV head over all its token shards, one of the three at
-  // most; all 0: the one of WithBudget (engine/cache/budget.h).
+  // These are the budget of a KV head over all its token shards, of which one
+  // at most is given; where all are 0 it is the one of WithBudget
+  // (engine/cache/budget.h).
   int64_t budget_tokens = 0;     // rows
   int64_t budget_bytes = 0;      // bytes
   double budget_fraction = 0.0;  // of the context, in (0, 1]
-  // How budgets are shared over KV heads: equal, or spread: by how much their
-  // keys vary (engine/model/head_shares.h). auto: spread for subgen's k_center.
+  // This says how budgets are shared over KV heads: equal, or spread: by how
+  // much their keys vary (engine/model/head_shares.h). With auto it is spread
+  // for subgen's k_center.
   std::string head_budgets = "auto";
   int64_t sink_tokens = 4;     // first tokens, always exact
   int64_t recent_tokens = 64;  // last tokens, always exact, not quantized
@@ -74,7 +79,7 @@ struct SamplingConfig {
   uint64_t seed = 1;
 };
 
-// Empty or 0: what the model file says.
+// Empty or 0 stands for what the model file says.
 struct RopeConfig {
   std::string scaling;  // none, linear, llama3, yarn
   double factor = 0.0;
@@ -82,7 +87,7 @@ struct RopeConfig {
   int64_t original_context = 0;
 };
 
-// Prefixes and suffixes that override the template of the model file.
+// These are prefixes and suffixes that override the template of the model file.
 struct ChatConfig {
   std::string template_name;  // auto (empty), chatml, llama2, llama3, ...
   std::string system;         // the system message; empty: the template's own
@@ -100,7 +105,7 @@ struct EngineConfig {
   std::string model;            // path of a GGUF file
   std::string backend = "cpu";  // or cuda, reference
   std::string comm = "auto";    // none, threads, mpi, nccl
-  int threads = 0;              // a rank; 0: cores of this host over its ranks
+  int threads = 0;              // per rank; 0: cores of host over ranks
   int64_t context_tokens = 0;   // longest sequence; 0: what the request needs
   int64_t prefill_chunk = 256;  // tokens of a prompt in one step
   int max_sequences = 1;        // slots

@@ -5,6 +5,7 @@ namespace subgen {
 namespace {
 
 constexpr double kBillion = 1e9;
+// Bounds are doubles for integers, too, so they must be exact as such.
 constexpr double kPebibyte = 1125899906842624.0;  // 2^50: exact as a double
 constexpr double kMostRanks = 65536;
 
@@ -24,13 +25,16 @@ Legal StrictlyBetween(double low, double high) {
 }
 
 Legal InstructionSets() {
+  // The names are those of the kernels, so a set that is added there is legal
+  // here.
   Legal legal = OneOf({"auto"});
   legal.names.insert(legal.names.end(), cpu::kInstructionSetNames.begin(),
                      cpu::kInstructionSetNames.end());
   return legal;
 }
 
-// Key and target of a field; the key is its path, so they cannot drift apart.
+// Gives key and target of a field; the key is its path, so they cannot drift
+// apart.
 #define AT(path) #path, [](EngineConfig & c) -> FieldTarget { return &c.path; }
 
 std::vector<Field> EngineFields() {
@@ -157,6 +161,8 @@ std::vector<Field> AllFields() {
 }  // namespace
 
 absl::Span<const Field> Fields() {
+  // The table is never destroyed, so that it can be read until the program
+  // ends.
   static const std::vector<Field>& table = *new std::vector(AllFields());
   return table;
 }

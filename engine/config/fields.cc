@@ -23,14 +23,14 @@ constexpr bool kIsText = std::is_same_v<T, std::string>;
 template <class T>
 constexpr bool kIsList = std::is_same_v<T, std::vector<std::string>>;
 
-// Shortest text that reads back to the same number.
+// Returns the shortest text that reads back to the same number.
 std::string FormatNumber(double value) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof(text), value);
   return std::string(text, end.ptr);
 }
 
-// Whole numbers as they are written, never as 1e+09.
+// Writes whole numbers as they are, never as 1e+09.
 std::string FormatBound(double value) {
   const bool whole = value == std::floor(value) && std::abs(value) < 1e16;
   return whole ? absl::StrCat(static_cast<int64_t>(value))
@@ -45,7 +45,7 @@ bool IsLegal(const Legal& legal, double value) {
          (legal.below_high ? value < legal.high : value <= legal.high);
 }
 
-// What is wrong with the value, or an empty string once it is taken.
+// Each Parse takes a legal value and returns true, or returns false.
 bool Parse(const std::string& text, const Legal& legal, double* out) {
   double value = 0.0;
   if (!absl::SimpleAtod(text, &value) || !std::isfinite(value) ||
@@ -85,6 +85,7 @@ bool Parse(const Setting& setting, const Legal&,
     return true;
   }
   if (setting.kind != Setting::Kind::kList) return false;
+  // An empty stop string would end every answer at once.
   for (const std::string& value : setting.values) {
     if (value.empty()) return false;
   }
@@ -94,6 +95,7 @@ bool Parse(const Setting& setting, const Legal&,
 
 template <class T>
 bool Parse(const Setting& setting, const Legal& legal, T* out) {
+  // A number in quotes is a string, as in YAML.
   const bool scalar = setting.kind == Setting::Kind::kPlain ||
                       (setting.kind == Setting::Kind::kQuoted && kIsText<T>);
   return scalar && Parse(setting.values[0], legal, out);
@@ -118,7 +120,7 @@ size_t Likeness(absl::string_view key, absl::string_view legal) {
   const absl::string_view key_last = key.substr(key.rfind('.') + 1);
   size_t likeness = std::min(2 * EditDistance(key, legal),
                              2 * EditDistance(key_last, last) + 1);
-  // A key of the same section that begins so: "cache.budgt".
+  // A key of the same section that begins so is near: "cache.budgt".
   const auto section = [](absl::string_view k) {
     return k.substr(0, k.rfind('.') + 1);
   };

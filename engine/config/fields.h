@@ -1,5 +1,5 @@
-// The table of settings: one row a field of EngineConfig. It drives the YAML
-// file, the environment, --set, --dump_config and their errors.
+// This is the table of settings: one row per field of EngineConfig. It drives
+// the YAML file, the environment, --set, --dump_config and their errors.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@
 
 namespace subgen {
 
-// Where a field lives in one EngineConfig.
+// This is where a field lives in one EngineConfig.
 using FieldTarget = std::variant<int*, int64_t*, uint64_t*, double*,
                                  std::string*, std::vector<std::string>*>;
 
-// What a field may hold: numbers between low and high or, where there are
-// `numbers`, one of those; one of `names` (empty: any text). Nothing else says
-// what is legal for a setting by itself.
+// This is what a field may hold: numbers between low and high or, where there
+// are `numbers`, one of those; one of `names` (empty: any text). Nothing else
+// says what is legal for a setting by itself.
 struct Legal {
   double low = 0.0;
   double high = 0.0;
@@ -37,7 +37,7 @@ struct Field {
   absl::string_view help;  // one line
 };
 
-// A value as it was written, before its type is known.
+// This is a value as it was written, before its type is known.
 struct Setting {
   enum class Kind { kPlain, kQuoted, kNull, kList };
   std::string key;
@@ -46,29 +46,29 @@ struct Setting {
   std::vector<std::string> values;  // one, or those of the list
 };
 
-// Grouped by section, in the order of EngineConfig.
+// Returns the fields, grouped by section, in the order of EngineConfig.
 absl::Span<const Field> Fields();
 
-// nullptr where there is none.
+// Returns nullptr where there is none.
 const Field* FindField(absl::string_view key);
-// "cache", "cache.subgen": a prefix of keys.
+// Tells whether the text is a prefix of keys, as "cache" and "cache.subgen".
 bool IsSection(absl::string_view key);
-// The legal key that looks most like `key`.
+// Returns the legal key that looks most like `key`.
 absl::string_view NearestKey(absl::string_view key);
 bool HoldsList(const Field& field);
-// SUBGEN_CACHE_SUBGEN_RADIUS.
+// Returns a name such as SUBGEN_CACHE_SUBGEN_RADIUS.
 std::string EnvironmentName(absl::string_view key);
 
-// "must be an integer from 0 to 4096".
+// Returns a text such as "must be an integer from 0 to 4096".
 std::string DescribeLegal(const Field& field);
 
-// Errors: "place: key must be ..., not ...".
+// Sets a field. Errors read "place: key must be ..., not ...".
 absl::Status SetField(const Field& field, const Setting& setting,
                       EngineConfig& config);
-// The same of the fields of a cache that no text was read into: "cache.when =
-// later: must be one of ...".
+// Checks in the same way the fields of a cache that no text was read into.
+// Errors read "cache.when = later: must be one of ...".
 absl::Status CheckCacheFields(const CacheConfig& config);
-// The value as YAML that reads back to the same.
+// Returns the value as YAML that reads back to the same.
 std::string FormatField(const Field& field, const EngineConfig& config);
 
 }  // namespace subgen

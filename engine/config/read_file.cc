@@ -40,8 +40,8 @@ int Open(const std::string& path) {
   return descriptor;
 }
 
-// As read(2), but it waits where others have made the descriptor one that does
-// not block.
+// Reads as read(2) does, but waits where others have made the descriptor one
+// that does not block.
 int64_t ReadSome(int descriptor, char* bytes, int64_t most) {
   for (;;) {
     const int64_t count = read(descriptor, bytes, static_cast<size_t>(most));
@@ -55,7 +55,8 @@ int64_t ReadSome(int descriptor, char* bytes, int64_t most) {
   }
 }
 
-// At most so many bytes.
+// Reads at most so many bytes. The size of a pipe or a device is not known
+// beforehand, so memory grows with what comes.
 absl::StatusOr<std::string> ReadFrom(int descriptor, const std::string& path,
                                      int64_t most_bytes) {
   struct stat about = {};
@@ -64,6 +65,7 @@ absl::StatusOr<std::string> ReadFrom(int descriptor, const std::string& path,
   std::string text;
   int64_t length = 0;
   while (length < most_bytes) {
+    // Memory is taken for what comes next, not for the most that may come.
     const int64_t wanted = std::min(kChunk, most_bytes - length);
     text.resize(static_cast<size_t>(length + wanted));
     const int64_t count = ReadSome(descriptor, text.data() + length, wanted);
@@ -88,6 +90,7 @@ absl::StatusOr<std::string> ReadBeginning(const std::string& path,
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           int64_t most_bytes) {
+  // One byte more tells a file that is too long from one that just fits.
   ASSIGN_OR_RETURN(std::string text, ReadBeginning(path, most_bytes + 1));
   if (static_cast<int64_t>(text.size()) <= most_bytes) return text;
   return CannotRead(path, absl::StrCat("it has more than ", most_bytes,

@@ -1,4 +1,4 @@
-// Whole files whose size nobody promised.
+// This reads whole files whose size nobody promised.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,15 @@
 
 namespace subgen {
 
-// Everything that a regular file, a pipe, a device or /dev/stdin gives until
-// its end. Errors, one line with the path: absent or unreadable, a folder, more
-// than `most_bytes` (no more than one byte beyond them is read).
+// Reads everything that a regular file, a pipe, a device or /dev/stdin gives
+// until its end. Errors are one line with the path: it is absent or unreadable,
+// a folder, or has more than `most_bytes` (no more than one byte beyond them is
+// read).
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path,
                                           int64_t most_bytes);
 
-// The same of what is read first: no more than `most_bytes`, and no error where
-// there is more.
+// Reads in the same way what comes first: no more than `most_bytes`, and no
+// error where there is more.
 absl::StatusOr<std::string> ReadBeginning(const std::string& path,
                                           int64_t most_bytes);
 

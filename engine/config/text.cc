@@ -17,6 +17,7 @@ std::string YamlQuoted(absl::string_view text) {
     } else if (c == '\n') {
       absl::StrAppend(&quoted, "\\n");
     } else if (byte < 0x20 || byte == 0x7f) {
+      // The reader of YAML refuses control characters as they are.
       absl::StrAppend(&quoted, "\\x", absl::Hex(byte, absl::kZeroPad2));
     } else {
       quoted.push_back(c);
@@ -27,6 +28,8 @@ std::string YamlQuoted(absl::string_view text) {
 }
 
 size_t EditDistance(absl::string_view a, absl::string_view b) {
+  // One row of the table is enough: each number needs the one before it and two
+  // of the row above.
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), 0);
   for (size_t i = 0; i < a.size(); ++i) {

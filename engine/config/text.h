@@ -1,4 +1,4 @@
-// Text of settings.
+// These help with the text of settings.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@
 
 namespace subgen {
 
-// In double quotes on one line, as YAML reads it back.
+// Writes text in double quotes on one line, as YAML reads it back.
 std::string YamlQuoted(absl::string_view text);
 
-// Levenshtein distance.
+// Returns the Levenshtein distance.
 size_t EditDistance(absl::string_view a, absl::string_view b);
 
 }  // namespace subgen

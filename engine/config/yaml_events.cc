@@ -23,6 +23,7 @@ void YamlEvents::Fail(const YAML::Mark& mark, const std::string& message) {
 
 bool YamlEvents::Accept(const YAML::Mark& mark, const std::string& tag,
                         YAML::anchor_t anchor) {
+  // An alias can stand for a billion nodes in a few lines, so none is read.
   if (anchor != YAML::NullAnchor) {
     Fail(mark, "anchors and aliases are not supported; write the value out");
   } else if (!tag.empty() && tag != "?" && tag != "!") {
@@ -38,6 +39,8 @@ void YamlEvents::TakeKey(const YAML::Mark& mark, const std::string& name) {
     return Fail(mark, absl::StrCat("unknown key ", Quoted(key),
                                    "; did you mean ", NearestKey(key), "?"));
   }
+  // The parser takes a key that stands there twice, of which one would silently
+  // be lost.
   if (!seen_.insert(key).second) {
     return Fail(mark, absl::StrCat("the key ", key, " stands here twice"));
   }
@@ -113,6 +116,7 @@ void YamlEvents::OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
 }
 
 void YamlEvents::OnSequenceEnd() {
+  // A list that was refused was not opened.
   if (!status_.ok()) return;
   in_list_ = false;
   key_.clear();
@@ -133,6 +137,7 @@ void YamlEvents::OnMapStart(const YAML::Mark& mark, const std::string& tag,
 }
 
 void YamlEvents::OnMapEnd() {
+  // A map that was refused has put no section here.
   if (status_.ok()) sections_.pop_back();
 }
 

@@ -1,4 +1,5 @@
-// What the YAML parser calls: builds the settings, keeps the first error.
+// The YAML parser calls this: it builds the settings, and keeps the first
+// error.
 #pragma once
 
 #include <yaml-cpp/eventhandler.h>
@@ -40,11 +41,11 @@ class YamlEvents final : public YAML::EventHandler {
 
  private:
   void Fail(const YAML::Mark& mark, const std::string& message);
-  // False after an error, or where the node has an anchor or a tag.
+  // Returns false after an error, or where the node has an anchor or a tag.
   bool Accept(const YAML::Mark& mark, const std::string& tag,
               YAML::anchor_t anchor);
   void TakeKey(const YAML::Mark& mark, const std::string& name);
-  // Where one value of the key belongs: a new setting or the open list.
+  // Puts one value of the key where it belongs: a new setting or the open list.
   void TakeValue(const YAML::Mark& mark, Setting::Kind kind,
                  const std::string& value);
 

@@ -24,7 +24,8 @@ size_t SkipBlanks(string_view text, size_t at) {
   return std::min(text.find_first_not_of(" \t", at), text.size());
 }
 
-// "key:", "- entry", a comment or the border of a document.
+// Tells whether a line looks like "key:", "- entry", a comment or the border of
+// a document.
 bool LooksLikeYaml(string_view line) {
   if (absl::StartsWith(line, "#") || absl::StartsWith(line, "- ") ||
       absl::StartsWith(line, "---") || absl::StartsWith(line, "...")) {
@@ -38,8 +39,8 @@ bool LooksLikeYaml(string_view line) {
          (rest.size() == 1 || absl::ascii_isspace(rest[1]));
 }
 
-// Looks at the places that the parser names: where a quote stands there, it
-// opens a scalar, since nothing else begins with one.
+// This looks at the places that the parser names: where a quote stands there,
+// it opens a scalar, since nothing else begins with one.
 class QuoteFinder final : public YAML::EventHandler {
  public:
   // The parser reads `text` and more behind it, which is not the user's.
@@ -94,7 +95,7 @@ class QuoteFinder final : public YAML::EventHandler {
     return at;
   }
 
-  // Behind the quote that closes, npos if there is none.
+  // Returns the place behind the quote that closes, npos if there is none.
   size_t EndOf(size_t open) const {
     const char quote = text_[open];
     for (size_t at = open + 1; at < text_.size(); ++at) {
@@ -108,8 +109,8 @@ class QuoteFinder final : public YAML::EventHandler {
     return string_view::npos;
   }
 
-  // The column, from 0 on, beyond which the lines of what begins at `start` in
-  // a key's value or a list's entry must stand.
+  // Returns the column, from 0 on, beyond which the lines of what begins at
+  // `start` in a key's value or a list's entry must stand.
   int OuterColumn(size_t start) const {
     const size_t border = text_.rfind('\n', start);
     const size_t line = border == string_view::npos ? 0 : border + 1;
@@ -139,7 +140,8 @@ class QuoteFinder final : public YAML::EventHandler {
     }
   }
 
-  // Whether a line between the quotes was not meant to be text; an error then.
+  // Tells whether a line between the quotes was not meant to be text, which is
+  // an error then.
   bool SwallowsLine(size_t open, size_t end) {
     size_t border = text_.substr(0, end).find('\n', open);
     if (border == string_view::npos) return false;
@@ -161,7 +163,7 @@ class QuoteFinder final : public YAML::EventHandler {
   string_view LineFrom(size_t at) const {
     return text_.substr(at, text_.find_first_of("\r\n", at) - at);
   }
-  // With its line, as an error shows it.
+  // Shows the text with its line, as an error does.
   std::string Excerpt(size_t at) const {
     return absl::StrCat("line ", LineOf(at), ", ", Quoted(LineFrom(at)));
   }
@@ -209,7 +211,8 @@ std::optional<QuoteMistake> FindQuoteMistake(string_view text) {
   QuoteFinder finder(whole);
   const std::optional<size_t> end = Look(whole, "", finder);
   if (finder.mistake().has_value() || !end.has_value()) return finder.mistake();
-  // The parser does not say where the scalar began: it does once it ends.
+  // The parser does not say where the scalar began: it does once it ends, so
+  // the text is read again with a quote of each kind behind it.
   const std::string cut = whole.substr(0, *end);
   for (const char* quote : {"\n\"", "\n'"}) {
     QuoteFinder again(cut);

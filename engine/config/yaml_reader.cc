@@ -18,8 +18,8 @@ namespace {
 
 constexpr int64_t kMostBytes = 1 << 20;
 
-// Bytes that the parser would take for something else: those that are not
-// UTF-8 become U+FFFD there, and a control character can end the file.
+// Refuses bytes that the parser would take for something else: those that are
+// not UTF-8 become U+FFFD there, and a control character can end the file.
 absl::Status CheckBytes(const std::string& text, const std::string& path) {
   const size_t valid = ValidUtf8Prefix(text);
   int line = 1;
@@ -40,8 +40,8 @@ absl::Status CheckBytes(const std::string& text, const std::string& path) {
   return absl::OkStatus();
 }
 
-// yaml-cpp refuses more than 500 levels itself (its DepthGuard), and the
-// handler refuses the fourth one.
+// Reads settings. yaml-cpp refuses more than 500 levels itself (its
+// DepthGuard), and the handler refuses the fourth one.
 absl::StatusOr<std::vector<Setting>> Parse(const std::string& text,
                                            YamlEvents events) {
   std::string broken;
@@ -56,6 +56,8 @@ absl::StatusOr<std::vector<Setting>> Parse(const std::string& text,
     broken = absl::StrCat(events.Place(YAML::Mark::null_mark()),
                           ": cannot be read as YAML: ", error.what());
   }
+  // The handler's error comes first: it names the setting, where the parser
+  // only knows that something is wrong behind it.
   RETURN_IF_ERROR(events.status());
   if (!broken.empty()) return absl::InvalidArgumentError(broken);
   return events.TakeSettings();

@@ -11,7 +11,7 @@
 namespace subgen {
 namespace {
 
-// "rank 1 of 4 on host7", for messages about a step.
+// Returns a name such as "rank 1 of 4 on host7", for messages about a step.
 std::string RankName(const Communicator& world) {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
@@ -55,6 +55,7 @@ absl::StatusOr<Model> LoadModel(const EngineConfig& config) {
         absl::StrCat(config.model, ": ", tokenizer.status().message()));
   }
   model.tokenizer = *std::move(tokenizer);
+  // A token beyond the table would be looked up outside of it.
   if (model.tokenizer->size() != model.file.config.vocabulary) {
     return absl::InvalidArgumentError(absl::StrCat(
         config.model, ": the vocabulary has ", model.tokenizer->size(),
@@ -81,14 +82,20 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
       PlanGrid({ranks.head_shards, ranks.token_shards, ranks.token_block},
                world->size(), model.file.config.kv_heads));
   ASSIGN_OR_RETURN(const MergeMethod merge, ParseMergeMethod(ranks.merge));
+  // Until here all ranks decide by the same settings and file. A device may be
+  // missing on one of them only, so from here on they agree.
   auto backend = MakeBackend(config, options);
   RETURN_IF_ERROR(AgreeOnStatus(*world, backend.status()));
   auto parts = std::make_unique<Parts>();
+  // Parts refer to one another, so they are made where they will stay.
   parts->grid = MakeGrid(shape, std::move(world));
   parts->backend = *std::move(backend);
 
   TransformerOptions transformer_options;
   transformer_options.cache =
+      // The budget follows from the longest legal sequence and not from the one
+      // at hand, so that what is kept of a prompt does not depend on how much
+      // is asked for.
       WithBudget(config.cache, ContextLimit(config, model.file.config));
   transformer_options.merge = merge;
   transformer_options.context_tokens = options.context_tokens;
@@ -108,6 +115,7 @@ absl::Status Engine::Run(const std::function<absl::Status(Engine&)>& lead) {
     Follow({*parts_->transformer, parts_->grid, deadline_});
     return absl::OkStatus();
   }
+  // The others are let go whatever the status is: they would wait for ever.
   const absl::Status status = lead(*this);
   leader_.Stop();
   return status;
@@ -124,6 +132,7 @@ absl::StatusOr<std::vector<int>> EncodeRaw(const Tokenizer& tokenizer,
   ASSIGN_OR_RETURN(std::vector<int> tokens, tokenizer.Encode(prompt, true));
   const Vocabulary& vocabulary = tokenizer.vocabulary();
   if (vocabulary.add_bos && (tokens.empty() || tokens[0] != vocabulary.bos)) {
+    // A prompt that spells BOS out itself gets no second one.
     tokens.insert(tokens.begin(), vocabulary.bos);
   }
   return tokens;

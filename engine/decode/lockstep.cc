@@ -18,7 +18,7 @@
 namespace subgen {
 namespace {
 
-// Within the deadline while it lives.
+// A step is within the deadline while this lives.
 class TimedStep {
  public:
   TimedStep(StepDeadline& deadline, int64_t step) : deadline_(deadline) {
@@ -108,6 +108,7 @@ RankTotals GatherTotals::Run(const LockstepRank& rank) const {
                         transformer.weight_bytes()};
   RankTotals sum;
   for (const RankTotals& each : GatherFromRanks(*rank.grid.world, mine)) {
+    // Tokens are of the whole sequence on each rank; the rest adds up.
     sum.tokens = each.tokens;
     sum.cache_bytes += each.cache_bytes;
     sum.reserved_bytes += each.reserved_bytes;
@@ -127,19 +128,21 @@ struct StopFollowing {
   void Run(const LockstepRank&) const {}
 };
 
-// A follower's part: reads the rest of the message and runs it.
+// Is a follower's part: reads the rest of the message and runs it.
 template <class Command>
 void Replay(ByteReader& in, int64_t step, const LockstepRank& rank) {
   std::optional<TimedStep> timed;
   if (Command::kIsStep) timed.emplace(rank.deadline, step);
   Command command;
   const absl::Status read = command.Get(in);
+  // A follower that does something else than the leader would leave it waiting
+  // in a collective, so what it does not understand ends it.
   SUBGEN_CHECK(read.ok(), read.ToString());
   SUBGEN_CHECK(in.left() == 0, "bytes left of message ", step);
   command.Run(rank);
 }
 
-// Commands by their numbers on the wire.
+// Lists commands by their numbers on the wire.
 template <class... Commands>
 struct CommandList {
   using ReplayFunction = void (*)(ByteReader&, int64_t, const LockstepRank&);
@@ -167,6 +170,7 @@ auto Leader::Tell(const Command& command) {
   message.Put(step_);
   message.Put(AllCommands::NumberOf<Command>());
   command.Put(message);
+  // The deadline runs already: a follower that is gone shows in the broadcast.
   BroadcastString(*rank_.grid.world, std::move(message).Take(), 0);
   return command.Run(rank_);
 }
@@ -199,6 +203,8 @@ void Follow(const LockstepRank& rank) {
     ByteReader in(message);
     int64_t step = 0, command = -1;
     SUBGEN_CHECK(
+        // Messages are numbered, so that one that is lost shows at the next
+        // one.
         in.Get(&step).ok() && in.Get(&command).ok() && step == expected,
         "step ", step, " where ", expected, " is due");
     SUBGEN_CHECK(command >= 0 && command < std::ssize(AllCommands::kReplay),

@@ -8,12 +8,13 @@
 namespace subgen {
 namespace {
 
-// A number of things, at least `least`, of so many bytes each that are there.
+// Reads a number of things, at least `least`, of so many bytes each that are
+// there.
 bool GetCount(ByteReader& in, int64_t least, int64_t bytes, int64_t* count) {
   return in.Get(count).ok() && *count >= least && *count <= in.left() / bytes;
 }
 
-// Bits of a run's flags.
+// These are the bits of a run's flags.
 constexpr uint8_t kEndsPrompt = 1, kAllLogits = 2;
 
 bool GetRun(ByteReader& in, BatchRun* run) {

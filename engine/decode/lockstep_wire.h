@@ -1,4 +1,4 @@
-// What rank 0 sends to the others: commands, each with its arguments, in bytes.
+// Rank 0 sends commands to the others, each with its arguments, in bytes.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,9 @@
 
 namespace subgen {
 
-// Arguments of the commands. Encode writes them behind one another; Decode
-// takes them off the front of what is left to read. DataLossError where the
-// bytes cannot be those of Encode.
+// These are the arguments of the commands. Encode writes them behind one
+// another; Decode takes them off the front of what is left to read.
+// DataLossError is returned where the bytes cannot be those of Encode.
 void Encode(const Batch& batch, ByteWriter& out);
 void Encode(const TopRequest& request, ByteWriter& out);
 absl::StatusOr<Batch> DecodeBatch(ByteReader& in);

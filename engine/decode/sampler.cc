@@ -12,7 +12,7 @@ namespace subgen {
 namespace {
 
 constexpr int kSamplerLayer = 65535;  // a stream of its own, of no layer
-// How many of the best are looked at where top-p or min-p cut.
+// So many of the best are looked at where top-p or min-p cut.
 constexpr int64_t kTopOfMass = 128;
 
 }  // namespace
@@ -42,6 +42,7 @@ std::vector<TokenLogit> TopLogits(const RowTop& top, int n) {
 }
 
 double NegativeLogLikelihood(Vector<const float> logits, int token) {
+  // Exponentials of differences from the largest logit cannot overflow.
   const double max = *std::max_element(logits.begin(), logits.end());
   double sum = 0.0;
   for (const float logit : logits) sum += std::exp(logit - max);
@@ -77,9 +78,12 @@ std::optional<Sampler::Candidates> Sampler::Filter(
     ends = mass >= config_.top_p * sum.most ||
            candidates[count].second < config_.min_p;
     if (ends) break;
+    // The sum of all weights is known within its error. A cut that lies within
+    // it is decided by the whole row.
     if (mass >= config_.top_p * sum.least) return std::nullopt;
     mass += candidates[count++].second;
   }
+  // No cut was met, so tokens that are not here may stay, too.
   if (!ends && !sum.of_all) return std::nullopt;
   candidates.resize(std::max<size_t>(count, 1));
   for (auto& [token, weight] : candidates) weight /= mass;
@@ -88,12 +92,16 @@ std::optional<Sampler::Candidates> Sampler::Filter(
 
 int Sampler::Draw(const Candidates& candidates, int64_t position) const {
   const double draw =
+      // The draw is a function of seed and position, so it does not depend on
+      // other sequences or on how many draws there were.
       CounterRandom(config_.seed, kSamplerLayer, 0, position).Uniform(0);
   double mass = 0.0;
   for (const auto& [token, probability] : candidates) {
     mass += probability;
     if (draw < mass) return token;
   }
+  // Probabilities add up to 1 but for rounding, so the draw may lie beyond
+  // their sum.
   return candidates.back().first;
 }
 

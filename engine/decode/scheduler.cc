@@ -22,12 +22,15 @@ struct Scheduler::Sequence {
   StopStrings stops{{}};
 
   bool reading_prompt() const { return cached < prompt_end; }
-  // Whether a token follows the run.
+  // Tells whether a token follows the run.
   bool GivesToken(const BatchRun& run) const {
     return cached + static_cast<int64_t>(run.tokens.size()) >= prompt_end;
   }
-  // What the run needs of its row of logits; nothing: all of its rows.
+  // Returns what the run needs of its row of logits, or nothing if it needs all
+  // of its rows.
   std::optional<TopNeed> Need(const BatchRun& run) const {
+    // A scored prompt needs the logit of a given token in each row, which need
+    // not be among the largest.
     if (run.all_logits || request.logprobs > kMostTop) return std::nullopt;
     if (!GivesToken(run)) return TopNeed{};
     std::optional<TopNeed> need = Sampler(request.sampling).Need();
@@ -76,6 +79,8 @@ absl::Status Scheduler::Submit(int slot, GenerationRequest request) {
   if (length == 0) {
     return absl::InvalidArgumentError("the prompt is empty: it has no token");
   }
+  // A prompt that is refused here has touched nothing: its slot stays as it
+  // was.
   if (!LeavesRoom(length, limits_.context_tokens)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the prompt has ", length, " tokens and the context ",
@@ -89,7 +94,9 @@ absl::Status Scheduler::Submit(int slot, GenerationRequest request) {
                        tokenizer_.size() - 1));
     }
   }
-  // What is cached must be a prefix, and one token must be left to read.
+  // What is cached must be a prefix of the prompt, and one token must be left
+  // to read, for its logits. A prompt that is scored is read from its
+  // beginning, as no logits are kept.
   const auto cached = sequence.tokens.begin() + sequence.cached;
   if (sequence.cached >= length || request.score_prompt ||
       !std::equal(sequence.tokens.begin(), cached, request.prompt.begin())) {
@@ -132,6 +139,8 @@ Scheduler::StepOutcome Scheduler::Forward(const Batch& batch,
   TopRequest request;
   for (size_t i = 0; i < batch.size(); ++i) {
     const std::optional<TopNeed> need = running[i]->Need(batch[i]);
+    // A step has one outcome for all: where one run needs whole rows, all get
+    // them.
     if (!need) return leader_.Forward(batch);
     request.most = std::max(request.most, need->most);
     request.scales.push_back(need->scale);
@@ -146,6 +155,8 @@ Scheduler::StepOutcome Scheduler::Forward(const Batch& batch,
                   .SampleTop(top, sequence.tokens,
                              sequence.cached + batch[i].tokens.size());
     }
+    // The step has been made, so its logits are still there; only they are
+    // fetched now.
     if (!token) return leader_.Logits();
     tokens.push_back({std::move(top), *token});
   }
@@ -177,6 +188,7 @@ absl::Status Scheduler::Step() {
   for (size_t i = 0; i < batch.size(); ++i) {
     GenerationTimes& times = running[i]->result.times;
     if (running[i]->reading_prompt()) {
+      // The step is shared, so each sequence counts all of its time.
       times.prefill_seconds += spent.count();
     } else {
       times.decode_seconds += spent.count();
@@ -191,8 +203,8 @@ absl::Status Scheduler::Step() {
   return absl::OkStatus();
 }
 
-// The step's outcome for one sequence: its last row gives a token, unless more
-// of the prompt is to come.
+// Takes the step's outcome for one sequence: its last row gives a token, unless
+// more of the prompt is to come.
 absl::Status Scheduler::Take(Sequence& sequence, const BatchRun& run,
                              const StepOutcome& outcome, int64_t row) {
   const int64_t count = run.tokens.size();
@@ -240,6 +252,8 @@ void Scheduler::Accept(Sequence& sequence, int token) {
   GenerationResult& result = sequence.result;
   result.tokens.push_back(token);
   if (tokenizer_.EndsGeneration(token)) return Finish(sequence, "end_of_turn");
+  // A token may end within a character, and text may be the beginning of a stop
+  // string; both are held back until they are certain.
   sequence.Emit(sequence.stops.Push(
       sequence.characters.Push(tokenizer_.Decode(token, false))));
   if (sequence.stops.found()) return Finish(sequence, "stop");
@@ -252,6 +266,7 @@ void Scheduler::Accept(Sequence& sequence, int token) {
 }
 
 void Scheduler::Finish(Sequence& sequence, const std::string& reason) {
+  // What was held back is text after all, unless a stop string was met.
   if (!sequence.stops.found()) {
     sequence.Emit(sequence.stops.Push(sequence.characters.Finish()));
     sequence.Emit(sequence.stops.Finish());

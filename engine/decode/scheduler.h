@@ -1,5 +1,5 @@
-// The only decode loop. Sequences share each step: one token of every sequence
-// that decodes, and chunks of the prompts that are still being read.
+// This is the only decode loop. Sequences share each step: one token of every
+// sequence that decodes, and chunks of the prompts that are still being read.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ struct GenerationRequest {
   std::function<void(int64_t done, int64_t total)> on_prefill;
 };
 
-// Wall-clock seconds of the steps that read the prompt, and of the others.
+// These are wall-clock seconds of the steps that read the prompt, and of the
+// others.
 struct GenerationTimes {
   int64_t prefill_tokens = 0;  // read in this request, not already cached
   int64_t decode_tokens = 0;   // steps after the prompt
@@ -54,7 +55,8 @@ struct SchedulerLimits {
   int slots = 1;
 };
 
-// Whether so long a prompt leaves room for the token that is to follow it.
+// Tells whether so long a prompt leaves room for the token that is to follow
+// it.
 inline bool LeavesRoom(int64_t prompt_tokens, int64_t context_tokens) {
   return prompt_tokens < context_tokens;
 }
@@ -65,36 +67,39 @@ class Scheduler {
   Scheduler(Leader& leader, const Tokenizer& tokenizer, SchedulerLimits limits);
   ~Scheduler();
 
-  // A slot for a new sequence; ResourceExhaustedError when all are taken.
+  // Returns a slot for a new sequence; ResourceExhaustedError when all are
+  // taken.
   absl::StatusOr<int> Open();
   void Close(int slot);
 
-  // Generates after `prompt`. Where the slot's cache holds a prefix of it, only
-  // the rest is read. Refused: an empty prompt, a token that is not of the
-  // vocabulary, a prompt that leaves no room, a slot that is still busy.
+  // Begins to generate after `prompt`. Where the slot's cache holds a prefix of
+  // it, only the rest is read. It refuses an empty prompt, a token that is not
+  // of the vocabulary, a prompt that leaves no room, and a slot that is still
+  // busy.
   absl::Status Submit(int slot, GenerationRequest request);
   // Ends the request of a slot, where one runs, with what there is.
   void Cancel(int slot);
-  // One step of everything that runs; does nothing when all is done.
+  // Makes one step of everything that runs; does nothing when all is done.
   absl::Status Step();
   bool Busy(int slot) const;
-  // Of the last request; complete when the slot is no longer busy.
+  // Returns the result of the last request; it is complete when the slot is no
+  // longer busy.
   const GenerationResult& Result(int slot) const;
 
-  // Submit, and Step until it is done.
+  // Submits, and steps until it is done.
   absl::StatusOr<GenerationResult> Generate(int slot,
                                             GenerationRequest request);
 
  private:
   struct Sequence;
-  // The largest logits of a row, and the token that they give; of no meaning
-  // where the run gives none.
+  // This is the largest logits of a row and the token that they give, which has
+  // no meaning where the run gives none.
   struct TopToken {
     RowTop top;
     int token = 0;
   };
-  // What came of a step: of each run a token, where the largest logits decide
-  // all of them; else rows of logits.
+  // This is what came of a step: of each run a token, where the largest logits
+  // decide all of them; else rows of logits.
   using StepOutcome = std::variant<std::vector<TopToken>, Matrix<const float>>;
   BatchRun NextRun(Sequence& sequence, int64_t room) const;
   StepOutcome Forward(const Batch& batch, Vector<Sequence* const> running);

@@ -20,7 +20,7 @@ std::string StopStrings::Push(absl::string_view text) {
     held_.clear();
     return before;
   }
-  // Hold the longest end of the text that begins a stop string.
+  // Hold back the longest end of the text that begins a stop string.
   size_t hold = 0;
   for (const std::string& each : stops_) {
     for (size_t n = std::min(each.size() - 1, held_.size()); n > hold; --n) {

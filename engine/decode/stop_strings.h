@@ -1,4 +1,4 @@
-// Stop strings over streamed text.
+// This looks for stop strings in streamed text.
 #pragma once
 
 #include <string>
@@ -15,10 +15,11 @@ class StopStrings {
   explicit StopStrings(std::vector<std::string> stops)
       : stops_(std::move(stops)) {}
 
-  // The text that is certain now. After a stop string has been met, found() is
-  // true, nothing more comes out, and the stop string itself never does.
+  // Returns the text that is certain now. After a stop string has been met,
+  // found() is true, nothing more comes out, and the stop string itself never
+  // does.
   std::string Push(absl::string_view text);
-  // What was held back, at the end.
+  // Returns what was held back, at the end.
   std::string Finish();
   bool found() const { return found_; }
 

@@ -1,4 +1,4 @@
-// The numbers that flow through the layers in a step.
+// These are the numbers that flow through the layers in a step.
 #pragma once
 
 #include <cstdint>
@@ -12,33 +12,34 @@
 
 namespace subgen {
 
-// Projections of the tokens of a step, token-major.
+// These are projections of the tokens of a step, token-major.
 struct Projections {
   Matrix<float> queries;       // [tokens, my query features]
   Matrix<float> keys, values;  // [owned, my key features]
 };
 
-// Views of one step, in buffers that are reused from layer to layer.
+// These are views of one step, in buffers that are reused from layer to layer.
 struct Activations {
   Matrix<float> hidden;  // [tokens, embedding], the residual stream
   Matrix<float> normed;  // [tokens, embedding], what the next part reads
   Matrix<float> added;   // [tokens, embedding], what it adds to the stream
 
   Projections projections;
-  // Rows of `normed` that this token shard owns: [owned, embedding]. They lie
-  // where `added` does, which is not yet written when they are read.
+  // These are the rows of `normed` that this token shard owns: [owned,
+  // embedding]. They lie where `added` does, which is not yet written when they
+  // are read.
   Matrix<float> owned;
-  // Head-major, as in LayerStep: [heads * tokens, head_dim].
+  // These are head-major, as in LayerStep: [heads * tokens, head_dim].
   Matrix<float> queries, keys, values;
   Vector<float> log_partition;  // [rows of queries]
-  // [tokens, output columns], where the queries of `projections` lay, which
-  // have been read by then.
+  // It is [tokens, output columns], and lies where the queries of `projections`
+  // lay, which have been read by then.
   Matrix<float> attention;
   Matrix<float> gate, up;  // [tokens, my hidden features]
 };
 
-// Memory for steps of up to `max_batch` tokens, mirrored where there is a
-// mirror.
+// This is memory for steps of up to `max_batch` tokens, mirrored where there is
+// a mirror.
 struct ActivationBuffers {
   ActivationBuffers(const ModelConfig& config, const ShardPlan& plan,
                     int64_t max_batch, Mirror* mirror);

@@ -1,4 +1,4 @@
-// What the model is asked for in a step.
+// A batch is what the model is asked for in a step.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace subgen {
 
-// The tokens of one sequence in a step, consecutive in position.
+// A run is the tokens of one sequence in a step, consecutive in position.
 struct BatchRun {
   int slot = 0;
   int64_t position = 0;     // of the first token
@@ -16,8 +16,8 @@ struct BatchRun {
 };
 using Batch = std::vector<BatchRun>;
 
-// What is to be known of each row of logits of a step, where not all of it
-// (Backend::Top).
+// This is what is to be known of each row of logits of a step, where not all of
+// it is (Backend::Top).
 struct TopRequest {
   int64_t most = 1;
   std::vector<float> scales;  // [rows]

@@ -1,5 +1,5 @@
-// Measures how far the keys of each KV head spread, by what a model does with
-// random tokens.
+// This measures how far the keys of each KV head spread, by what a model does
+// with random tokens.
 #pragma once
 
 #include <cstdint>
@@ -13,29 +13,31 @@
 
 namespace subgen {
 
-// Sums over the keys of one KV head, [2 * head_dim + 2]: of unit keys, of keys,
-// of squared lengths, and how many there are. They add up over ranks.
+// These are sums over the keys of one KV head, [2 * head_dim + 2]: of unit
+// keys, of keys, of squared lengths, and how many there are. They add up over
+// ranks.
 inline int64_t KeySumsSize(int64_t head_dim) { return 2 * head_dim + 2; }
 
-// (1 - |mean unit key|^2) * sqrt(mean |key - mean key|^2), from the sums.
+// Returns (1 - |mean unit key|^2) * sqrt(mean |key - mean key|^2), from the
+// sums.
 double KeySpread(Vector<const float> sums);
 
-// Token `i` of those that are measured: ids at random, low ones (which mergers
-// made first, so the frequent ones) more often, as 1 / id.
+// Returns token `i` of those that are measured: ids at random, low ones (which
+// mergers made first, so the frequent ones) more often, as 1 / id.
 inline constexpr int64_t kMeasuredTokens = 256;
 int MeasuredToken(int64_t i, int64_t vocabulary);
 
-// An exact cache of one layer that sums up the keys it is given, as if the
-// tokens came again and again, up to the end of the context.
+// A probe is an exact cache of one layer that sums up the keys it is given, as
+// if the tokens came again and again, up to the end of the context.
 class KeySpreadProbe final : public ForwardingPolicy {
  public:
-  // `transform`: what keys went through before they came here, or null.
+  // `transform` is what keys went through before they came here, or null.
   KeySpreadProbe(std::unique_ptr<CachePolicy> exact, const CacheShape& shape,
                  const HadamardTransform* transform, Backend& backend);
 
   void Append(const LayerStep& step) override;
 
-  // Of a local KV head.
+  // Returns the sums of a local KV head.
   std::vector<float> Sums(int head) const;
 
  private:
@@ -47,11 +49,11 @@ class KeySpreadProbe final : public ForwardingPolicy {
   std::vector<std::vector<double>> sums_;  // [kv_heads]
 };
 
-// The probes of all layers, which the caches own that Factory makes. They are
-// to be read while those caches live.
+// These are the probes of all layers, which the caches own that Factory makes.
+// They are to be read while those caches live.
 class KeySpreadProbes {
  public:
-  // `transform` as a probe's; it outlives the probes.
+  // `transform` is as a probe's; it outlives the probes.
   explicit KeySpreadProbes(const HadamardTransform* transform)
       : transform_(transform) {}
 
@@ -59,7 +61,8 @@ class KeySpreadProbes {
   // an exact cache.
   PolicyFactory Factory();
 
-  // Of all [layers * kv_heads], the KV heads of the model. Collective.
+  // Returns the spreads of all [layers * kv_heads], the KV heads of the model.
+  // The call is collective.
   std::vector<double> Spreads(int64_t kv_heads, Communicator& world) const;
 
  private:

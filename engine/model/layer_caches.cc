@@ -10,7 +10,7 @@
 namespace subgen {
 namespace {
 
-// The shares of one layer's heads on this rank.
+// Returns the shares of one layer's heads on this rank.
 std::vector<HeadShares> SharesOfLayer(const LayerCachesOptions& options,
                                       int layer) {
   std::vector<HeadShares> shares = options.shares;
@@ -27,9 +27,12 @@ std::vector<HeadShares> SharesOfLayer(const LayerCachesOptions& options,
 absl::StatusOr<std::optional<double>> GrowthToShare(const CacheConfig& config,
                                                     const CacheShape& shape) {
   ASSIGN_OR_RETURN(const int64_t rows, BudgetRows(config, shape));
+  // A budget that holds the whole context drops nothing, so there is nothing to
+  // share.
   if (!SharesBySpread(config) || rows >= shape.context_tokens) {
     return std::nullopt;
   }
+  // Windows are alike in all heads; what is shared is the rest.
   const double window = config.sink_tokens + RecentTokens(config, rows);
   return (shape.context_tokens - window) / (rows - window);
 }
@@ -84,6 +87,8 @@ std::string LayerCaches::Save(int slot) const {
 
 absl::Status LayerCaches::Load(int slot, absl::string_view saved) {
   const absl::Status status = LoadLayers(slot, saved);
+  // Some layers may have been loaded by then, and a sequence must not be in a
+  // part of the layers.
   if (!status.ok()) Forget(slot);
   return status;
 }
@@ -98,6 +103,8 @@ absl::Status LayerCaches::LoadLayers(int slot, absl::string_view saved) {
     int64_t bytes = 0;
     RETURN_IF_ERROR(in.Get(&bytes));
     RETURN_IF_ERROR(
+        // The number is checked before memory is taken, as nobody vouches for
+        // it.
         CheckSaved(bytes >= 0 && bytes <= in.left(), "the bytes of a layer"));
     std::string layer(bytes, '\0');
     RETURN_IF_ERROR(in.GetAll(Vector<char>(layer)));

@@ -1,5 +1,5 @@
-// The caches of all layers of this rank, and how the heads of a model share the
-// budget.
+// These are the caches of all layers of this rank, and how the heads of a model
+// share the budget.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@
 
 namespace subgen {
 
-// What the cache of this rank holds, over all layers. Sums over ranks are the
-// whole: exact_bytes is counted by the first token shard of a head group.
+// This is what the cache of this rank holds, over all layers. Sums over ranks
+// are the whole: exact_bytes is counted by the first token shard of a head
+// group.
 struct CacheUse {
   int64_t tokens = 0;  // of the sequence
   ByteUse bytes;
@@ -31,14 +32,15 @@ struct LayerCachesOptions {
   CacheShape shape;  // of layer 0
   int layers = 0;
   int model_kv_heads = 0;  // over all ranks
-  // Of all [layers * model_kv_heads]; empty: all alike.
+  // The shares are of all [layers * model_kv_heads]; if there are none, all
+  // heads are alike.
   std::vector<HeadShares> shares;
   PolicyFactory make_policy = MakeCachePolicy;
 };
 
-// How many times the mean of its heads' limits a sequence can grow to, where
-// heads are to share the budget by the spread of their keys; nothing where they
-// are not, or where the budget holds the whole context.
+// Returns how many times the mean of its heads' limits a sequence can grow to,
+// where heads are to share the budget by the spread of their keys; nothing
+// where they are not, or where the budget holds the whole context.
 absl::StatusOr<std::optional<double>> GrowthToShare(const CacheConfig& config,
                                                     const CacheShape& shape);
 
@@ -49,21 +51,20 @@ class LayerCaches {
       const LayerCachesOptions& options, Backend& backend);
 
   CachePolicy& operator[](int layer) { return *policies_[layer]; }
-  // After the last layer of a step: what all heads of all layers leave to their
-  // sketches is worked off together.
+  // Ends the step after its last layer: what all heads of all layers leave to
+  // their sketches is worked off together.
   void EndStep();
-  // The slot is empty afterwards.
+  // Empties the slot.
   void Forget(int slot);
   CacheUse Use(int slot) const;
 
-  // A sequence can be parked and resumed, in these caches or in others of the
-  // same options. Load refuses what others wrote, and leaves the slot empty
-  // then.
+  // Park and resume a sequence, in these caches or in others of the same
+  // options. Load refuses what others wrote, and leaves the slot empty then.
   std::string Save(int slot) const;
   absl::Status Load(int slot, absl::string_view saved);
 
-  // The settings in force, the rows of a KV head that they allow, and what all
-  // these caches may take.
+  // Return the settings in force, the rows per KV head that they allow, and
+  // what all these caches may take.
   const CacheConfig& config() const { return config_; }
   int64_t budget_rows() const;
   int64_t most_bytes() const;

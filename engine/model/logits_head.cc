@@ -27,8 +27,11 @@ void LogitsHead::Project(Matrix<float> hidden, Matrix<float> added,
   rows_ = std::ssize(rows);
   backend_.Add(added, hidden);
   const Matrix<float> last = added.Rows(0, rows_);
+  // Most tokens of a prompt chunk are asked for no logits, so they are left out
+  // before the product. `added` has been read, so its memory serves.
   backend_.GatherRows(hidden, rows, last);
   backend_.RmsNorm(last, weights_.output_norm.span(), norm_epsilon_, last);
+  // Buffers grow when more rows are read than ever before.
   Grow(rows_ * weights_.unembedding.rows, backend_.mirror(), &my_logits_);
   backend_.Linear(last, weights_.unembedding, Mine());
 }
@@ -44,7 +47,8 @@ Matrix<const float> LogitsHead::All() {
   return mine;
 }
 
-// Parts of the vocabulary come rank by rank; rows are put together again.
+// Gathers the parts of the vocabulary, which come rank by rank, and puts rows
+// together again.
 Matrix<const float> LogitsHead::Gather() {
   const int64_t vocabulary =
       std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
@@ -77,13 +81,15 @@ std::vector<RowTop> LogitsHead::Top(const TopRequest& request) {
       const float* const part = parts + (rank * rows_ + row) * width;
       of_row.push_back({{part, static_cast<size_t>(width)}, counts_[rank]});
     }
+    // The largest of the whole row are among the largest of its parts, so no
+    // rank sends more.
     tops.push_back(MergeTops(of_row, request.scales[row]));
   }
   return tops;
 }
 
-// The tops of this rank's part of the vocabulary, and of all ranks':
-// [ranks * rows, width].
+// Finds the tops of this rank's part of the vocabulary and gathers those of all
+// ranks: [ranks * rows, width].
 Matrix<const float> LogitsHead::GatherTops(const TopRequest& request) {
   const int64_t width = TopWidth(request.most), world = world_.size();
   Grow(rows_ * width, backend_.mirror(), &my_tops_);

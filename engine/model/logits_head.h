@@ -1,4 +1,4 @@
-// From the last layer's output to what the host reads of a step.
+// This leads from the last layer's output to what the host reads of a step.
 #pragma once
 
 #include <cstdint>
@@ -18,18 +18,19 @@ namespace subgen {
 // from all ranks.
 class LogitsHead {
  public:
-  // counts: rows of the unembedding of each rank. Everything that is referred
-  // to outlives the head.
+  // `counts` are the rows of the unembedding of each rank. Everything that is
+  // referred to outlives the head.
   LogitsHead(const Weights& weights, std::vector<int> counts,
              float norm_epsilon, Communicator& world, Backend& backend);
 
-  // The logits of the given rows of hidden + added, on this rank. Leaves the
-  // sum in `hidden`, and overwrites `added`.
+  // Computes the logits of the given rows of hidden + added, on this rank. It
+  // leaves the sum in `hidden`, and overwrites `added`.
   void Project(Matrix<float> hidden, Matrix<float> added,
                Vector<const int> rows);
 
-  // Of the last projection, the same on every rank: all logits, [rows,
-  // vocabulary], valid until the next call; or of each row its top. Collective.
+  // Return, of the last projection, the same on every rank: all logits, [rows,
+  // vocabulary], valid until the next call; or the top of each row. Both are
+  // collective.
   Matrix<const float> All();
   std::vector<RowTop> Top(const TopRequest& request);
 
@@ -44,7 +45,7 @@ class LogitsHead {
   Communicator& world_;
   Backend& backend_;
   int64_t rows_ = 0;
-  // Grown when more is read.
+  // These are grown when more is read.
   Buffer<float> my_logits_, gathered_, logits_, my_tops_, tops_;
 };
 

@@ -34,7 +34,7 @@ absl::Status SystemError(const std::string& path, int error) {
 }  // namespace
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
-  // Non-blocking, for a pipe would wait for a writer.
+  // The file is opened without blocking, for a pipe would wait for a writer.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status;
   if (file.fd < 0 || fstat(file.fd, &status) != 0) {

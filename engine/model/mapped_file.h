@@ -1,4 +1,4 @@
-// A regular file, mapped read-only.
+// This maps a regular file read-only.
 #pragma once
 
 #include <cstddef>

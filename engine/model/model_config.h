@@ -1,4 +1,4 @@
-// The hyperparameters of a model.
+// These are the hyperparameters of a model.
 #pragma once
 
 #include <cstdint>

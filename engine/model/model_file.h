@@ -1,5 +1,5 @@
-// What a model file gives, whatever its format. The rest of the engine sees a
-// model in no other form.
+// This is what a model file gives, whatever its format. The rest of the engine
+// sees a model in no other form.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,8 @@ struct ModelTensor {
   Vector<const std::byte> data;  // in a mapping
 };
 
-// The tensors of a layer by their roles; null where the architecture has none.
+// These are the tensors of a layer by their roles; one is null where the
+// architecture has none.
 struct LayerTensors {
   const ModelTensor* attention_norm = nullptr;  // [embedding]
   const ModelTensor* query = nullptr;           // [embedding, query features]
@@ -63,11 +64,12 @@ struct ModelFile {
   }
 };
 
-// Reads a GGUF file, with the user's `rope` settings over the file's. Refused
-// by name: what is not understood, what is out of range, a setting that changes
-// the arithmetic and that the engine does not know, and a tensor that is
-// missing, left over or of another shape than the hyperparameters say.
-// NotFoundError where there is no such file. engine/model/gguf defines it.
+// Reads a GGUF file, with the user's `rope` settings over the file's. It
+// refuses by name what is not understood, what is out of range, a setting that
+// changes the arithmetic and that the engine does not know, and a tensor that
+// is missing, left over or of another shape than the hyperparameters say.
+// NotFoundError is returned where there is no such file. engine/model/gguf
+// defines it.
 absl::StatusOr<ModelFile> ReadGgufModel(const std::string& path,
                                         const RopeConfig& rope);
 

@@ -20,7 +20,8 @@ double Llama3(const RopeScaling& scaling, double frequency) {
   return (unchanged + (1.0 - unchanged) / scaling.factor) * frequency;
 }
 
-// The pair, as a real number, that makes so many turns in the original context.
+// Returns the pair, as a real number, that is rotated so many times by a full
+// circle within the original context.
 double PairOfTurns(const RopeParameters& parameters, double turns) {
   const double ratio = parameters.scaling.original_context / (turns * kTurn);
   return parameters.dimension * std::log(ratio) /
@@ -42,7 +43,7 @@ double Yarn(const RopeParameters& parameters, int64_t pair, double frequency) {
   return (unchanged + (1.0 - unchanged) / scaling.factor) * frequency;
 }
 
-// The temperature of attention, as a factor on queries and keys.
+// Returns the temperature of attention, as a factor on queries and keys.
 double YarnMagnitude(const RopeScaling& scaling) {
   const auto magnitude = [&](double multiplier) {
     if (scaling.factor <= 1.0) return 1.0;

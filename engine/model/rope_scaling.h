@@ -1,5 +1,5 @@
-// How far each pair of a head turns per token, under the scalings that stretch
-// a model's context.
+// This says how far each pair of a head is rotated per token, under the
+// scalings that stretch a model's context.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ struct RopeScaling {
   Type type = Type::kNone;
   double factor = 1.0;
   double original_context = 0.0;  // tokens, for llama3 and YaRN
-  // llama3: wavelengths below original_context / high stay, above
+  // In llama3, wavelengths below original_context / high stay, and those above
   // original_context / low are stretched.
   double low_frequency_factor = 1.0;
   double high_frequency_factor = 4.0;
-  // YaRN: turns within the original context between which it goes over from
-  // stretched (slow) to unchanged (fast).
+  // In YaRN, these are the full circles within the original context between
+  // which it goes over from stretched (slow) to unchanged (fast).
   double beta_slow = 1.0;
   double beta_fast = 32.0;
   double extrapolation = 1.0;     // share of the unchanged angle, (0, 1]
@@ -35,10 +35,10 @@ struct RopeParameters {
   std::vector<float> frequency_divisors;  // [dimension / 2] or empty
 };
 
-// Plain: base^(-2i / dimension), divided by frequency_divisors[i].
-// Linear (Chen et al., arXiv 2306.15595): all divided by the factor. llama3:
-// Llama 3.1's rule, smooth between two wavelengths. YaRN: Peng et al., arXiv
-// 2309.00071, section 3.
+// Frequencies are base^(-2i / dimension), divided by frequency_divisors[i].
+// Linear scaling (Chen et al., arXiv 2306.15595) divides all by the factor.
+// llama3 is Llama 3.1's rule, smooth between two wavelengths. YaRN is Peng et
+// al., arXiv 2309.00071, section 3.
 Rotary MakeRotary(const RopeParameters& parameters);
 
 }  // namespace subgen

@@ -18,10 +18,15 @@ void StepLayout::Arrange(const Batch& batch, const RankGrid& grid) {
       const int64_t position = run.position + i;
       tokens.push_back(run.tokens[i]);
       positions.push_back(position);
+      // Only the last token of a run can be followed by a new one.
       if (run.all_logits || i + 1 == count) logit_rows.push_back(first + i);
+      // Ownership follows from the position, so all ranks agree on it without a
+      // word.
       if (!grid.Owns(position)) continue;
       owned_rows.push_back(first + i);
       owned_positions.push_back(position);
+      // Inside its chunk a row is seen by its own token and later ones, so it
+      // carries the token's number there.
       owned_tokens.push_back(i);
     }
     const int owned = static_cast<int>(owned_rows.size()) - first_owned;

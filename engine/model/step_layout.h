@@ -1,4 +1,4 @@
-// Where the tokens of a batch lie in a step.
+// A layout says where the tokens of a batch lie in a step.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct StepLayout {
   // Fills everything, in the memory that an earlier step has left.
   void Arrange(const Batch& batch, const RankGrid& grid);
 
-  // A layer's share of the step, which views this layout; without queries,
-  // keys and values.
+  // Returns a layer's part of the step, which views this layout; it is without
+  // queries, keys and values.
   LayerStep Step(int group) const;
 };
 

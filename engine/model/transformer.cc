@@ -18,7 +18,7 @@ std::optional<HadamardTransform> HadamardOf(const CacheConfig& cache,
   return HadamardTransform(head_dim);
 }
 
-// Rows of the unembedding that each rank has.
+// Returns the rows of the unembedding that each rank has.
 std::vector<int> VocabularyCounts(const ModelFile& file, const RankGrid& grid) {
   std::vector<int> counts;
   for (int rank = 0; rank < grid.world->size(); ++rank) {
@@ -52,6 +52,8 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
     Backend& backend) {
   std::unique_ptr<Transformer> made(
       new Transformer(file, options, grid, backend));
+  // One device may be too small where the others are not. A rank that gave up
+  // alone would leave the others waiting in a collective.
   RETURN_IF_ERROR(AgreeOnStatus(*grid.world, made->KeepWeights(file)));
   RETURN_IF_ERROR(made->MakeCaches());
   return made;
@@ -98,6 +100,8 @@ absl::Status Transformer::MakeCaches() {
   ASSIGN_OR_RETURN(const std::optional<double> growth,
                    GrowthToShare(options.config, options.shape));
   if (growth) {
+    // Shares are measured before there are caches, as these are planned by
+    // them.
     ASSIGN_OR_RETURN(const std::vector<double> spreads, MeasureKeySpreads());
     options.shares = SharesOverTime(spreads, *growth);
   }
@@ -108,6 +112,7 @@ absl::Status Transformer::MakeCaches() {
 absl::StatusOr<std::vector<double>> Transformer::MeasureKeySpreads() {
   KeySpreadProbes probes(hadamard_ ? &*hadamard_ : nullptr);
   LayerCachesOptions options;
+  // What a key is must not depend on what a cache does to it.
   options.config.policy = "exact";
   options.config.row_format = "f32";
   options.shape = ShapeOfCache();
@@ -154,6 +159,9 @@ void Transformer::RunLayers(const Batch& batch, LayerCaches& caches) {
                    config_.norm_epsilon, x.normed);
   for (int i = 0; i < config_.layers; ++i) {
     const LayerWeights& layer = weights_.layers[i];
+    // Each part leaves in `added` what it adds. It is added together with the
+    // norm that the next part reads, so hidden states are read once; after the
+    // last layer the head does it.
     Attention(layer, x.normed, caches[i], x.added);
     AddAndNorm(x.added, layer.feed_forward_norm, x.hidden, x.normed);
     FeedForward(layer, x.normed, x.added);
@@ -162,11 +170,12 @@ void Transformer::RunLayers(const Batch& batch, LayerCaches& caches) {
                  x.normed);
     }
   }
+  // Sketches of all layers work together, in few operations.
   caches.EndStep();
   head_.Project(x.hidden, x.added, layout_.logit_rows);
 }
 
-// Attend to the past and the chunk, merge over ranks, observe, append.
+// Attends to the past and the chunk, merges over ranks, observes, and appends.
 void Transformer::Attention(const LayerWeights& layer,
                             Matrix<const float> normed, CachePolicy& cache,
                             Matrix<float> added) {
@@ -175,6 +184,8 @@ void Transformer::Attention(const LayerWeights& layer,
   const LayerStep step = ArrangeHeads(x_.projections);
   const SoftmaxPartials partials = buffers_.partials.Resize(step.queries.rows);
   cache.Attend(step, partials);
+  // Token shards have attended to different tokens. The policy observes after
+  // the merge, as only then the log-partition is that of all tokens.
   merger_.Merge(buffers_.partials);  // over token shards
   if (cache.needs() != Needs::kNothing) ShowAttention(step, partials, cache);
   cache.Append(step);
@@ -187,6 +198,8 @@ void Transformer::ProjectHeads(const LayerWeights& layer,
   const LinearProduct products[] = {{&layer.query, rows.queries},
                                     {&layer.key, rows.keys},
                                     {&layer.value, rows.values}};
+  // Keys and values are computed where they are kept and nowhere else; where
+  // that is here for all tokens, three products read the tokens once.
   if (layout_.owned_count() == layout_.token_count()) {
     backend_.Linears(normed, products);
     return;
@@ -220,6 +233,7 @@ LayerStep Transformer::ArrangeHeads(const Projections& rows) {
   const int64_t head_dim = config_.head_dim, kv_heads = plan_.kv_heads.count;
   const HeadLayout all{step.tokens, kv_heads, step.group, head_dim};
   const HeadLayout owned{step.owned, kv_heads, 1, head_dim};
+  // Queries carry the scale of attention, so that no logit needs it.
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   const HeadSplit splits[] = {{{&config_.rotary, layout_.positions},
                                all,
@@ -247,6 +261,7 @@ void Transformer::ShowAttention(const LayerStep& step,
                                 CachePolicy& cache) {
   backend_.LogPartition(partials, x_.log_partition);
   if (cache.needs() == Needs::kQueries) {
+    // Only some policies look at numbers on the host; the others bring none.
     ReadByHost(backend_, Numbers(step.queries));
     ReadByHost(backend_, x_.log_partition);
   }
@@ -263,6 +278,8 @@ void Transformer::ProjectOutput(const LayerWeights& layer,
   if (columns.count > features.count) {  // zeros for other ranks' features
     backend_.Clear(x_.attention);
   }
+  // The transform is linear, so it is undone once for each weighted sum and not
+  // for each row.
   ApplyHadamard(partials.weighted, true);
   const int64_t first_feature = plan_.query_heads.first * config_.head_dim;
   backend_.JoinHeads(layout, partials,

@@ -1,5 +1,5 @@
-// The layer loop of a decoder-only transformer (llama, qwen2, qwen3), one
-// rank's share of it. The same Forward serves prompt chunks and decoded tokens
+// This is the layer loop of a decoder-only transformer (llama, qwen2, qwen3),
+// as one rank runs it. The same Forward serves prompt chunks and decoded tokens
 // of several sequences.
 #pragma once
 
@@ -42,13 +42,16 @@ class Transformer {
       const ModelFile& file, const TransformerOptions& options, RankGrid& grid,
       Backend& backend);
 
-  // Logits of the rows that the runs ask for, in their order: [rows,
-  // vocabulary], the same on every rank, valid until the next call. Collective.
+  // Returns the logits of the rows that the runs ask for, in their order:
+  // [rows, vocabulary], the same on every rank, valid until the next call. The
+  // call is collective.
   Matrix<const float> Forward(const Batch& batch);
-  // The same step, and of its rows only what is asked for, the same on every
-  // rank (the last digits of sums may depend on how many there are).
+  // Makes the same step, and returns of its rows only what is asked for, the
+  // same on every rank (the last digits of sums may depend on how many there
+  // are).
   std::vector<RowTop> ForwardTop(const Batch& batch, const TopRequest& request);
-  // As Forward gives them, of the last step. Collective.
+  // Returns the logits of the last step, as Forward gives them. The call is
+  // collective.
   Matrix<const float> Logits();
 
   LayerCaches& caches() { return *caches_; }
@@ -59,28 +62,30 @@ class Transformer {
  private:
   Transformer(const ModelFile& file, const TransformerOptions& options,
               RankGrid& grid, Backend& backend);
-  // Those of all layers and the unembedding, on the backend's device.
+  // Keeps the weights of all layers and the unembedding on the backend's
+  // device.
   absl::Status KeepWeights(const ModelFile& file);
   CacheShape ShapeOfCache() const;  // of layer 0
   absl::Status MakeCaches();
-  // Of all [layers * KV heads of the model]. Collective.
+  // Returns the spreads of all [layers * KV heads of the model]. The call is
+  // collective.
   absl::StatusOr<std::vector<double>> MeasureKeySpreads();
 
-  // The step up to the logits of this rank.
+  // Runs the step up to the logits of this rank.
   void RunLayers(const Batch& batch, LayerCaches& caches);
 
-  // What attention, and what the feed-forward, adds to the residual stream, of
-  // which both read the norm.
+  // These compute what attention, and what the feed-forward, adds to the
+  // residual stream, of which both read the norm.
   void Attention(const LayerWeights& layer, Matrix<const float> normed,
                  CachePolicy& cache, Matrix<float> added);
   void FeedForward(const LayerWeights& layer, Matrix<const float> normed,
                    Matrix<float> added);
-  // hidden += added; normed = its norm, which the next part reads.
+  // Sets hidden += added and normed = its norm, which the next part reads.
   void AddAndNorm(Matrix<const float> added, const Buffer<float>& gain,
                   Matrix<float> hidden, Matrix<float> normed);
 
-  // The parts of Attention. Queries of all tokens; keys and values of those
-  // that this token shard owns.
+  // These are the parts of Attention. Queries are of all tokens; keys and
+  // values are of those that this token shard owns.
   void ProjectHeads(const LayerWeights& layer, Matrix<const float> normed,
                     const Projections& rows);
   void AddBiasesAndNorms(const LayerWeights& layer, const Projections& rows);
@@ -95,7 +100,7 @@ class Transformer {
 
   const ModelConfig& config_;
   const TransformerOptions options_;
-  // Of queries, keys and values.
+  // This transforms queries, keys and values.
   const std::optional<HadamardTransform> hadamard_;
   RankGrid& grid_;
   Backend& backend_;
@@ -106,7 +111,7 @@ class Transformer {
   ActivationBuffers buffers_;
   LogitsHead head_;
 
-  // Of the step.
+  // These are of the step.
   StepLayout layout_;
   Activations x_;
 };

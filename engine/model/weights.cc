@@ -14,7 +14,8 @@ class Loader {
 
  private:
   LayerWeights LoadLayer(const LayerTensors& tensors);
-  // A vector as floats, or `range` of it; empty where there is none.
+  // Returns a vector as floats, or `range` of it; it is empty where there is
+  // none.
   Buffer<float> Floats(const ModelTensor* tensor) const;
   Buffer<float> Floats(const ModelTensor* tensor, Range range) const;
   WeightMatrix Whole(const ModelTensor* tensor) const;
@@ -35,11 +36,14 @@ Buffer<float> Loader::Floats(const ModelTensor* tensor) const {
 
 Buffer<float> Loader::Floats(const ModelTensor* tensor, Range range) const {
   if (tensor == nullptr) return {};
+  // A range could begin inside a block; the reader of the file has refused
+  // vectors in blocks.
   SUBGEN_CHECK(BlockSize(tensor->format) == 1, tensor->name);
   Buffer<float> floats(range.count, mirror_);
   Dequantize(tensor->format,
              tensor->data.data() + range.first * BlockBytes(tensor->format),
              floats.span());
+  // The device's copy is older than what the host has just written.
   if (mirror_ != nullptr) {
     mirror_->WrittenByHost(floats.data(), floats.bytes());
   }
@@ -68,6 +72,8 @@ WeightMatrix Loader::Count(WeightMatrix matrix) {
 
 LayerWeights Loader::LoadLayer(const LayerTensors& tensors) {
   const int64_t head_dim = file_.config.head_dim;
+  // Query, key and value have a row for each number of a head, so a rank's
+  // heads are whole rows of them; the output projection has a column for each.
   const Range query{plan_.query_heads.first * head_dim,
                     plan_.query_heads.count * head_dim};
   const Range key{plan_.kv_heads.first * head_dim,
@@ -80,6 +86,7 @@ LayerWeights Loader::LoadLayer(const LayerTensors& tensors) {
   weights.query_bias = Floats(tensors.query_bias, query);
   weights.key_bias = Floats(tensors.key_bias, key);
   weights.value_bias = Floats(tensors.value_bias, key);
+  // All heads have the same gains, so these are not cut.
   weights.query_norm = Floats(tensors.query_norm);
   weights.key_norm = Floats(tensors.key_norm);
   weights.output = Columns(tensors.output, plan_.output_columns);
@@ -92,6 +99,7 @@ LayerWeights Loader::LoadLayer(const LayerTensors& tensors) {
 
 Weights Loader::Load() {
   Weights weights;
+  // Each rank looks up every token, as all have all hidden features.
   weights.embedding = Whole(file_.embedding);
   for (const LayerTensors& tensors : file_.layers) {
     weights.layers.push_back(LoadLayer(tensors));

@@ -1,5 +1,5 @@
-// This rank's shard of the weights: views into the mapped file for matrices,
-// which stay quantized, and floats for the small vectors.
+// This is this rank's shard of the weights: views into the mapped file for
+// matrices, which stay quantized, and floats for the small vectors.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace subgen {
 
-// Empty buffers where the architecture has no such vector.
+// Buffers are empty where the architecture has no such vector.
 struct LayerWeights {
   Buffer<float> attention_norm;    // [embedding]
   WeightMatrix query, key, value;  // [my heads * head_dim, embedding]
@@ -23,7 +23,8 @@ struct LayerWeights {
 };
 
 struct Weights {
-  // Whole table; a lookup touches the rows of the tokens read, nothing else.
+  // It is the whole table; a lookup touches the rows of the tokens read,
+  // nothing else.
   WeightMatrix embedding;  // [vocabulary, embedding]
   std::vector<LayerWeights> layers;
   Buffer<float> output_norm;  // [embedding]

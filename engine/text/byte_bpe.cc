@@ -1,6 +1,6 @@
-// Byte-level BPE (Radford et al. 2019, section 2.2; Sennrich et al. 2016): each
-// byte is written as one printable character, and inside a word the pair of
-// neighbors with the lowest merge rank is joined until none is left.
+// In byte-level BPE (Radford et al. 2019, section 2.2; Sennrich et al. 2016)
+// each byte is written as one printable character, and inside a word the pair
+// of neighbors with the lowest merge rank is joined until none is left.
 #include <array>
 #include <cstdint>
 #include <queue>
@@ -18,7 +18,7 @@
 namespace subgen {
 namespace {
 
-// GPT-2's byte alphabet: printable Latin-1 stands for itself, the other 68
+// In GPT-2's byte alphabet printable Latin-1 stands for itself, the other 68
 // bytes for U+0100 and up in order.
 std::array<char32_t, 256> MakeByteAlphabet() {
   std::array<char32_t, 256> alphabet;
@@ -42,7 +42,8 @@ uint64_t PairKey(int left, int right) {
 
 using Merges = absl::flat_hash_map<uint64_t, Merge>;
 
-// The symbols of one word, merged in O(n log n).
+// This merges the symbols of one word in O(n log n): candidates wait in a heap,
+// and those that a merge has made stale are skipped when they come out of it.
 class WordMerger {
  public:
   WordMerger(const Merges& merges, const std::vector<int>& tokens)
@@ -87,6 +88,7 @@ class WordMerger {
     if (right < 0) return;
     const int left_token = symbols_[left].token;
     const int right_token = symbols_[right].token;
+    // A byte without token keeps its neighbors apart.
     if (left_token < 0 || right_token < 0) return;
     const auto found = merges_.find(PairKey(left_token, right_token));
     if (found == merges_.end()) return;
@@ -127,7 +129,7 @@ class ByteBpe final : public SubwordEncoder {
  private:
   ByteBpe(const Vocabulary& vocabulary, PreTokenizer pretokenizer);
   absl::Status ReadMerges();
-  // The one token of a whole word, or -1.
+  // Returns the one token of a whole word, or -1.
   int WholeWord(absl::string_view word) const;
 
   const Vocabulary& vocabulary_;
@@ -169,6 +171,7 @@ absl::Status ByteBpe::ReadMerges() {
   }
   for (size_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
     const absl::string_view text = vocabulary_.merges[rank];
+    // The first token may begin with a space itself.
     const size_t space = text.find(' ', 1);
     const bool pair = space != absl::string_view::npos;
     const std::string joined =
@@ -181,7 +184,8 @@ absl::Status ByteBpe::ReadMerges() {
           "vocabulary: merge ", rank, " ", Quoted(text),
           " must be two tokens with a space between whose union is a token"));
     }
-    // Ordinary text never becomes a control token, whatever the file says.
+    // Ordinary text never becomes a control token, whatever the merges of the
+    // file say.
     if (!plain_.contains(joined)) continue;
     merges_.emplace(PairKey(left->second, right->second),
                     Merge{static_cast<int>(rank), result->second});

@@ -15,14 +15,14 @@ bool Has(absl::string_view jinja, absl::string_view text) {
   return absl::StrContains(jinja, text);
 }
 
-// Has the string literal, in either kind of quotes.
+// Tells whether the text has the string literal, in either kind of quotes.
 bool HasLiteral(absl::string_view jinja, absl::string_view text) {
   return Has(jinja, absl::StrCat("'", text, "'")) ||
          Has(jinja, absl::StrCat("\"", text, "\""));
 }
 
-// The value of the string literal whose opening quote is text[0], as far as it
-// goes; *end: where it ends.
+// Returns the value of the string literal whose opening quote is text[0], as
+// far as it goes; *end is where it ends.
 std::string ReadLiteral(absl::string_view text, size_t* end) {
   const char quote = text[0];
   std::string value;
@@ -38,8 +38,9 @@ std::string ReadLiteral(absl::string_view text, size_t* end) {
   return value;
 }
 
-// The system message that a ChatML template writes where the conversation has
-// none: the text of a <|im_start|>system block within one literal.
+// Returns the system message that a ChatML template writes where the
+// conversation has none: the text of a <|im_start|>system block within one
+// literal.
 std::string ChatMlDefaultSystem(absl::string_view jinja) {
   constexpr absl::string_view kBegin = "<|im_start|>system";
   size_t length = 1;
@@ -57,7 +58,7 @@ std::string ChatMlDefaultSystem(absl::string_view jinja) {
   return "";
 }
 
-// OpenAI's chat markup, as SmolLM2 and Qwen publish it.
+// This is OpenAI's chat markup, as SmolLM2 and Qwen publish it.
 ChatFormat ChatMl(absl::string_view jinja) {
   ChatFormat format;
   ChatConfig& pieces = format.pieces;
@@ -72,7 +73,7 @@ ChatFormat ChatMl(absl::string_view jinja) {
   return format;
 }
 
-// meta-llama/Llama-2-7b-chat-hf.
+// This is the format of meta-llama/Llama-2-7b-chat-hf.
 ChatFormat Llama2(absl::string_view /*jinja*/) {
   ChatFormat format;
   ChatConfig& pieces = format.pieces;
@@ -87,8 +88,8 @@ ChatFormat Llama2(absl::string_view /*jinja*/) {
   return format;
 }
 
-// meta-llama/Meta-Llama-3-8B-Instruct; from 3.1 on every conversation begins
-// with a system block that holds two dates.
+// This is the format of meta-llama/Meta-Llama-3-8B-Instruct; from 3.1 on every
+// conversation begins with a system block that holds two dates.
 ChatFormat Llama3(absl::string_view jinja) {
   const auto header = [](absl::string_view role) {
     return absl::StrCat("<|start_header_id|>", role, "<|end_header_id|>\n\n");
@@ -113,8 +114,8 @@ ChatFormat Llama3(absl::string_view jinja) {
   return format;
 }
 
-// mistralai/Mistral-7B-Instruct v0.1 to v0.3, which differ in blanks and in
-// which user message carries the system message.
+// This is the format of mistralai/Mistral-7B-Instruct v0.1 to v0.3, which
+// differ in blanks and in which user message carries the system message.
 ChatFormat Mistral(absl::string_view jinja) {
   const bool outer_space = HasLiteral(jinja, " [INST] ");
   const bool no_inner_space = HasLiteral(jinja, "[/INST]");
@@ -136,7 +137,8 @@ ChatFormat Mistral(absl::string_view jinja) {
   return format;
 }
 
-// Vicuna v1.1 and later, LongChat (FastChat's conversation vicuna_v1.1).
+// This is the format of Vicuna v1.1 and later, and of LongChat (FastChat's
+// conversation vicuna_v1.1).
 ChatFormat Vicuna(absl::string_view /*jinja*/) {
   ChatFormat format;
   ChatConfig& pieces = format.pieces;
@@ -177,6 +179,7 @@ std::string RecognizeFamily(absl::string_view jinja) {
   }
   if (Has(jinja, "[INST]") && Has(jinja, "[/INST]") &&
       !Has(jinja, "[SYSTEM_PROMPT]")) {
+    // Both write [INST]; only Llama 2 marks the system message.
     return Has(jinja, "<<SYS>>") ? "llama2" : "mistral";
   }
   if (Has(jinja, "USER: ") && Has(jinja, "ASSISTANT:")) return "vicuna";
@@ -185,6 +188,8 @@ std::string RecognizeFamily(absl::string_view jinja) {
 
 absl::StatusOr<ChatFormat> FamilyFormat(absl::string_view name,
                                         absl::string_view jinja) {
+  // A user may name another family than the file's, whose text then says
+  // nothing about the versions of the named one.
   const bool same = RecognizeFamily(jinja) == name;
   for (const Family& family : kFamilies) {
     if (family.name != name) continue;

@@ -1,5 +1,5 @@
-// The published formats of the families that the engine knows. Inner header of
-// engine/text.
+// These are the published formats of the families that the engine knows. This
+// is an inner header of engine/text.
 #pragma once
 
 #include <string>
@@ -10,11 +10,13 @@
 
 namespace subgen {
 
-// chatml, llama2, llama3, mistral or vicuna; empty where the text is of none.
+// Returns chatml, llama2, llama3, mistral or vicuna; nothing where the text is
+// of none.
 std::string RecognizeFamily(absl::string_view jinja);
 
-// Versions of a family differ in blanks and default system messages; those of
-// `jinja` are taken where it is of the same family, else the first version's.
+// Returns the format of a family. Its versions differ in blanks and default
+// system messages; those of `jinja` are taken where it is of the same family,
+// else the first version's.
 absl::StatusOr<ChatFormat> FamilyFormat(absl::string_view name,
                                         absl::string_view jinja);
 

@@ -40,6 +40,7 @@ absl::StatusOr<ChatFormat> ChooseFormat(const ChatConfig& config,
     format.trim_assistant = false;
     return format;
   }
+  // What the user names or spells out goes before what the file looks like.
   if (by_name) return FamilyFormat(config.template_name, jinja);
   const std::string family = RecognizeFamily(jinja);
   if (!family.empty()) return FamilyFormat(family, jinja);
@@ -53,7 +54,7 @@ absl::StatusOr<ChatFormat> ChooseFormat(const ChatConfig& config,
                    "chat.assistant_prefix and so on, or use --raw"));
 }
 
-// Renders one conversation.
+// This renders one conversation.
 class Renderer {
  public:
   explicit Renderer(const ChatFormat& format) : format_(format) {}
@@ -65,6 +66,8 @@ class Renderer {
     if (!text.empty()) pieces_.push_back({std::string(text), special});
   }
   void AddText(absl::string_view text, bool trim) {
+    // Text of a message is never special: a control token in it would be a
+    // command of whoever typed it.
     Add(trim ? absl::StripAsciiWhitespace(text) : text, false);
   }
   void AddSystem(absl::string_view text) {
@@ -88,7 +91,7 @@ class Renderer {
   std::vector<PromptPiece> pieces_;
 };
 
-// Index of the user message that carries the system message, or -1.
+// Returns the index of the user message that carries the system message, or -1.
 int SystemCarrier(const std::vector<ChatMessage>& messages, SystemPlace place) {
   int carrier = -1;
   if (place == SystemPlace::kOwnBlock) return carrier;
@@ -128,7 +131,8 @@ std::vector<PromptPiece> Renderer::Run(
         break;
     }
   }
-  // The blank between prefix and answer is the first token's own.
+  // The blank between prefix and answer is the first token's own, as
+  // vocabularies write a word with the blank before it.
   absl::string_view prefix = format_.pieces.assistant_prefix;
   while (absl::ConsumeSuffix(&prefix, " ")) {
   }

@@ -1,5 +1,5 @@
-// Chat templates as prefixes and suffixes. The Jinja text of a model file is
-// only recognized, never run.
+// Chat templates are prefixes and suffixes here. The Jinja text of a model file
+// is only recognized, never run.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct ChatMessage {
   std::string text;
 };
 
-// How one family writes a conversation.
+// A format is how one family writes a conversation.
 struct ChatFormat {
   enum class SystemPlace { kOwnBlock, kFirstUser, kLastUser };
 
@@ -32,19 +32,21 @@ struct ChatFormat {
 
 class ChatTemplate {
  public:
-  // By the prefixes and suffixes of `config` (then its name is custom), else
-  // by its template_name, else recognized from `jinja`; config.system replaces
-  // the template's own system message. InvalidArgumentError: no known family,
-  // or both a name and prefixes.
-  // Families: chatml, llama2, llama3, mistral, vicuna.
+  // Makes a template by the prefixes and suffixes of `config` (then its name is
+  // custom), else by its template_name, else by what is recognized in `jinja`;
+  // config.system replaces the template's own system message.
+  // InvalidArgumentError is returned for no known family, or for both a name
+  // and prefixes. The families are chatml, llama2, llama3, mistral and vicuna.
   static absl::StatusOr<ChatTemplate> Make(const ChatConfig& config,
                                            absl::string_view jinja);
 
   const std::string& name() const { return format_.name; }
-  // The system message of a conversation that gives none; may be empty.
+  // Returns the system message of a conversation that gives none; it may be
+  // empty.
   const std::string& default_system() const { return format_.pieces.system; }
-  // The whole conversation, ending where the assistant begins to answer. BOS
-  // is in it where the family writes one; text of messages is never special.
+  // Renders the whole conversation, ending where the assistant begins to
+  // answer. BOS is in it where the family writes one; text of messages is never
+  // special.
   std::vector<PromptPiece> Render(
       const std::vector<ChatMessage>& messages) const;
 

@@ -12,12 +12,13 @@
 namespace subgen {
 namespace {
 
-// For one search, in ICU's units of roughly a millisecond.
+// A search may take so long, in ICU's units of roughly a millisecond: a hostile
+// text must not hold up the engine.
 constexpr int32_t kTimeLimit = 10'000;
 constexpr int32_t kStackBytes = 8 << 20;
 
-// GPT-2 (Radford et al. 2019, encoder.py). White_Space is spelled out because
-// ICU's \s leaves out U+000B and U+0085.
+// This is GPT-2's expression (Radford et al. 2019, encoder.py). White_Space is
+// spelled out because ICU's \s leaves out U+000B and U+0085.
 constexpr char kGpt2[] =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+)"
     R"(| ?[^\p{White_Space}\p{L}\p{N}]+)"
@@ -25,8 +26,8 @@ constexpr char kGpt2[] =
 
 constexpr char kDigit[] = R"(\p{N})";
 
-// Llama 3 and Qwen2 differ in how many digits make a word. [sS] and not (?i:),
-// which would also take U+017F for s.
+// Llama 3 and Qwen2 differ in how many digits make a word. It says [sS] and not
+// (?i:), which would also take U+017F for s.
 constexpr char kLlama3Begin[] =
     R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
     R"(|[^\r\n\p{L}\p{N}]?\p{L}+|)";
@@ -65,6 +66,8 @@ absl::Status RegexStatus(UErrorCode code) {
 absl::Status SplitRange(Range whole, icu::RegexMatcher* matcher,
                         std::vector<Range>* pieces) {
   UErrorCode code = U_ZERO_ERROR;
+  // The region is that of one piece: a match must not reach over a cut that an
+  // earlier expression has made.
   matcher->region(whole.begin, whole.end, code);
   int32_t done = whole.begin;
   while (matcher->find(code)) {
@@ -73,11 +76,13 @@ absl::Status SplitRange(Range whole, icu::RegexMatcher* matcher,
     if (match.end > match.begin) pieces->push_back(match);
     done = match.end;
   }
+  // What no expression matches is a word, too: nothing of the text is left out.
   if (done < whole.end) pieces->push_back({done, whole.end});
   return RegexStatus(code);
 }
 
-// Bytes of UTF-8 that one unit of UTF-16 stands for; half of a pair has 2.
+// Returns the bytes of UTF-8 that one unit of UTF-16 stands for; half of a pair
+// has 2.
 size_t Utf8Bytes(char16_t unit) {
   if (unit < 0x80) return 1;
   return unit < 0x800 || U16_IS_SURROGATE(unit) ? 2 : 3;
@@ -122,6 +127,8 @@ absl::StatusOr<std::vector<absl::string_view>> PreTokenizer::Split(
     pieces = std::move(finer);
   }
   std::vector<absl::string_view> words;
+  // ICU counts in UTF-16; words are views of the text itself, so units are
+  // counted back into bytes.
   size_t begin = 0;
   for (Range piece : pieces) {
     size_t bytes = 0;

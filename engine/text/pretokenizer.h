@@ -1,5 +1,5 @@
-// Cuts text into the words that byte-level BPE merges within, by the regular
-// expressions of the model's family.
+// This cuts text into the words that byte-level BPE merges within, by the
+// regular expressions of the model's family.
 #pragma once
 
 #include <unicode/regex.h>
@@ -14,16 +14,16 @@ namespace subgen {
 
 class PreTokenizer {
  public:
-  // smollm, gpt-2, llama-bpe or qwen2.
+  // `name` is smollm, gpt-2, llama-bpe or qwen2.
   static absl::StatusOr<PreTokenizer> Make(absl::string_view name);
 
-  // The words of valid UTF-8 in order, none empty, nothing left out. A text
-  // that exceeds the time or stack limit is an InvalidArgumentError.
+  // Returns the words of valid UTF-8 in order, none empty, nothing left out. A
+  // text that exceeds the time or stack limit is an InvalidArgumentError.
   absl::StatusOr<std::vector<absl::string_view>> Split(
       absl::string_view text) const;
 
  private:
-  // Each cuts the pieces that the one before has left.
+  // Each expression cuts the pieces that the one before has left.
   std::vector<std::unique_ptr<icu::RegexPattern>> stages_;
 };
 

@@ -1,5 +1,5 @@
-// SentencePiece-style BPE (Kudo and Richardson 2018) as llama.cpp reads it from
-// GGUF: characters are joined to the neighboring pair whose token has the
+// In SentencePiece-style BPE (Kudo and Richardson 2018), as llama.cpp reads it
+// from GGUF, characters are joined to the neighboring pair whose token has the
 // highest score, the leftmost first, until no pair is a token.
 #include <algorithm>
 #include <array>
@@ -23,18 +23,19 @@ constexpr absl::string_view kSpace = "\xE2\x96\x81";  // U+2581
 class SentencePiece final : public SubwordEncoder {
  public:
   explicit SentencePiece(const Vocabulary& vocabulary);
-  // Every byte has a token, or there is one for what is unknown.
+  // Checks that every byte has a token, or that there is one for what is
+  // unknown.
   absl::Status Check() const;
 
   absl::Status Encode(absl::string_view text,
                       std::vector<int>* ids) const override;
   std::string Decode(int token) const override;
 
-  // Of a plain token, or -1.
+  // Returns the id of a plain token, or -1.
   int Find(absl::string_view text) const;
   float score(int token) const { return vocabulary_.scores[token]; }
-  // A character without token: its bytes, or the unknown token once for a run
-  // of such characters.
+  // Appends a character without token: its bytes, or the unknown token once for
+  // a run of such characters.
   void AppendUnknown(absl::string_view character, bool in_run,
                      std::vector<int>* ids) const;
 
@@ -45,7 +46,8 @@ class SentencePiece final : public SubwordEncoder {
   std::array<int, 256> byte_tokens_;
 };
 
-// The symbols of one text, merged in O(n log n).
+// This merges the symbols of one text in O(n log n): candidates wait in a heap,
+// and those that a merge has made stale are skipped when they come out of it.
 class ScoreMerger {
  public:
   ScoreMerger(const SentencePiece& pieces, absl::string_view text)
@@ -161,6 +163,8 @@ absl::Status SentencePiece::Check() const {
 }
 
 int SentencePiece::Find(absl::string_view text) const {
+  // Without this bound a long text would be hashed again and again as it is
+  // merged.
   if (text.size() > longest_) return -1;
   const auto found = plain_.find(text);
   return found == plain_.end() ? -1 : found->second;

@@ -23,6 +23,8 @@ std::vector<SpecialTokens::Match> SpecialTokens::Find(
     absl::string_view text, const std::vector<bool>& control_allowed) const {
   std::vector<size_t> starts;
   for (size_t i = 0; i < text.size(); ++i) {
+    // Places where no special token can begin are left out once, and not for
+    // each length.
     if (begins_[static_cast<unsigned char>(text[i])]) starts.push_back(i);
   }
   std::vector<Match> matches;
@@ -37,6 +39,8 @@ std::vector<SpecialTokens::Match> SpecialTokens::Find(
       const auto found = texts.find(text.substr(begin, length));
       if (found == texts.end()) continue;
       const auto allowed = control_allowed.begin();
+      // A control token counts only where each of its bytes is the template's:
+      // neither half of it may come from a user.
       if (found->second.control &&
           std::find(allowed + begin, allowed + end, false) != allowed + end) {
         continue;

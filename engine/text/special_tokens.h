@@ -1,4 +1,4 @@
-// Finds control and user-defined tokens that are written out in a text.
+// This finds control and user-defined tokens that are written out in a text.
 #pragma once
 
 #include <array>
@@ -18,12 +18,13 @@ class SpecialTokens {
     int token = -1;
   };
 
-  // Keeps views into the vocabulary.
+  // The constructor keeps views into the vocabulary.
   explicit SpecialTokens(const Vocabulary& vocabulary);
 
-  // Matches in order, none overlapping: the longest token of the whole text
-  // first, then the leftmost. Control and unknown tokens match only where
-  // control_allowed[i] holds for all their bytes; user-defined ones anywhere.
+  // Returns matches in order, none overlapping: the longest token of the whole
+  // text first, then the leftmost. Control and unknown tokens match only where
+  // control_allowed[i] holds for all their bytes; user-defined ones match
+  // anywhere.
   std::vector<Match> Find(absl::string_view text,
                           const std::vector<bool>& control_allowed) const;
 

@@ -1,5 +1,6 @@
-// How text without special tokens becomes tokens: byte-level BPE (GPT-2) or
-// SentencePiece-style merging by score. Inner header of engine/text.
+// This is how text without special tokens becomes tokens: byte-level BPE
+// (GPT-2) or SentencePiece-style merging by score. It is an inner header of
+// engine/text.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,7 @@
 
 namespace subgen {
 
-// GGUF's numbers.
+// These are GGUF's numbers.
 enum class TokenType {
   kNormal = 1,
   kUnknown = 2,
@@ -23,12 +24,12 @@ enum class TokenType {
   kByte = 6
 };
 
-// `token` must be of the vocabulary. Without types in the file, <0xNN> is a
-// byte in a llama vocabulary and all else is normal.
+// Returns the type of a token, which must be of the vocabulary. Without types
+// in the file, <0xNN> is a byte in a llama vocabulary and all else is normal.
 TokenType TypeOf(const Vocabulary& vocabulary, int token);
 
-// Texts of the tokens that ordinary text may become (normal, user defined).
-// The views live as long as the vocabulary.
+// Returns texts of the tokens that ordinary text may become (normal, user
+// defined). The views live as long as the vocabulary.
 absl::flat_hash_map<absl::string_view, int> PlainTokens(
     const Vocabulary& vocabulary);
 
@@ -39,7 +40,7 @@ class SubwordEncoder {
   // which begins a prompt or follows a special token.
   virtual absl::Status Encode(absl::string_view text,
                               std::vector<int>* ids) const = 0;
-  // The bytes that a normal or byte token stands for.
+  // Returns the bytes that a normal or byte token stands for.
   virtual std::string Decode(int token) const = 0;
 };
 

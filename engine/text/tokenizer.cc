@@ -95,7 +95,7 @@ absl::Status CheckVocabulary(const Vocabulary& vocabulary) {
 
 class VocabularyTokenizer final : public Tokenizer {
  public:
-  // The vocabulary has been checked.
+  // The vocabulary must have been checked.
   explicit VocabularyTokenizer(Vocabulary vocabulary);
   absl::Status Build();
 
@@ -125,6 +125,9 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary)
   const absl::flat_hash_set<absl::string_view> names(std::begin(kEndings),
                                                      std::end(kEndings));
   for (int id = 0; id < size(); ++id) {
+    // Models may end an answer with other tokens of their family than those
+    // that the file names. Only control tokens count, as anybody may type the
+    // name of one.
     if (TypeOf(vocabulary_, id) == TokenType::kControl &&
         names.contains(vocabulary_.tokens[id])) {
       endings_.insert(id);
@@ -145,8 +148,12 @@ absl::StatusOr<std::vector<int>> VocabularyTokenizer::EncodePrompt(
   std::vector<bool> control_allowed;
   for (const PromptPiece& piece : pieces) {
     text += piece.text;
+    // Pieces become one text, as words may span them; each byte remembers
+    // whether it came from a template.
     control_allowed.resize(text.size(), piece.special);
   }
+  // The text is checked before anything is encoded, so that encoders need not
+  // expect bytes that are not UTF-8.
   if (text.size() > kMaxTextBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("the text has ", text.size(), " bytes; at most ",

@@ -9,7 +9,10 @@ std::string Utf8Stream::Push(absl::string_view bytes) {
   absl::string_view rest = pending_;
   while (!rest.empty()) {
     const Utf8Character first = FirstUtf8Character(rest);
+    // The next token may bring the rest of this character.
     if (first.kind == Utf8Character::Kind::kIncomplete) break;
+    // Bytes that can never become a character would hold up all text behind
+    // them, so they are replaced at once.
     absl::string_view out = first.kind == Utf8Character::Kind::kComplete
                                 ? rest.substr(0, first.bytes)
                                 : kReplacementCharacter;

@@ -93,7 +93,7 @@ absl::Status CheckSplit(Communicator& ranks, const ColorOf& color_of) {
                                             " of ", size));
   }
   RETURN_IF_ERROR(CheckCollectives(*part));
-  // A split of the split: its first half and the rest.
+  // This is a split of the split: its first half and the rest.
   const std::unique_ptr<Communicator> half = part->Split(2 * rank >= size);
   const int first = (size + 1) / 2;
   if (half->size() != (2 * rank < size ? first : size - first)) {

@@ -1,5 +1,5 @@
-// One MPI rank of the tests in mpi_ranks_test.cc, which starts it by mpirun.
-// Exits with 0 when its checks hold; the argument says what to do.
+// This is one MPI rank of the tests in mpi_ranks_test.cc, which starts it by
+// mpirun. It exits with 0 when its checks hold; the argument says what to do.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@
 namespace subgen {
 namespace {
 
-// CPU time of this process, in seconds.
+// Returns the CPU time of this process, in seconds.
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -44,7 +44,7 @@ absl::Status CheckIdleWait(Communicator& ranks) {
   return absl::OkStatus();
 }
 
-// Two rows: rank 0 has both, the others only the second.
+// There are two rows: rank 0 has both, the others only the second.
 absl::Status CheckMerge(Communicator& ranks, MergeMethod method) {
   PartialsBuffer partials(2, 1);
   const SoftmaxPartials view = partials.Resize(2);
@@ -107,7 +107,7 @@ void EndAlone(Communicator& ranks, const std::string& how) {
   ranks.AllReduce(data, ReduceOp::kSum);
 }
 
-// Different sizes, which MPI finds.
+// Ranks pass different sizes, which MPI finds.
 void Mismatch(Communicator& ranks) {
   std::vector<std::byte> data(ranks.rank() == 0 ? 64 : 32);
   ranks.Broadcast(data, 0);

@@ -1,5 +1,5 @@
-// Real mpirun with two ranks: the collectives, and that the death of one rank
-// ends the job, soon and with an error.
+// These run real mpirun with two ranks: they test the collectives, and that the
+// death of one rank ends the job, soon and with an error.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>

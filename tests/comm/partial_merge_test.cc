@@ -18,7 +18,8 @@ constexpr int64_t kRows = 37;
 constexpr int64_t kHeadDim = 19;
 constexpr double kSpread = 80.0;  // of max_logit: from -40 to 40
 
-// Partials of `rank`; about a third of the rows are empty, and row 0 always.
+// Returns partials of `rank`; about a third of the rows are empty, and row 0
+// always.
 PartialsBuffer RandomPartials(int rank) {
   std::mt19937 random(1000 + rank);
   std::uniform_real_distribution<float> logit(-kSpread / 2, kSpread / 2);
@@ -36,7 +37,8 @@ PartialsBuffer RandomPartials(int rank) {
   return partials;
 }
 
-// A merged number in double, and the sum of the magnitudes of its terms.
+// This is a merged number in double, and the sum of the magnitudes of its
+// terms.
 struct Exact {
   double sum = 0.0;
   double magnitude = 0.0;

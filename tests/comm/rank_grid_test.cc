@@ -13,7 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// The sizes of all parts; checks that they lie one behind the other.
+// Returns the sizes of all parts; checks that they lie one behind the other.
 std::vector<int64_t> Parts(int64_t total, int parts, int64_t unit = 1) {
   std::vector<int64_t> counts;
   int64_t end = 0;

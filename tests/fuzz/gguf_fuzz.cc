@@ -1,4 +1,4 @@
-// libFuzzer harness of the model reader, not part of the build:
+// This is a libFuzzer harness of the model reader, not part of the build:
 // tests/fuzz/run.sh compiles and runs it.
 #include <sys/mman.h>
 #include <unistd.h>

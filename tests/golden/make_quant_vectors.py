@@ -13,9 +13,9 @@ FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K",
            "IQ4_NL", "IQ4_XS"]
 SCALE_OFFSETS = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q4_K": [0, 2],
                  "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0]}
-# Ordinary, zero, minus zero, least subnormal, a negative subnormal, least normal, minus ordinary, largest, smallest.
+# These are ordinary, zero, minus zero, least subnormal, a negative subnormal, least normal, minus ordinary, largest, smallest.
 SCALES = np.array([0x2E66, 0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0xB123, 0x7BFF, 0xFBFF], np.uint16)
-# The same kinds of single numbers, and infinities.
+# These are the same kinds of single numbers, and infinities.
 F32 = np.array([0, 0x80000000, 1, 0x807FFFFF, 0x00800000, 0x3F800000, 0xC0490FDB, 0x7F7FFFFF, 0xFF7FFFFF, 0x7F800000,
                 0xFF800000, 0x33333333], np.uint32)
 

@@ -44,9 +44,9 @@ class Model:
     original: int = 0  # tokens that the unscaled model was trained for
     beta_fast: float = 32.0
     formats: tuple = ("F16", "F16", "F16")  # attention, feed-forward, embedding
-    # Mistakes.
+    # These are mistakes.
     magnitude: bool = True
-    neighbours: bool = False  # turns (2i, 2i + 1) in weights made for halves
+    neighbours: bool = False  # rotates (2i, 2i + 1) in weights made for halves
     dealt_heads: bool = False  # query head h reads KV head h % kv_heads
 
 
@@ -82,7 +82,7 @@ def make_weights(model, random):
 
     attention, feed_forward, embedding = model.formats
     wide, query, key = model.embedding, model.heads * model.head_dim, model.kv_heads * model.head_dim
-    # So small that the epsilon of the norms counts.
+    # Rows are so small that the epsilon of the norms counts.
     matrix("token_embd.weight", embedding, TOKENS, wide, 0.1)
     gain("output_norm.weight", wide)
     if not model.tied:

@@ -1,4 +1,4 @@
-// Distances in dot products of bf16, beside sums in double.
+// Distances in dot products of bf16 are compared with sums in double.
 #include "kernels/cpu/cache/bf16_distances.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ class BF16DistancesTest : public testing::TestWithParam<Case> {
     }
   }
 
-  // [points, rows], in two parts.
+  // Returns [points, rows], in two parts.
   std::vector<float> Compute(const Rows& points, const Rows& rows,
                              bool directions) {
     std::vector<float> squared(points.count * rows.count, -1.0f);

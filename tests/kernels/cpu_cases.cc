@@ -1,5 +1,5 @@
-// The cpu backend on each instruction set of this machine and with several
-// numbers of threads.
+// These are the cpu backend on each instruction set of this machine and with
+// several numbers of threads.
 #include "absl/strings/str_cat.h"
 #include "tests/kernels/backends/backend_case.h"
 #include "tests/kernels/cpu_targets.h"
@@ -35,9 +35,9 @@ BackendCase CpuCase(const std::string& name, int threads) {
 
 }  // namespace
 
-// The best set of each kind of vectors with two threads, the best one with
-// other numbers too. Sets that differ in the products of tiles alone have the
-// same bits (tile_products_test).
+// Returns the best set of each kind of vectors with two threads, and the best
+// one with other numbers too. Sets that differ in the products of tiles alone
+// have the same bits (tile_products_test).
 std::vector<BackendCase> BackendCases() {
   std::vector<BackendCase> cases;
   const std::vector<std::string> sets = cpu::InstructionSetsOfMachine();

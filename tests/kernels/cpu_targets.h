@@ -1,4 +1,4 @@
-// Instruction sets of the cpu backend, as tests pick them.
+// These are instruction sets of the cpu backend, as tests pick them.
 #pragma once
 
 #include "kernels/base/check.h"

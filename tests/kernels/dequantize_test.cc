@@ -22,7 +22,7 @@ constexpr BlockFormat kAll[] = {
 
 class Dequantization : public testing::TestWithParam<BlockFormat> {};
 
-// Vectors of the `gguf` package: tests/golden/make_quant_vectors.py.
+// The vectors are of the `gguf` package: tests/golden/make_quant_vectors.py.
 TEST_P(Dequantization, EqualsGgufPackageBitForBit) {
   const BlockFormat format = GetParam();
   const std::string path =
@@ -49,7 +49,7 @@ TEST_P(Dequantization, EqualsGgufPackageBitForBit) {
   }
 }
 
-// The toy models' content: finite, mean about 0, deviation about 0.05.
+// The toy models' content is finite, of mean about 0 and deviation about 0.05.
 TEST_P(Dequantization, RandomBlocksAreSane) {
   constexpr int kCount = 64 * 256;
   const auto blocks = RandomBlocks(GetParam(), kCount, 5);
@@ -104,7 +104,8 @@ TEST(BlockFormatTest, KnowsItsNumbers) {
   for (BlockFormat format : kAll) {
     EXPECT_EQ(BlockFormatFromGguf(static_cast<uint32_t>(format)), format);
   }
-  // Removed formats, formats that the engine does not read, beyond the last.
+  // These are removed formats, formats that the engine does not read, and one
+  // beyond the last.
   for (uint32_t type :
        {4u, 5u, 9u, 10u, 15u, 21u, 24u, 31u, 1000u, 0xffffffffu}) {
     EXPECT_EQ(BlockFormatFromGguf(type), std::nullopt) << type;

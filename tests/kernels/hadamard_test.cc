@@ -69,12 +69,13 @@ TEST(Hadamard, IsTheWalshMatrixOfEachBlockAfterSigns) {
       ASSERT_NEAR(unit[i], want, kUnit) << i << " " << j;
     }
   }
-  // Fair signs: within five sigma of half.
+  // The signs are fair: within five sigma of half.
   EXPECT_NEAR(flipped, dim / 2, 5 * std::sqrt(dim / 4.0));
 }
 
-// What it is for: one outlier among small numbers, in three bits. Plain, the
-// scale is the outlier's; turned, every number is about outlier / sqrt(64).
+// This is what it is for: one outlier among small numbers, in three bits.
+// Plain, the scale is the outlier's; transformed, every number is about outlier
+// / sqrt(64).
 TEST(Hadamard, OutliersCostLess) {
   RandomMatrix plain(100, 64, 3), turned(100, 64, 3);
   for (auto* m : {&plain, &turned}) {

@@ -12,7 +12,7 @@ namespace {
 TEST(HugePages, PiecesAreApartAlignedAndZero) {
   HugePages pages;
   std::vector<std::pair<std::byte*, int64_t>> pieces;
-  // More than one region, and one that is larger than a region.
+  // There is more than one region, and one block that is larger than a region.
   for (const int64_t bytes :
        {1, 64, 65, 40 << 20, 40 << 20, 100 << 20, 3, 2 << 20}) {
     std::byte* const piece = pages.Take(bytes);

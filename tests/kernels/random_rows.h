@@ -1,4 +1,4 @@
-// Pseudo-random operands for kernel tests.
+// These are pseudo-random operands for kernel tests.
 #pragma once
 
 #include <cmath>
@@ -10,19 +10,19 @@
 
 namespace subgen {
 
-// Largest relative error of one rounding to float32.
+// This is the largest relative error of one rounding to float32.
 inline constexpr double kUnit = 0x1p-24;
 
 inline constexpr RowFormat kRowFormats[] = {RowFormat::kF32, RowFormat::kBF16,
                                             RowFormat::kF16, RowFormat::kQ8,
                                             RowFormat::kQ4,  RowFormat::kQ3};
 
-// Whether rows of `dim` numbers are whole blocks.
+// Tells whether rows of `dim` numbers are whole blocks.
 inline bool Fits(RowFormat format, int64_t dim) {
   return dim % RowBlock(format, dim) == 0;
 }
 
-// [rows, cols], `gap` unused numbers behind each row.
+// This is [rows, cols], with `gap` unused numbers behind each row.
 class RandomMatrix {
  public:
   RandomMatrix(int64_t rows, int64_t cols, int seed, int64_t gap = 0)
@@ -40,7 +40,7 @@ class RandomMatrix {
   int64_t rows_, cols_, gap_;
 };
 
-// Numbers as a cache stores them.
+// These are numbers as a cache stores them.
 class StoredRows {
  public:
   StoredRows(RowFormat format, Matrix<const float> rows)

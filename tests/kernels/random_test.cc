@@ -10,7 +10,8 @@ namespace {
 
 using Words = std::array<uint32_t, 4>;
 
-// Known answers of the Random123 distribution (kat_vectors, philox4x32 10).
+// These are known answers of the Random123 distribution (kat_vectors,
+// philox4x32 10).
 TEST(Philox, KnownAnswers) {
   EXPECT_EQ(Philox({0, 0, 0, 0}, {0, 0}),
             (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
@@ -46,7 +47,7 @@ TEST(CounterRandom, EveryPartOfTheKeyMatters) {
   EXPECT_EQ(draws.size(), 16u);
 }
 
-// Mean 1/2 and variance 1/12 of a uniform number, within five deviations.
+// A uniform number has mean 1/2 and variance 1/12, within five deviations.
 TEST(CounterRandom, UniformHasItsMeanAndVariance) {
   constexpr int kDraws = 100000;
   double sum = 0.0, squares = 0.0;

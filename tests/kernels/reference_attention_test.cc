@@ -1,5 +1,5 @@
-// The specification against numbers worked out by hand: logits are logarithms
-// of whole numbers, so that weights are whole numbers too.
+// The specification is compared with numbers worked out by hand: logits are
+// logarithms of whole numbers, so that weights are whole numbers too.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -18,7 +18,7 @@ using testing::FloatNear;
 constexpr float kNone = -std::numeric_limits<float>::infinity();
 const float kLog2 = std::log(2.0f), kLog3 = std::log(3.0f);
 
-// Keys of one number, so that a query of 1 has logits 0, log 2, log 3.
+// Keys are of one number, so that a query of 1 has logits 0, log 2, log 3.
 class ReferenceAttention : public testing::Test {
  protected:
   AttentionTask Task(Vector<const float> queries) {
@@ -31,7 +31,7 @@ class ReferenceAttention : public testing::Test {
     SetEmpty(task.out);
     return task;
   }
-  // Sums without the scale.
+  // Returns sums without the scale.
   double Partition(int i) {
     const SoftmaxPartials p = out_.view();
     return p.partition[i] * std::exp(p.max_logit[i]);
@@ -114,7 +114,8 @@ TEST_F(ReferenceAttention, ResultsMergeIntoWhatIsThere) {
 }
 
 TEST_F(ReferenceAttention, MassIsTheSumOfProbabilities) {
-  // Three tokens; the second saw nothing. Partitions 6 and 12.
+  // There are three tokens, of which the second saw nothing; partitions are 6
+  // and 12.
   const std::vector<float> queries{1.0f, 1.0f, 1.0f};
   const std::vector<float> log_partition{std::log(6.0f), kNone,
                                          std::log(12.0f)};

@@ -1,4 +1,4 @@
-// The specification against numbers worked out by hand.
+// The specification is compared with numbers worked out by hand.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -61,7 +61,8 @@ TEST(ReferenceDense, RmsNormAddsEpsilonUnderTheRoot) {
   EXPECT_THAT(x, ElementsAre(FloatEq(0.75f), FloatEq(0.75f)));
 }
 
-// Two heads of 5 numbers, of which 4 turn: by a quarter and by a half.
+// Two heads have 5 numbers, of which 4 are rotated: by a quarter and by a half
+// of a circle.
 TEST(ReferenceDense, RotateTurnsPairsOfEveryHead) {
   Rotary rotary;
   rotary.inverse_frequency = {std::numbers::pi / 2, std::numbers::pi};
@@ -82,7 +83,7 @@ TEST(ReferenceDense, GatedSilu) {
   std::vector<float> gate{0.0f, std::log(3.0f), -1000.0f};
   const std::vector<float> up{5, 4, 3};
   reference::GatedSilu({up.data(), 1, 3}, {gate.data(), 1, 3});
-  // log 3 / (1 + 1/3) * 4
+  // The second is log 3 / (1 + 1/3) * 4.
   EXPECT_THAT(gate, ElementsAre(0.0f, FloatEq(3 * std::log(3.0f)), 0.0f));
 }
 

@@ -37,8 +37,8 @@ std::vector<float> ThereAndBack(RowFormat format,
   return Decoded(format, Encoded(format, row), row.size());
 }
 
-// Half of the largest scale that a range of [low, high] in `levels` may have,
-// and the roundings of encoding and decoding: a few units of the largest
+// Returns half of the largest scale that a range of [low, high] in `levels` may
+// have, and the roundings of encoding and decoding: a few units of the largest
 // number.
 double HalfScale(double low, double high, int levels) {
   // f16 keeps 11 bits of a scale and of a minimum, and no less than 2^-24.
@@ -48,7 +48,7 @@ double HalfScale(double low, double high, int levels) {
   return 0.5 * scale + 8 * kUnit * (std::abs(low) + std::abs(high));
 }
 
-// Blocks of many sizes and places.
+// Returns blocks of many sizes and places.
 std::vector<std::vector<float>> SomeBlocks(int64_t dim) {
   std::vector<std::vector<float>> blocks;
   for (const float size : {1e-6f, 1e-3f, 1.0f, 300.0f}) {
@@ -130,8 +130,8 @@ TEST(RowBlocks, CutRangesHaveNoMoreErrorThanWholeOnes) {
       cut += error;
       whole += of_whole;
     }
-    // Normal numbers: a twentieth less and a seventh less, in simulation 7 %
-    // and 19 %.
+    // Normal numbers have a twentieth and a seventh less error, in simulation 7
+    // % and 19 %.
     EXPECT_LT(cut, (levels == 15 ? 0.95 : 0.86) * whole);
   }
 }
@@ -166,12 +166,13 @@ TEST(RowBlocks, RowsAreTheirBlocksOneBehindTheOther) {
   }
 }
 
-// 0 to 7 thrice over: scale 1, minimum 0, and bits that are written down.
+// The numbers are 0 to 7 thrice over: scale 1, minimum 0, and bits that are
+// written down.
 TEST(RowBlocks, ThreeBitsByHand) {
   std::vector<float> row(32);
   for (int i = 0; i < 32; ++i) row[i] = static_cast<float>(i % 8);
   const auto bytes = Encoded(RowFormat::kQ3, row);
-  // 111 110 101 100 011 010 001 000, highest number first.
+  // The bits are 111 110 101 100 011 010 001 000, highest number first.
   const uint8_t three[] = {0b10001000, 0b11000110, 0b11111010};
   ASSERT_EQ(bytes.size(), 16u);
   EXPECT_EQ(std::to_integer<int>(bytes[1]) << 8, 0x3c00);  // 1.0 as f16

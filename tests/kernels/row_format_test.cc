@@ -16,7 +16,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 uint32_t Bits(float x) { return std::bit_cast<uint32_t>(x); }
 
-// The compiler's own conversions.
+// These are the compiler's own conversions.
 #ifdef __ARM_FP16_FORMAT_IEEE
 using Half = __fp16;
 #else
@@ -36,8 +36,9 @@ uint16_t CompilerFloatToF16(float x) {
   return bits;
 }
 
-// Round to nearest even by its definition: of the two neighbors the nearer,
-// of two as near the one with an even last bit. Finite, not near overflow.
+// Rounds to nearest even by its definition: of the two neighbors the nearer, of
+// two as near the one with an even last bit. The number is finite, not near
+// overflow.
 uint16_t NearestBF16(float x) {
   const auto below = static_cast<uint16_t>(Bits(x) >> 16);  // towards zero
   const auto above = static_cast<uint16_t>(below + 1);
@@ -93,7 +94,7 @@ TEST(F16, RoundsAsTheCompilerDoes) {
   }
 }
 
-// Halfway between two neighbors, and a hair to either side.
+// The numbers are halfway between two neighbors, and a hair to either side.
 TEST(F16, TiesGoToEven) {
   for (uint16_t bits = 0; bits < 0x7bff; ++bits) {
     const float low = F16ToFloat(bits), high = F16ToFloat(bits + 1);

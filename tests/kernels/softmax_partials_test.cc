@@ -16,7 +16,7 @@ using testing::FloatEq;
 
 constexpr float kEmpty = -std::numeric_limits<float>::infinity();
 
-// One query, two numbers.
+// This has one query and two numbers.
 class One {
  public:
   One(float max, float partition, std::vector<float> weighted)

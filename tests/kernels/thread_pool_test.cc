@@ -29,7 +29,7 @@ TEST_P(ThreadPoolTest, EveryItemOnceByALegalWorker) {
   }
 }
 
-// Plain memory, so that a data race shows under a thread sanitizer.
+// The memory is plain, so that a data race shows under a thread sanitizer.
 TEST_P(ThreadPoolTest, LoopsFollowOneAnother) {
   ThreadPool pool(GetParam());
   std::vector<int64_t> numbers(64);

@@ -1,5 +1,5 @@
-// Every instruction set that multiplies tiles, beside the same sums in plain
-// integers and floats: the same bits, or within their roundings.
+// Every instruction set that multiplies tiles is compared with the same sums in
+// plain integers and floats: the bits are the same, or within their roundings.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,11 +19,13 @@
 namespace subgen::cpu {
 namespace {
 
-// Quants of a token as numbers, and the memory that instructions read.
+// These are quants of a token as numbers, and the memory that instructions
+// read.
 struct Token {
   Token(int64_t cols, int seed) : quants(cols), scales(cols / kBlockQuants) {
     std::mt19937 random(seed);
-    // Also the largest of one sign throughout, where sums are largest.
+    // Tokens also have the largest of one sign throughout, where sums are
+    // largest.
     std::uniform_int_distribution<int> quant(-32639, 32639);
     std::uniform_real_distribution<float> scale(0.5f, 2.0f);
     for (int& x : quants) x = seed % 3 == 0 ? -32639 : quant(random);
@@ -65,7 +67,7 @@ struct Token {
   std::vector<float> scales;
 };
 
-// A block of one row of a weight: scale * quant + minimum.
+// This is a block of one row of a weight: scale * quant + minimum.
 struct Block {
   Block(BlockFormat format, const std::byte* from) {
     const auto byte = [&](int64_t i) { return std::to_integer<int>(from[i]); };
@@ -88,7 +90,8 @@ struct Block {
   int quants[32];
 };
 
-// As documented: exact dots, 16 blocks after one another, those in order.
+// Computes the product as documented: exact dots, 16 blocks after one another,
+// those in order.
 float Product(const WeightMatrix& weight, int64_t row, const Token& token) {
   float total = 0.0f, sum = 0.0f;
   const int64_t blocks = weight.cols / kBlockQuants;
@@ -122,7 +125,7 @@ class TileProductsTest : public testing::TestWithParam<const TileSet*> {
     }
   }
 
-  // Rows from the tile of `first` on.
+  // Checks rows from the tile of `first` on.
   void ExpectProducts(const WeightMatrix& weight, int64_t first,
                       const std::vector<Token>& tokens) {
     const auto count = static_cast<int64_t>(tokens.size());
@@ -154,7 +157,7 @@ class TileProductsTest : public testing::TestWithParam<const TileSet*> {
   HugePages pages_;
 };
 
-// Random, with a scale (and a minimum) of its own for each block.
+// Returns random blocks, with a scale (and a minimum) of its own for each.
 std::vector<std::byte> Blocks(BlockFormat format, int64_t rows, int64_t cols) {
   std::vector<std::byte> blocks = RandomBlocks(format, rows * cols, 7);
   const auto bytes = static_cast<size_t>(BlockBytes(format));
@@ -187,7 +190,7 @@ TEST_P(TileProductsTest, HasTheBitsOfPlainSums) {
   }
 }
 
-// Quants of 255 and -128 times the largest of tokens.
+// Quants of 255 and -128 meet the largest of tokens.
 TEST_P(TileProductsTest, HoldsTheLargestProducts) {
   for (const BlockFormat format :
        {BlockFormat::kQ4_0, BlockFormat::kQ4_1, BlockFormat::kQ8_0}) {
@@ -243,7 +246,7 @@ TEST(TileTargetsTest, GiveTheSameBits) {
   UseSet("auto");
 }
 
-// As many bytes as the blocks of the file that it is made of.
+// Tiles have as many bytes as the blocks of the file that they are made of.
 TEST(TilesTest, AreAsLargeAsTheirBlocks) {
   AllTiles::ForEach([]<class Tile>() {
     const int64_t blocks =

@@ -15,7 +15,7 @@ from bench_programs import COMM, DECODE, KERNELS, LAUNCH, BenchCase, run
 from programs import ENVIRONMENT, mpirun
 from terminal import on_terminal
 
-# Of this kind of processor, and of the other.
+# These are of this kind of processor, and of the other.
 X86 = platform.machine() == "x86_64"
 SLOWEST, ABSENT = ("scalar", "neon") if X86 else ("neon", "avx2")
 

@@ -12,7 +12,7 @@ import unittest
 from bench_programs import DECODE, LAUNCH, BenchCase, run
 from programs import BUILD
 
-# What compare_llama_cpp.py uses of the Python package.
+# This is what compare_llama_cpp.py uses of the Python package.
 FAKE_LLAMA = """
 import ctypes
 import time
@@ -74,7 +74,7 @@ else:
     print('said before\n[{"avg_ts": 40000.0}]')
 """
 
-# What compare_torch.py uses of the Python package; each call takes a
+# This is what compare_torch.py uses of the Python package; each call takes a
 # millisecond.
 FAKE_TORCH = """
 import time
@@ -214,7 +214,7 @@ class CompareTest(BenchCase):
                   if line.startswith("| ") and "ratio" not in line]
         self.assertEqual(row[:2], ["toy.gguf", "2 @ 16"])
         theirs, ours, ratio = (float(cell) for cell in row[2:])
-        self.assertLessEqual(theirs, 2 / 0.001)  # a millisecond a step
+        self.assertLessEqual(theirs, 2 / 0.001)  # a millisecond per step
         self.assertAlmostEqual(ratio, ours / theirs, delta=0.006 + 0.01 * ratio)
         self.assert_refused(script + ["--ik", self.model], "--ik",
                             program="compare_llama_cpp")

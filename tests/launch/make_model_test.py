@@ -17,7 +17,7 @@ SCRIPT = os.path.join(LAUNCH, "make_model.py")
 sys.path.insert(0, LAUNCH)
 import make_model  # noqa: E402
 
-# Bytes and numbers of a block, from the definition of the formats.
+# These are bytes and numbers of a block, from the definition of the formats.
 BLOCKS = {"F32": (4, 1), "F16": (2, 1), "Q4_0": (18, 32), "Q4_K": (144, 256),
           "Q5_K": (176, 256), "Q6_K": (210, 256), "IQ4_XS": (136, 256)}
 HAVE_PACKAGES = all(map(importlib.util.find_spec, ("gguf", "numpy")))
@@ -55,7 +55,7 @@ class FormatsTest(unittest.TestCase):
         kinds = formats(self.shape, "Q4_K_S")
         self.assertEqual(layers_with(kinds, "attn_v", "Q5_K"), [0, 1, 2, 3])
         self.assertEqual(layers_with(kinds, "ffn_down", "Q5_K"), [0, 1])
-        kinds = formats(self.shape, "IQ4_XS")  # four query heads a KV head
+        kinds = formats(self.shape, "IQ4_XS")  # four query heads per KV head
         self.assertEqual(len(layers_with(kinds, "attn_v", "Q5_K")), 16)
         self.assertEqual(layers_with(kinds, "ffn_down", "Q5_K"), [0, 1])
         kinds = formats(make_model.SHAPES["7B"], "IQ4_NL")

@@ -17,7 +17,7 @@ BUILD = os.path.abspath(sys.argv.pop(1))
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 GLIBC = re.compile(r"/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|util|anl|"
                    r"nsl|nss_[a-z]*)\.so[.0-9]*)$")
-# As root, in containers and on one core; nothing of Open MPI's prefix.
+# It runs as root, in containers and on one core; nothing is of Open MPI's prefix.
 EMPTY = {
     "PATH": "/usr/bin:/bin",
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -43,7 +43,7 @@ class PackageTest(unittest.TestCase):
         cls.model = os.path.join(cls.folder.name, "toy.gguf")
         subprocess.run([os.path.join(BUILD, "tests", "write_toy_model"),
                         cls.model], check=True)
-        # As on a file server: nobody writes there.
+        # It is as on a file server: nobody writes there.
         for folder, _, _ in os.walk(cls.package):
             os.chmod(folder, stat.S_IRUSR | stat.S_IXUSR)
 

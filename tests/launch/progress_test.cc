@@ -38,7 +38,7 @@ TEST(FormatProgress, SaysWhatIsBeingDoneBeforeAnythingIsDone) {
 TEST(FormatProgress, SlowAndLongWork) {
   EXPECT_THAT(FormatProgress("", "sequences", {3, 9, 12.0}, kWide),
               HasSubstr("0.25 sequences/s  0:24 left"));
-  // 6 a minute, 7,000 left: 70,000 s.
+  // At 6 a minute the 7,000 that are left take 70,000 s.
   EXPECT_THAT(FormatProgress("", "x", {100, 7100, 1000.0}, kWide),
               HasSubstr("  1 %  100 of 7,100 x  0.1 x/s  19:26:40 left"));
   EXPECT_THAT(FormatProgress("", "x", {10, 20, 599.5}, kWide),
@@ -75,7 +75,8 @@ TEST(FormatProgress, FitsIntoTheColumns) {
   EXPECT_EQ(FormatProgress("reading", "tokens", progress, 0), "");
 }
 
-// What `work` writes to standard error while that is a terminal of 64 columns.
+// Returns what `work` writes to standard error while that is a terminal of 64
+// columns.
 std::string OnTerminal(const std::function<void()>& work) {
   int leader = -1, follower = -1;
   winsize size = {24, 64, 0, 0};
@@ -105,7 +106,7 @@ TEST(ProgressBar, RewritesOneLineOfATerminalAndClearsIt) {
             "tokens\x1b[K\r\x1b[K");
 }
 
-// However soon: the next step may take long.
+// The name is shown however soon it comes: the next step may take long.
 TEST(ProgressBar, ShowsANewNameAtOnce) {
   const std::string text = OnTerminal([] {
     ProgressBar bar("reading", "tokens");
@@ -121,7 +122,8 @@ TEST(ProgressBar, ShowsANewNameAtOnce) {
             "tokens\x1b[K\r\x1b[K");
 }
 
-// Not from the end of what was done before: that pace would be 3,000 a second.
+// The pace is not from the end of what was done before: it would be 3,000 a
+// second.
 TEST(ProgressBar, CountsThePaceFromWhenNothingWasDone) {
   const std::string text = OnTerminal([] {
     ProgressBar bar("a", "b");

@@ -10,7 +10,7 @@ import unittest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TIME_LIMIT = 60
 
-# All that scripts may find on PATH, besides what a test puts there.
+# These are all that scripts may find on PATH, besides what a test puts there.
 TOOLS = """awk basename bash cat chmod cp cut date dirname env find flock grep
 head id ls mkdir mktemp mv nproc paste printf pwd readlink realpath rm sed seq
 sh sha256sum sleep sort tail tee touch tr uname uniq wc xargs""".split()

@@ -17,8 +17,8 @@ void Pad(std::string& bytes, uint32_t alignment) {
   bytes.resize((bytes.size() + alignment - 1) / alignment * alignment);
 }
 
-// Where a block keeps its two scales, and sizes of them that give numbers of
-// the wished deviation when every other byte is uniform.
+// This is where a block keeps its two scales, and sizes of them that give
+// numbers of the wished deviation when every other byte is uniform.
 struct Scales {
   int scale_at = 0;
   int minimum_at = -1;  // none
@@ -32,10 +32,10 @@ Scales ScalesOf(BlockFormat format) {
   switch (format) {
     case BlockFormat::kQ4_0:
       return {0, -1, uniform(16), 0};
-    // Of a table whose values have mean -11 and deviation 70.
+    // The values are of a table with mean -11 and deviation 70.
     case BlockFormat::kIQ4_NL:
       return {0, -1, kDeviation / 71, 0};
-    // The same, with s - 32 over -32..31.
+    // The values are the same, with s - 32 over -32..31.
     case BlockFormat::kIQ4_XS:
       return {0, -1, kDeviation / 71 / 18.5, 0};
     case BlockFormat::kQ4_1:
@@ -46,12 +46,12 @@ Scales ScalesOf(BlockFormat format) {
       return {0, 2, uniform(32), -15.5 * uniform(32)};
     case BlockFormat::kQ8_0:
       return {0, -1, uniform(256), 0};
-    // scale * s * q - minimum * m, with s and m uniform over 0..63.
+    // A number is scale * s * q - minimum * m, with s and m uniform over 0..63.
     case BlockFormat::kQ4_K:
       return {0, 2, kDeviation / 269, 7.5 * kDeviation / 269};
     case BlockFormat::kQ5_K:
       return {0, 2, kDeviation / 548, 15.5 * kDeviation / 548};
-    // scale * s * q, with s over -128..127 and q over -32..31.
+    // A number is scale * s * q, with s over -128..127 and q over -32..31.
     case BlockFormat::kQ6_K:
       return {208, -1, kDeviation / 1366, 0};
     default:

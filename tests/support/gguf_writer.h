@@ -1,4 +1,4 @@
-// Builds GGUF files for tests: valid ones by default, hostile ones through
+// This builds GGUF files for tests: valid ones by default, hostile ones through
 // SetRaw and by changing the bytes afterwards.
 #pragma once
 
@@ -13,7 +13,8 @@
 
 namespace subgen {
 
-// Type numbers of metadata values (GGUF specification, "File Structure").
+// These are type numbers of metadata values (GGUF specification, "File
+// Structure").
 enum class GgufValueType : uint32_t {
   kUint8 = 0,
   kInt8 = 1,
@@ -30,7 +31,8 @@ enum class GgufValueType : uint32_t {
   kFloat64 = 12,
 };
 
-// Little-endian bytes of a number; a string with its length in front.
+// Returns the little-endian bytes of a number, or a string with its length in
+// front.
 template <class T>
 std::string GgufBytes(T value) {
   return std::string(reinterpret_cast<const char*>(&value), sizeof(value));
@@ -55,7 +57,8 @@ class GgufWriter {
   uint32_t alignment = 32;  // written as general.alignment unless 32
 
   // The GGUF type follows from the C++ type: Set("k", 3) is an INT32. A key
-  // that is set again keeps its place. Bool arrays: Set(key, vector<bool>).
+  // that is set again keeps its place. Bool arrays are set by Set(key,
+  // vector<bool>).
   template <class T>
   requires std::is_arithmetic_v<T>
   void Set(absl::string_view key, T value) {
@@ -75,11 +78,12 @@ class GgufWriter {
   void SetRaw(absl::string_view key, GgufValueType type, std::string bytes);
   void Remove(absl::string_view key);
 
-  // shape: fastest first, [cols, rows]. A name that is added again replaces
+  // `shape` is fastest first, [cols, rows]. A name that is added again replaces
   // the earlier tensor. Bytes are not checked against the shape.
   void AddTensor(absl::string_view name, BlockFormat format,
                  std::vector<int64_t> shape, std::vector<std::byte> bytes);
-  // Pseudo-random content, by RandomBlocks and a seed from the name.
+  // Adds a tensor of pseudo-random content, by RandomBlocks and a seed from the
+  // name.
   void AddRandomTensor(absl::string_view name, BlockFormat format,
                        std::vector<int64_t> shape);
   void AddFloats(absl::string_view name, const std::vector<float>& values);
@@ -106,8 +110,8 @@ class GgufWriter {
 
 void WriteBytes(const std::string& path, absl::string_view bytes);
 
-// `count` numbers, a multiple of the block size, finite, of mean about 0 and
-// standard deviation about 0.05.
+// Returns `count` numbers, a multiple of the block size, finite, of mean about
+// 0 and standard deviation about 0.05.
 std::vector<std::byte> RandomBlocks(BlockFormat format, int64_t count,
                                     uint64_t seed);
 

@@ -17,7 +17,7 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// Removed with all that is in it when the test program ends.
+// The folder is removed with all that is in it when the test program ends.
 struct TestFolder {
   TestFolder()
       : path(std::filesystem::path(testing::TempDir()) /

@@ -1,5 +1,5 @@
-// The smallest cache policy with rows of its own: a ring of the last tokens
-// that left the window. It is written and added as a user would
+// This is the smallest cache policy with rows of its own: a ring of the last
+// tokens that left the window. It is written and added as a user would
 // (engine/README.md), for tests of what a new policy must have touched.
 #pragma once
 

@@ -1,4 +1,4 @@
-// A cache that a toy model's short text overflows.
+// This is a cache that a toy model's short text overflows.
 #pragma once
 
 #include <string>

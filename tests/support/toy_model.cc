@@ -6,7 +6,7 @@
 namespace subgen {
 namespace {
 
-// GPT-2's alphabet: printable bytes stand for themselves, the others for code
+// In GPT-2's alphabet printable bytes stand for themselves, the others for code
 // points from U+0100 on.
 std::string ByteToken(int byte, int* next) {
   const bool printable = (byte >= 33 && byte <= 126) ||
@@ -64,7 +64,7 @@ void SetHyperparameters(const ToyModel& toy, GgufWriter& writer) {
   writer.Set(key("attention.layer_norm_rms_epsilon"), 1e-5f);
 }
 
-// Norm gains near 1, so that a mistake in one shows.
+// Returns norm gains near 1, so that a mistake in one shows.
 std::vector<float> Gains(int64_t count) {
   std::vector<float> gains;
   for (int64_t i = 0; i < count; ++i) gains.push_back(0.8f + 0.05f * (i % 9));

@@ -1,4 +1,5 @@
-// Small random models as real GGUF files, with a byte-level vocabulary.
+// These are small random models as real GGUF files, with a byte-level
+// vocabulary.
 #pragma once
 
 #include <string>
@@ -20,11 +21,11 @@ struct ToyModel {
   bool tied_embeddings = true;
 };
 
-// 256 bytes, "<|im_start|>" (256), "<|im_end|>" (257, ends a turn), and one
-// merge, "ab" (258).
+// The vocabulary is 256 bytes, "<|im_start|>" (256), "<|im_end|>" (257, ends a
+// turn), and one merge, "ab" (258).
 constexpr int kToyVocabulary = 259;
 
-// The file before it is written, so that tests can damage it.
+// Returns the file before it is written, so that tests can damage it.
 GgufWriter MakeToyModel(const ToyModel& toy);
 
 // Writes it into the test's temporary folder and returns the path.

@@ -10,6 +10,7 @@ namespace subgen {
 std::vector<int64_t> BestRows(Vector<const double> scores, int64_t keep) {
   const auto rank = [&](int64_t row) {
     const double score = scores[row];
+    // A NaN is in no order with other numbers, which nth_element needs.
     return std::isnan(score) ? -std::numeric_limits<double>::infinity() : score;
   };
   std::vector<int64_t> rows(scores.size());
@@ -21,6 +22,8 @@ std::vector<int64_t> BestRows(Vector<const double> scores, int64_t keep) {
                      return x != y ? x > y : a > b;
                    });
   rows.resize(keep);
+  // In ascending order a caller can move rows to the front in place: a row
+  // never goes where one lies that is still to be moved.
   std::sort(rows.begin(), rows.end());
   return rows;
 }

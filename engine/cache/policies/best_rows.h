@@ -1,4 +1,4 @@
-// Which rows a sketch keeps where each has a score.
+// This chooses which rows a sketch keeps where each has a score.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace subgen {
 
-// At most `keep` rows, those with the highest scores, ascending. Of equal
-// scores the later row stays; one that is no number is lower than any.
+// Returns at most `keep` rows, those with the highest scores, ascending. Of
+// equal scores the later row stays; one that is no number is lower than any.
 std::vector<int64_t> BestRows(Vector<const double> scores, int64_t keep);
 
 }  // namespace subgen

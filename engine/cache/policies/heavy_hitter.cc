@@ -1,6 +1,7 @@
-// H2O (Zhang et al., arXiv 2306.14048): of the tokens that left the window,
-// those with the largest attention probability summed over all queries so far
-// and over the query heads of the group. Greedy: what is dropped is gone.
+// H2O (Zhang et al., arXiv 2306.14048) keeps, of the tokens that left the
+// window, those with the largest attention probability summed over all queries
+// so far and over the query heads of the group. It is greedy: what is dropped
+// is gone.
 #include <algorithm>
 
 #include "engine/cache/policy_entry.h"
@@ -20,6 +21,8 @@ class HeavyHitterHead {
 
   void Insert(const LeavingTokens& tokens, RowOps& ops) {
     KeepBestTask task = Task();
+    // The task names the rows held before; its arrays have room for the new
+    // ones, and their addresses are taken after they have grown.
     Resize(std::min(store_.size() + tokens.count(), limit_));
     SetArrays(&task);
     task.token_keys = tokens.keys;
@@ -35,6 +38,7 @@ class HeavyHitterHead {
       SetArrays(&task);
       ops.KeepBest({&task, 1});
     }
+    // The rows behind the limit go only when the backend has chosen among them.
     ops.After([this, rows] {
       Resize(std::min(rows, store_.size()));
       SetLimitOfAll(rows, &store_, &scores_, &positions_);
@@ -54,13 +58,14 @@ class HeavyHitterHead {
   absl::Status Load(ByteReader* in, int64_t entered) {
     RETURN_IF_ERROR(LoadAll(in, &store_, &scores_, &positions_));
     const int64_t rows = std::min(entered, limit_);
+    // How many rows are held follows from how many tokens came.
     return CheckSaved(store_.size() == rows && scores_.size() == rows &&
                           positions_.size() == rows,
                       "the number of heavy hitters");
   }
 
  private:
-  // Of what is held now, and no tokens.
+  // Makes a task of what is held now, and no tokens.
   KeepBestTask Task() const {
     KeepBestTask task;
     task.held = store_.size();

@@ -1,14 +1,13 @@
-// KeyDiff (Park et al., arXiv 2504.15364): of the tokens that left the window,
-// those whose keys point least along the mean of the unit keys,
+// KeyDiff (Park et al., arXiv 2504.15364) keeps, of the tokens that left the
+// window, those whose keys point least along the mean of the unit keys,
 //   score = -cos(key, mean).
-// Needs no queries. The mean is over all tokens that left, kept or not (in the
-// paper over those kept).
+// It needs no queries. The mean is over all tokens that left, kept or not (in
+// the paper it is over those kept).
 //   once:   of the whole prompt, the best stay.
 //   stream: where all rows are taken, a token that leaves the window joins
-//           them and the worst goes. O(k d) a token.
-// Sums instead of means: a common factor changes no order. What each row keeps
-// is its alignment, unit key . sum of unit keys, to which each token adds its
-// cosine.
+//           them and the worst goes. This costs O(k d) per token.
+// Sums stand for means, as a common factor changes no order. Each row keeps its
+// alignment, unit key . sum of unit keys, to which each token adds its cosine.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -59,7 +58,7 @@ class KeyDiffHead {
   void SetRow(int64_t i, EncodedRow row, float norm);
   void AddToSum(const Key& key);
   double Alignment(const Key& key) const;
-  // Of every row, from the sum.
+  // Returns the alignment of every row, from the sum.
   std::vector<double> Alignments() const;
   // Adds the token's cosines, at squared distances [limit] from the rows; then
   // the most aligned goes. Returns the row that the token took, or limit_.
@@ -69,7 +68,7 @@ class KeyDiffHead {
   // Asks for the squared distances of token i, into row i of squared_: to the
   // rows held, then to the tokens before it.
   void AskForDistances(const LeavingTokens& tokens, RowOps& ops);
-  // When they are there.
+  // Takes the tokens in when the distances are there.
   void Take(const LeavingTokens& tokens);
 
   RowLayout layout_;
@@ -78,7 +77,8 @@ class KeyDiffHead {
   Column<float> norms_;        // |key|, as Key::norm
   Column<double> alignments_;  // empty until the rows first overflow
   Column<double> sum_;         // [head_dim], of unit keys
-  // Of the tokens at hand: keys as floats, and their distances.
+  // These are of the tokens at hand: keys as floats, and their distances. They
+  // are members as the backend writes them after Insert has returned.
   std::vector<float> points_, squared_;
 };
 
@@ -123,6 +123,7 @@ std::vector<double> KeyDiffHead::Alignments() const {
 
 void KeyDiffHead::Insert(const LeavingTokens& tokens, RowOps& ops) {
   tokens.ReadByHost(layout_.mirror);
+  // While there is room nothing is chosen, and no distance is needed.
   if (Overflows(tokens.count())) AskForDistances(tokens, ops);
   ops.After([this, tokens] { Take(tokens); });
 }
@@ -138,7 +139,8 @@ void KeyDiffHead::AskForDistances(const LeavingTokens& tokens, RowOps& ops) {
   for (int64_t i = 0; i < count; ++i) {
     DecodeRow(layout_.format, tokens.keys.row(i), points.row(i));
   }
-  // Tasks of the same rows one after the other: a backend reads these once.
+  // Tasks of the same rows stand one after the other: a backend reads these
+  // once.
   for (int64_t i = 0; i < count && held.count > 0; ++i) {
     tasks.push_back({points.row(i), held, squared.row(i).first(held.count)});
   }
@@ -154,8 +156,8 @@ void KeyDiffHead::AskForDistances(const LeavingTokens& tokens, RowOps& ops) {
 void KeyDiffHead::Take(const LeavingTokens& tokens) {
   const int64_t before = store_.size(), columns = before + tokens.count();
   const Matrix<const float> squared(squared_.data(), tokens.count(), columns);
-  // Column of `squared` that holds the distances to each row; rows that tokens
-  // take are set below.
+  // This is the column of `squared` that holds the distances to each row; rows
+  // that tokens take are set below.
   std::vector<int64_t> column(Overflows(tokens.count()) ? limit_ : 0);
   std::iota(column.begin(), column.end(), int64_t{0});
   std::vector<float> distances(column.size());
@@ -186,6 +188,8 @@ int64_t KeyDiffHead::Exchange(EncodedRow token, const Key& key,
   for (int64_t i = 0; i < limit_; ++i) {
     const double norm = norms_[i], product = norm * key.norm;
     if (product > 0.0) {
+      // The cosine follows from the lengths and the distance, which a backend
+      // computes for many pairs at once.
       alignments_[i] +=
           (norm * norm + static_cast<double>(key.norm) * key.norm -
            squared[i]) /
@@ -212,6 +216,8 @@ void KeyDiffHead::SetLimit(int64_t rows, RowOps&) {
   }
   store_.Resize(kept);
   norms_.Resize(kept);
+  // Rows have moved; alignments are computed again where the rows next
+  // overflow.
   alignments_.Resize(0);
   limit_ = rows;
   SetLimitOfAll(rows, &store_, &norms_, &alignments_);
@@ -220,6 +226,7 @@ void KeyDiffHead::SetLimit(int64_t rows, RowOps&) {
 void KeyDiffHead::InsertPrompt(const LeavingTokens& tokens, RowOps&) {
   tokens.ReadByHost(layout_.mirror);
   for (int64_t i = 0; i < tokens.count(); ++i) {
+    // The whole prompt is in the mean before any of its tokens is judged by it.
     AddToSum(Decode(tokens.keys.row(i)));
   }
   std::vector<double> scores;
@@ -243,6 +250,8 @@ absl::Status KeyDiffHead::Load(ByteReader* in, int64_t entered) {
   RETURN_IF_ERROR(LoadAll(in, &store_, &alignments_, &sum_));
   norms_.Resize(store_.size());
   for (int64_t i = 0; i < store_.size(); ++i) {
+    // Lengths are computed again, as they follow from the keys: saved ones
+    // could contradict these.
     norms_[i] = Decode(store_.row(i).key).norm;
   }
   RETURN_IF_ERROR(

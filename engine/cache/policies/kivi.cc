@@ -1,8 +1,8 @@
-// KIVI (Liu et al., arXiv 2402.02750): every token is kept, in 2 or 4 bits once
-// it is not among the last ones; see kivi_block.h. Memory grows with the
-// context. Differs from the published code in that sinks stay exact, and that
-// at least the last `exact_tokens` always are (there 0 to 127 of 128 keys):
-// tokens are quantized 32 at a time, behind them.
+// KIVI (Liu et al., arXiv 2402.02750) keeps every token, in 2 or 4 bits once it
+// is not among the last ones; see kivi_block.h. Memory grows with the context.
+// It differs from the published code in that sinks stay exact, and that at
+// least the last `exact_tokens` always are (there 0 to 127 of 128 keys): tokens
+// are quantized 32 at a time, behind them.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +15,7 @@ namespace {
 
 class KiviSketch final : public Sketch {
  public:
-  // most_rows: of a head.
+  // `most_rows` are the rows that a head may come to hold.
   KiviSketch(const SketchPlace& place, int64_t most_rows, int bits)
       : layout_(place.layout),
         backend_(*place.backend),
@@ -34,6 +34,8 @@ class KiviSketch final : public Sketch {
       RowStore& waiting = heads_[head].waiting;
       for (int64_t i = 0; i < tokens.count(); ++i) {
         waiting.Set(waiting.size(), tokens.row(i));
+        // A channel of keys is quantized over 32 tokens, so tokens wait until
+        // there are so many.
         if (waiting.size() == kTokens) Quantize(&heads_[head]);
       }
     }
@@ -44,6 +46,8 @@ class KiviSketch final : public Sketch {
   }
   void AttendMore(const LayerStep& step, const Chunk& chunk,
                   const SoftmaxPartials& out) const override {
+    // No kernel reads these blocks, so they are unpacked in parts: the scratch
+    // stays small however long the context is.
     for (int64_t first = 0; first < packed_rows(); first += kMostUnpacked) {
       AttendUnpacked(step, chunk, first, out);
     }
@@ -77,18 +81,19 @@ class KiviSketch final : public Sketch {
  private:
   static constexpr int64_t kTokens = KiviBlock::kTokens;
   static constexpr int64_t kGrowth = 2;          // blocks
-  static constexpr int64_t kMostUnpacked = 256;  // rows of a head as floats
+  static constexpr int64_t kMostUnpacked = 256;  // rows per head as floats
 
   struct Head {
     RowStore waiting;  // for a full block
     Column<std::byte> blocks;
   };
 
+  // Tokens leave the window of all heads together, so any head can say this.
   int64_t packed_rows() const {  // the same of each head
     return heads_.empty() ? 0 : heads_[0].blocks.size() * kTokens;
   }
   void Quantize(Head* head) const;
-  // Attention to packed rows from `first` on, which are floats meanwhile.
+  // Attends to packed rows from `first` on, which are floats meanwhile.
   void AttendUnpacked(const LayerStep& step, const Chunk& chunk, int64_t first,
                       const SoftmaxPartials& out) const;
 
@@ -152,7 +157,8 @@ absl::Status CheckHeads(const PolicySetup& setup) {
 
 PolicyCosts Costs(const CacheConfig& config, const CacheShape& shape,
                   RowLayout layout) {
-  // Numbers in their bits, and as much again for their scales at most.
+  // A row takes its numbers in their bits, and as much again for their scales
+  // at most.
   return {2 * layout.Exact().row_bytes(),
           2 * 2 * shape.head_dim * config.kivi.bits / 8, 0};
 }

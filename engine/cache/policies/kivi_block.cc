@@ -9,7 +9,7 @@
 namespace subgen {
 namespace {
 
-// Scale and minimum of `count` groups.
+// Reads scale and minimum of `count` groups.
 void DecodeScales(const std::byte* pairs, int64_t count, float* scale,
                   float* minimum) {
   for (int64_t i = 0; i < count; ++i) {
@@ -20,7 +20,7 @@ void DecodeScales(const std::byte* pairs, int64_t count, float* scale,
   }
 }
 
-// A row whose numbers each have their scale and minimum.
+// Unpacks a row whose numbers each have their scale and minimum.
 template <int kBits>
 void UnpackRow(const std::byte* quants, int64_t dim, const float* scale,
                const float* minimum, float* out) {
@@ -30,6 +30,8 @@ void UnpackRow(const std::byte* quants, int64_t dim, const float* scale,
     for (int64_t j = 0; j < width; ++j) {
       const int quant =
           std::to_integer<int>(quants[j]) >> (part * kBits) & kMask;
+      // Numbers that share a byte lie a part of the row apart, so those that
+      // are unpacked one after another are neighbors.
       const int64_t i = part * width + j;
       out[i] = scale[i] * static_cast<float>(quant) + minimum[i];
     }
@@ -65,6 +67,7 @@ void KiviBlock::Encode(Matrix<const float> keys, Matrix<const float> values,
     std::byte* scales = block + value_scales() + i * groups() * 4;
     for (int64_t c = 0; c < dim_; c += kGroup) {
       QuantizeBlock(
+          // The last group of a head may be shorter.
           values.row(i).subspan(c, std::min<int64_t>(kGroup, dim_ - c)), levels,
           scales + c / kGroup * 4, &quants[c]);
     }
@@ -74,6 +77,7 @@ void KiviBlock::Encode(Matrix<const float> keys, Matrix<const float> values,
 
 void KiviBlock::Decode(const std::byte* block, Matrix<float> keys,
                        Matrix<float> values) const {
+  // The bits are a constant of the function, so shifts and masks are, too.
   const auto unpack = bits_ == 2 ? UnpackRow<2> : UnpackRow<4>;
   std::vector<float> scale(dim_), minimum(dim_);
   DecodeScales(block, dim_, scale.data(), minimum.data());

@@ -23,6 +23,7 @@ QueryRing::QueryRing(int64_t tokens, int group, int64_t head_dim)
 
 void QueryRing::Push(Matrix<const float> queries,
                      Vector<const float> log_partition) {
+  // Earlier queries of a long chunk would be overwritten by later ones anyway.
   for (int64_t i = std::max<int64_t>(0, queries.rows - limit_);
        i < queries.rows; ++i) {
     if (next_ == log_partition_.size()) log_partition_.Resize(next_ + 1);
@@ -42,6 +43,8 @@ void QueryRing::AccumulateMass(const Rows& keys, Vector<float> mass,
   AttentionMassTask task;
   task.queries = queries;
   task.keys = keys;
+  // With its log-partition a query gives the probability of a key without all
+  // the other keys, which are not here.
   task.log_partition = log_partition_.span();
   task.mass = mass;
   if (queries.rows > 0) ops.AccumulateMass({&task, 1});
@@ -60,6 +63,7 @@ absl::Status QueryRing::Load(ByteReader* in) {
   const int64_t held = queries_.size();
   return CheckSaved(
       log_partition_.size() == held &&
+          // A ring that is not full yet is written from the front on.
           (held < limit_ ? next_ == held : next_ >= 0 && next_ < limit_),
       "the ring of queries");
 }

@@ -1,8 +1,9 @@
-// SnapKV (Li et al., arXiv 2404.14469): the tokens that the last queries attend
-// to. Query-aware: what is kept of a prompt depends on the question at its end.
+// SnapKV (Li et al., arXiv 2404.14469) keeps the tokens that the last queries
+// attend to. It is query-aware: what is kept of a prompt depends on the
+// question at its end.
 //   score = sum over the last queries, and over the query heads of the group,
 //           of their attention probability; then a mean over 5 neighbors.
-//   once:   as published: of the whole prompt, the best stay. Published SnapKV
+//   once:   as published, the best of the whole prompt stay. Published SnapKV
 //           keeps all later tokens; memory is bounded here, and they go on as
 //           `stream`.
 //   stream: where all rows are taken, the queries of that time choose again and
@@ -23,7 +24,7 @@ struct SnapKvOptions {
   int group = 1;
 };
 
-// Means over 5 rows, those beyond the ends being zero.
+// Returns means over 5 rows, those beyond the ends being zero.
 std::vector<double> Pool(const std::vector<float>& mass) {
   constexpr int64_t kReach = 2;
   const int64_t rows = mass.size();
@@ -49,7 +50,8 @@ class SnapKvHead {
     queries_.Push(queries, log_partition);
   }
   void Insert(const LeavingTokens& tokens, RowOps&) {
-    // Leaves room for a batch, so that choosing is rare.
+    // To choose is to read all rows and queries, so room for a batch is made at
+    // once and choosing is rare.
     constexpr int64_t kBatch = 32;
     const int64_t keep = limit_ - std::min(kBatch, (limit_ + 1) / 2);
     tokens.ReadByHost(backend_.mirror());
@@ -83,11 +85,13 @@ class SnapKvHead {
   absl::Status Load(ByteReader* in, int64_t entered) {
     RETURN_IF_ERROR(store_.Load(in));
     RETURN_IF_ERROR(queries_.Load(in));
+    // How many rows are held depends on when they were last chosen, so only a
+    // bound is known.
     return CheckSaved(store_.size() <= entered, "the number of rows");
   }
 
  private:
-  // The rows that the last queries attend to most, ascending.
+  // Returns the rows that the last queries attend to most, ascending.
   std::vector<int64_t> Best(const Rows& keys, int64_t count) const {
     std::vector<float> mass(keys.count);
     queries_.AccumulateMass(keys, mass, backend_);

@@ -1,6 +1,7 @@
-// A uniform sample of the tokens that left the window: reservoir sampling
-// (Vitter 1985, Algorithm R). Rows count as one token each. Which rows go where
-// is a matter of positions alone, so the backend moves them where they lie.
+// This keeps a uniform sample of the tokens that left the window: reservoir
+// sampling (Vitter 1985, Algorithm R). Rows count as one token each. Which rows
+// go where is a matter of positions alone, so the backend moves them where they
+// lie.
 #include <algorithm>
 #include <numeric>
 
@@ -23,7 +24,7 @@ class UniformHead {
     store_.Resize(std::min(store_.size() + tokens.count(), limit_));
     std::vector<RowCopy> copies;
     for (int64_t i = 0; i < tokens.count(); ++i) {
-      // A copy of no rows where the token is not kept: a device is then asked
+      // A token that is not kept is a copy of no rows: a device is then asked
       // for the same at each step, whatever was drawn.
       tokens.AddCopies(i, rows[i] >= 0 ? 1 : 0,
                        store_.place(std::max<int64_t>(rows[i], 0)), &copies);
@@ -69,7 +70,7 @@ class UniformHead {
   }
 
  private:
-  // The row of each token, -1 where it has none in the end.
+  // Returns the row of each token, -1 where it has none in the end.
   std::vector<int64_t> Choose(Vector<const int64_t> positions) {
     std::vector<int64_t> rows;
     for (const int64_t position : positions) {
@@ -80,6 +81,8 @@ class UniformHead {
                                    static_cast<double>(entered_));
       }
       if (row >= limit_) row = -1;
+      // Of several tokens for one row the last one stays, as if they had come
+      // in calls of their own; the others are not copied.
       if (row >= 0) std::replace(rows.begin(), rows.end(), row, int64_t{-1});
       rows.push_back(row);
     }

@@ -1,4 +1,4 @@
-// Policies that choose nothing: a window, and none of what leaves it.
+// These policies choose nothing: they are a window, and none of what leaves it.
 #include "absl/strings/str_cat.h"
 #include "engine/cache/policy_entry.h"
 
@@ -6,6 +6,7 @@ namespace subgen {
 namespace {
 
 absl::Status CheckRotary(const PolicySetup& setup) {
+  // Queries are rotated once more for the sinks, as rows of one head.
   const int64_t rotated = 2 * setup.shape.rotary.inverse_frequency.size();
   if (rotated <= setup.shape.head_dim) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -15,12 +16,13 @@ absl::Status CheckRotary(const PolicySetup& setup) {
 
 }  // namespace
 
-// A window as long as the context.
+// The window is as long as the context.
 extern const PolicyEntry kExact = {
     .name = "exact", .help = "every key and value", .bounded = false};
 
-// Sinks and the most recent tokens, which fill the budget. Positions are those
-// inside the cache: distances are as if the dropped tokens had never been.
+// The window is sinks and the most recent tokens, which fill the budget.
+// Positions are those inside the cache: distances are as if the dropped tokens
+// had never been.
 extern const PolicyEntry kWindow = {
     .name = "window",
     .source = "StreamingLLM (Xiao et al., arXiv 2309.17453)",

@@ -1,7 +1,7 @@
-// One array of a cache, a fixed number of elements for each row. It grows by
-// an eighth at a time, to a multiple of `step`, so that memory stays near what
-// is used, and never over its limit, so that a full cache is exactly as large
-// as planned.
+// A column is one array of a cache, with a fixed number of elements per row. It
+// grows by an eighth at a time, to a multiple of `step`, so that memory stays
+// near what is used, and never over its limit, so that a full cache is exactly
+// as large as planned.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,8 @@
 
 namespace subgen {
 
-// Bytes that hold something, and those that were allocated for it.
+// These are the bytes that hold something, and those that were allocated for
+// it.
 struct ByteUse {
   int64_t used = 0;
   int64_t reserved = 0;
@@ -49,7 +50,7 @@ class Column {
     return {data_.data(), static_cast<size_t>(size_)};
   }
 
-  // Whether Resize to so many would leave the rows where they are.
+  // Tells whether Resize to so many would leave the rows where they are.
   bool HasRoom(int64_t size) const {
     return width_ == 0 || size * width_ <= data_.size();
   }
@@ -61,13 +62,14 @@ class Column {
     size_ = size;
   }
 
-  // Rows of a mirrored column that were written.
+  // Tells the mirror, if there is one, that the host wrote these rows.
   void Written(int64_t first, int64_t count) {
     if (mirror_ == nullptr) return;
     mirror_->WrittenByHost(row(first), count * width_ * sizeof(T));
   }
 
-  // From now on; frees what is over it. The size is at most that.
+  // Sets the limit from now on, and frees what is over it. The size must be at
+  // most that.
   void SetLimit(int64_t limit) {
     SUBGEN_CHECK(size_ <= limit, size_, " over ", limit);
     limit_ = limit;
@@ -120,7 +122,8 @@ class Column {
   Mirror* mirror_ = nullptr;
 };
 
-// What a sketch does with all its columns and stores, in one place for each.
+// These functions do what a sketch does with all its columns and stores, each
+// in one place.
 template <class... Parts>
 ByteUse BytesOf(const Parts&... parts) {
   return (parts.bytes() + ...);
@@ -132,7 +135,7 @@ void SaveAll(ByteWriter* out, const Parts&... parts) {
 template <class... Parts>
 absl::Status LoadAll(ByteReader* in, Parts*... parts) {
   absl::Status status;
-  // Stops at the first that is damaged.
+  // It stops at the first that is damaged.
   static_cast<void>(((status = parts->Load(in)).ok() && ...));
   return status;
 }

@@ -9,6 +9,7 @@ LeavingTokens LeavingTokens::Part(int64_t first, int64_t count) const {
   part.positions = positions.subspan(first, count);
   part.keys = {keys.format, keys.row(first), count, keys.dim};
   part.values = {values.format, values.row(first), count, values.dim};
+  // Tokens without scores have an empty array, of which there is no part.
   if (!scores.empty()) part.scores = scores.subspan(first, count);
   return part;
 }
@@ -30,6 +31,8 @@ void LeavingTokens::ReadByHost(Mirror* mirror) const {
 LeavingBatch::LeavingBatch(RowLayout layout, int heads, int64_t capacity,
                            bool scored)
     : layout_(layout), capacity_(capacity) {
+  // Views refer to the positions while more tokens are added, so these must not
+  // move.
   positions_.reserve(capacity);
   const int64_t bytes = capacity * layout.row_bytes();
   for (int head = 0; head < heads; ++head) {
@@ -43,6 +46,8 @@ void LeavingBatch::AddRow(int head, const StoredRow& row, RowMoves* moves) {
   SUBGEN_CHECK(size() >= 1 && size() <= capacity_);
   Head& to = heads_[head];
   const int64_t at = (size() - 1) * layout_.row_bytes();
+  // The formats of window and sketch differ here, so the move quantizes the
+  // row.
   moves->Out(layout_.Exact(), row.row, layout_,
              {to.keys.data() + at, to.values.data() + at});
   if (to.scores.size() > 0) moves->Out(row.score, &to.scores[size() - 1]);

@@ -1,4 +1,4 @@
-// Tokens on their way from the windows of a slot's KV heads to its sketch. Here
+// These are tokens on their way from the window of a slot to its sketch. Here
 // their rows are quantized, once and for all.
 #pragma once
 
@@ -10,8 +10,8 @@
 
 namespace subgen {
 
-// Of one KV head: tokens that left its window, ascending in position. Keys and
-// values are as they were stored.
+// These are tokens that left the window, as one KV head has them, ascending in
+// position. Keys and values are as they were stored.
 struct LeavingTokens {
   Vector<const int64_t> positions;
   Rows keys, values;
@@ -29,18 +29,19 @@ struct LeavingTokens {
 
 class LeavingBatch {
  public:
-  // Of at most `capacity` tokens, which have the same place until Clear; with
-  // scores or without.
+  // A batch holds at most `capacity` tokens, which have the same place until
+  // Clear, with scores or without.
   LeavingBatch(RowLayout layout, int heads, int64_t capacity, bool scored);
 
-  // The token at hand, whose rows follow, in layout.Exact(), one for each head.
+  // Adds a token, whose rows follow by AddRow, in layout.Exact(), one for each
+  // head.
   void Add(int64_t position) { positions_.push_back(position); }
   void AddRow(int head, const StoredRow& row, RowMoves* moves);
   void Clear() { positions_.clear(); }
   int64_t size() const { return static_cast<int64_t>(positions_.size()); }
   bool full() const { return size() == capacity_; }
-  // Of each head, those from `first` on, when the moves have run; valid until
-  // Clear.
+  // Returns, for each head, the tokens from `first` on. They can be read when
+  // the moves have run, and are valid until Clear.
   std::vector<LeavingTokens> Views(int64_t first) const;
 
  private:

@@ -28,7 +28,10 @@ bool RowMoves::Copies::Writes(const std::byte* first, int64_t bytes) const {
   return false;
 }
 
-// Rows that follow one another, here and there, become one.
+// Rows that follow one another, here and there, become one copy. The one before
+// is looked for in the list, as the keys and values of several heads alternate
+// there. Copies of other sequences are left out, so that the search does not
+// grow with the batch.
 void RowMoves::Copies::Add(const RowCopy& copy) {
   for (size_t i = all.size(); i > others; --i) {
     RowCopy& before = all[i - 1];
@@ -51,6 +54,8 @@ void RowMoves::NextSequence() {
 void RowMoves::Out(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
                    MutableRow to) {
   const int64_t bytes = from_layout.row_bytes();
+  // A row that waits to come in here must be here before it can go out. A key
+  // and its value are written together, so the key alone is looked at.
   if (in_.Writes(from.key, bytes)) Run();
   out_.Add(CopyOf(from_layout, from.key, to_layout, to.key));
   out_.Add(CopyOf(from_layout, from.value, to_layout, to.value));
@@ -58,6 +63,7 @@ void RowMoves::Out(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
 
 void RowMoves::In(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
                   MutableRow to) {
+  // Two rows for one place would be copied in no order.
   if (in_.Writes(to.key, to_layout.row_bytes())) Run();
   in_.Add(CopyOf(from_layout, from.key, to_layout, to.key));
   in_.Add(CopyOf(from_layout, from.value, to_layout, to.value));
@@ -76,6 +82,7 @@ void RowMoves::In(const float* from, float* to) {
 }
 
 void RowMoves::Run() {
+  // Rows go out first: those that come in may take their places.
   for (Copies* copies : {&out_, &in_}) {
     if (!copies->all.empty()) ops_.ConvertRows(copies->all);
     copies->Clear();

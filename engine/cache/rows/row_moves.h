@@ -1,5 +1,5 @@
-// Rows on their way out of windows and into them, gathered so that a backend
-// moves many at once.
+// These are rows on their way out of windows and into them, gathered so that a
+// backend moves many at once.
 #pragma once
 
 #include <vector>
@@ -13,17 +13,18 @@ class RowMoves {
  public:
   explicit RowMoves(RowOps& ops) : ops_(ops) {}
 
-  // A key and its value from one place to another, each in the format of its
-  // layout. What goes out is read before anything goes in; where that is not
-  // the order of the calls, those before are run first.
+  // Move a key and its value from one place to another, each in the format of
+  // its layout. What goes out is read before anything goes in; where that is
+  // not the order of the calls, those before are run first.
   void Out(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
            MutableRow to);
   void In(RowLayout from_layout, EncodedRow from, RowLayout to_layout,
           MutableRow to);
-  // From here on places of another sequence, or of one that is done with: what
-  // was asked for before shares none with them, so it is not looked at.
+  // Says that from here on places are of another sequence, or of one that is
+  // done with. What was asked for before shares none with them, so it is not
+  // looked at.
   void NextSequence();
-  // The same of a score.
+  // Move a score in the same way.
   void Out(const float* from, float* to);
   void In(const float* from, float* to);
   // Makes room for so many rows; what was asked for is done before a row
@@ -34,7 +35,8 @@ class RowMoves {
     if (!store->HasRoom(rows)) Run();
     store->Resize(rows);
   }
-  // Does all that was asked for. To be called before a place is freed or read.
+  // Does all that was asked for. It is to be called before a place is freed or
+  // read.
   void Run();
 
  private:
@@ -43,7 +45,7 @@ class RowMoves {
     size_t others = 0;  // the first so many, of other sequences
 
     void Add(const RowCopy& copy);
-    // Whether one of this sequence writes these bytes.
+    // Tells whether one of this sequence writes these bytes.
     bool Writes(const std::byte* first, int64_t bytes) const;
     void Clear() {
       all.clear();

@@ -33,6 +33,8 @@ void RowStore::SetLimit(int64_t limit) {
 
 void RowStore::Remove(int64_t i) {
   const int64_t last = size() - 1;
+  // The order of rows is of no matter to attention, so one row moves instead of
+  // all behind it.
   if (i != last) Set(i, row(last));
   Resize(last);
 }
@@ -40,11 +42,12 @@ void RowStore::Remove(int64_t i) {
 void RowStore::Set(int64_t i, EncodedRow row) {
   const int64_t bytes = layout_.row_bytes();
   if (i == size()) {
-    // A row of this store would move with it.
+    // A row of this store would move with it when memory grows.
     SUBGEN_CHECK(row.key < keys_.row(0) || row.key >= keys_.row(size()) ||
                  size() == 0);
     Resize(i + 1);
   }
+  // The row may be this very one, so bytes may overlap.
   std::memmove(keys_.row(i), row.key, bytes);
   if (has_values_) std::memmove(values_.row(i), row.value, bytes);
   Written(i);
@@ -86,6 +89,7 @@ void RowStore::Save(ByteWriter* out) const {
 absl::Status RowStore::Load(ByteReader* in) {
   RETURN_IF_ERROR(keys_.Load(in));
   RETURN_IF_ERROR(values_.Load(in));
+  // Each column checked its own size only, and the bytes may say anything.
   return CheckSaved(!has_values_ || values_.size() == keys_.size(),
                     "the number of values");
 }

@@ -1,4 +1,4 @@
-// Encoded keys and values of one KV head of one slot.
+// A row store holds encoded keys and values of one KV head of one slot.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +14,14 @@ struct RowLayout {
   Mirror* mirror = nullptr;  // of stored rows; outlives the stores
 
   int64_t row_bytes() const { return RowBytes(format, head_dim); }
-  // Of sinks and recent rows, which are not quantized.
+  // Returns the layout of sinks and recent rows, which are not quantized.
   RowLayout Exact() const {
     return {IsQuantized(format) ? RowFormat::kBF16 : format, head_dim, mirror};
   }
 };
 
-// A key and its value in some store; value may be null where none is kept.
+// This is a key and its value in some store; the value may be null where none
+// is kept.
 struct EncodedRow {
   const std::byte* key = nullptr;
   const std::byte* value = nullptr;
@@ -31,7 +32,7 @@ struct MutableRow {
   std::byte* value = nullptr;
 };
 
-// A row with its score, where there are scores.
+// This is a row with its score, where there are scores.
 struct StoredRow {
   EncodedRow row;
   const float* score = nullptr;
@@ -49,24 +50,26 @@ class RowStore {
   ByteUse bytes() const { return keys_.bytes() + values_.bytes(); }
 
   void Resize(int64_t rows);
-  // As Column.
+  // Does as Column::SetLimit.
   void SetLimit(int64_t limit);
-  // The last row takes the place of one that goes.
+  // Removes row i; the last row takes its place.
   void Remove(int64_t i);
-  // Row i <= size(); i == size() appends. `row` may be of this store.
+  // Sets row i <= size(); i == size() appends. `row` may be of this store,
+  // except when appending.
   void Set(int64_t i, EncodedRow row);
   void Encode(int64_t i, Vector<const float> key, Vector<const float> value);
 
   EncodedRow row(int64_t i) const;
-  // To write a row where there is one; who writes tells the mirror.
+  // Returns where to write a row that there is; whoever writes tells the
+  // mirror.
   MutableRow place(int64_t i) { return {keys_.row(i), values_.row(i)}; }
-  // Whether Resize would leave the rows where they are.
+  // Tells whether Resize would leave the rows where they are.
   bool HasRoom(int64_t rows) const { return keys_.HasRoom(rows); }
-  // All of them; who writes there tells the mirror.
+  // Return all keys or values; whoever writes there tells the mirror.
   std::byte* keys() { return keys_.row(0); }
   std::byte* values() { return has_values_ ? values_.row(0) : nullptr; }
   void DecodeKey(int64_t i, Vector<float> out) const;
-  // Rows [first, first + count), without biases.
+  // Views rows [first, first + count), without biases.
   WeightedRows View(int64_t first, int64_t count) const;
   WeightedRows View() const { return View(0, size()); }
 

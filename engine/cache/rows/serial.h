@@ -1,4 +1,5 @@
-// Bytes of a saved slot: plain values in host byte order, one after another.
+// The bytes of a saved slot are plain values in host byte order, one after
+// another.
 #pragma once
 
 #include <cstring>
@@ -30,7 +31,7 @@ class ByteWriter {
   std::string bytes_;
 };
 
-// Of bytes that nobody vouches for: reads past the end are errors.
+// Reads bytes that nobody vouches for: to read past the end is an error.
 class ByteReader {
  public:
   explicit ByteReader(absl::string_view bytes) : bytes_(bytes) {}
@@ -57,7 +58,7 @@ class ByteReader {
   absl::string_view bytes_;
 };
 
-// An error where a saved number is not what its place allows.
+// Returns an error where a saved number is not what its place allows.
 inline absl::Status CheckSaved(bool legal, absl::string_view what) {
   return legal ? absl::OkStatus()
                : absl::DataLossError(

@@ -9,7 +9,8 @@ RowRing::SegmentList RowRing::Segments(int64_t begin, int64_t end) const {
   const int64_t row = Row(begin), count = end - begin;
   const int64_t before_wrap = std::min(count, first + rows - row);
   if (before_wrap == count) return {{row, count}};
-  // A full ring is one piece, whatever its oldest row.
+  // A full ring is one segment, whatever its oldest row is: attention does not
+  // depend on the order of rows.
   if (count == rows) return {{first, count}};
   return {{first, count - before_wrap}, {row, before_wrap}};
 }
@@ -34,6 +35,8 @@ Window::Window(const WindowShape& shape, RowLayout layout, int heads)
 int64_t Window::ExactBegin(int64_t end) const {
   if (end <= sink_rows_) return sink_rows_;
   const TokenDealing& dealing = shape_.dealing;
+  // Age is counted in positions of the sequence, of which this shard owns only
+  // some.
   return std::max(begin_, dealing.Before(dealing.Position(end - 1) + 1 -
                                          shape_.exact_tokens));
 }
@@ -55,6 +58,8 @@ void Window::Push(int64_t position, RowFormat format, RowOfHead row_of_head,
   SUBGEN_CHECK(
       shape_.dealing.Owns(position) && shape_.dealing.Before(position) == end_,
       "position ", position, " is not the next one of its token shard");
+  // The row that becomes too old is quantized before the new one takes its
+  // place in the ring.
   QuantizeBefore(end_ + 1, moves);
   SUBGEN_CHECK(end_ - exact_begin_ < exact_ring_.rows);
   const int64_t row = Row(end_++);
@@ -82,6 +87,8 @@ bool Window::HasLeaving(int64_t next_position) const {
 }
 
 StoredRow Window::Front(int head) const {
+  // A row is quantized once: where a sketch takes what leaves, the window must
+  // not have quantized it before.
   SUBGEN_CHECK(begin_ == exact_begin_);  // a sketch quantizes what leaves
   return Token(head, begin_);
 }
@@ -98,7 +105,8 @@ RowRing::SegmentList Window::ExactSegments() const {
 RowRing::SegmentList Window::Segments() const {
   RowRing::SegmentList all = ExactSegments();
   if (sinks_held() == 0) return all;
-  // Sinks and what lies right behind them are one piece.
+  // Sinks and what lies right behind them become one segment: fewer segments
+  // are fewer tasks of attention.
   if (!all.empty() && all.front().first == sink_rows_) {
     all.front() = {0, sink_rows_ + all.front().count};
   } else {
@@ -161,6 +169,8 @@ void Window::Save(ByteWriter* out) const {
 }
 
 absl::Status Window::Load(ByteReader* in, int64_t next_position) {
+  // Which tokens are held follows from the length of the sequence; the bytes
+  // are only checked against it.
   end_ = shape_.dealing.Before(next_position);
   begin_ = std::max(
       sink_rows_, shape_.dealing.Before(next_position - shape_.recent_tokens));

@@ -27,9 +27,9 @@ absl::Status SetArchitecture(const GgufFile& file, ModelConfig& config) {
   return absl::OkStatus();
 }
 
-// Keys outside the architecture that would change what the file means. The
-// others, such as general.license, do not reach the arithmetic; tokenizer.* is
-// checked with the tokenizer.
+// These are keys outside the architecture that would change what the file
+// means. The others, such as general.license, do not reach the arithmetic;
+// tokenizer.* is checked with the tokenizer.
 absl::Status CheckGeneral(const GgufFile& file) {
   const auto error = [&](const auto&... message) {
     return absl::InvalidArgumentError(
@@ -111,7 +111,8 @@ absl::Status ReadHeads(Hyperparameters& keys, ModelConfig& config) {
   return absl::OkStatus();
 }
 
-// Settings that the engine knows only in the one value that changes nothing.
+// These are settings that the engine knows only in the one value that changes
+// nothing.
 absl::Status CheckSwitches(const GgufFile& file, Hyperparameters& keys,
                            int64_t context) {
   ASSIGN_OR_RETURN(const auto window,
@@ -145,7 +146,7 @@ absl::Status CheckSwitches(const GgufFile& file, Hyperparameters& keys,
   return absl::OkStatus();
 }
 
-// One number of tokens, said in up to three places.
+// Reads the one number of tokens, which is said in up to three places.
 absl::Status ReadVocabularySize(const GgufFile& file, Hyperparameters& keys,
                                 ModelConfig& config) {
   ASSIGN_OR_RETURN(const auto* tokens, file.Strings("tokenizer.ggml.tokens"));

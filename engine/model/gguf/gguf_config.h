@@ -1,4 +1,4 @@
-// The hyperparameters in the metadata of a GGUF file.
+// This reads the hyperparameters in the metadata of a GGUF file.
 #pragma once
 
 #include "absl/status/statusor.h"

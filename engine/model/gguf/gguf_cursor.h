@@ -33,10 +33,11 @@ class GgufCursor {
   }
   absl::StatusOr<Vector<const std::byte>> Bytes(uint64_t count,
                                                 absl::string_view what);
-  // A length and as many bytes, at most `cap`, valid UTF-8.
+  // Reads a length and as many bytes, at most `cap`, valid UTF-8.
   absl::StatusOr<absl::string_view> String(uint64_t cap,
                                            absl::string_view what);
-  // A string that names something: not empty, no control characters.
+  // Reads a string that names something: it is not empty and has no control
+  // characters.
   absl::StatusOr<absl::string_view> Name(uint64_t cap, absl::string_view what);
 
  private:

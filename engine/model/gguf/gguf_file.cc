@@ -50,7 +50,7 @@ absl::StatusOr<Counts> ReadHeader(GgufCursor& cursor) {
   return counts;
 }
 
-// Power of two from 8 to 65536.
+// The alignment is a power of two from 8 to 65536.
 absl::StatusOr<uint64_t> ReadAlignment(const GgufFile& file) {
   const absl::string_view key = "general.alignment";
   if (!file.Has(key)) return kDefaultAlignment;
@@ -140,7 +140,7 @@ absl::Status GgufFile::Contents::Parse(const GgufFile& self) {
   if (!table.ok()) return InFile(table.status());
   tensors = *std::move(table);
   for (const ModelTensor& tensor : tensors) by_name[tensor.name] = &tensor;
-  // The one key that the specification requires of every file.
+  // This is the one key that the specification requires of every file.
   return self.String("general.architecture").status();
 }
 

@@ -1,4 +1,4 @@
-// A GGUF model file (v2, v3), mapped read-only and checked whole before
+// A GGUF model file (v2, v3) is mapped read-only and checked whole before
 // anything is used. Every size is hostile until checked: see the rules in
 // gguf_file.cc. Errors name the file, the key or tensor, the value and what is
 // legal.
@@ -30,15 +30,16 @@ class GgufFile {
   ~GgufFile();
 
   const std::string& path() const;
-  // In file order.
+  // Returns the metadata in file order.
   const std::vector<std::pair<std::string, Value>>& metadata() const;
   const std::vector<ModelTensor>& tensors() const;
   int64_t file_bytes() const;
-  // What tensors and strings view, which stay legal as long as it lives.
+  // Gives away what tensors and strings view, which stay legal as long as it
+  // lives.
   MappedFile TakeMapping() &&;
 
-  // NotFoundError where the key is absent, InvalidArgumentError where it has
-  // another type or does not fit.
+  // These return NotFoundError where the key is absent, InvalidArgumentError
+  // where it has another type or does not fit.
   bool Has(absl::string_view key) const;
   absl::StatusOr<int64_t> Integer(absl::string_view key) const;
   absl::StatusOr<double> Number(absl::string_view key) const;  // integers too
@@ -51,7 +52,7 @@ class GgufFile {
   absl::StatusOr<const std::vector<double>*> Numbers(
       absl::string_view key) const;
 
-  // nullptr where there is none.
+  // Returns nullptr where there is none.
   const ModelTensor* FindTensor(absl::string_view name) const;
 
  private:

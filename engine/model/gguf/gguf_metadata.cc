@@ -9,8 +9,8 @@
 namespace subgen {
 namespace {
 
-// Far above any real model (about 60 keys, 520,000 merges), and low enough that
-// what the file makes us keep stays a small multiple of its size.
+// These are far above any real model (about 60 keys, 520,000 merges), and low
+// enough that what the file makes us keep stays a small multiple of its size.
 constexpr uint64_t kMaxKeys = 65536;
 constexpr uint64_t kMaxKeyBytes = 65535;
 constexpr uint64_t kMaxStringBytes = 16 << 20;
@@ -101,7 +101,7 @@ class MetadataReader {
 
   template <class T>
   absl::StatusOr<GgufFile::Value> Numbers(uint64_t count) {
-    // No overflow: count is capped.
+    // The product does not overflow, as the count is capped.
     ASSIGN_OR_RETURN(const auto bytes, cursor_.Bytes(count * sizeof(T), what_));
     std::vector<Widened<T>> values(count);
     for (uint64_t i = 0; i < count; ++i) {

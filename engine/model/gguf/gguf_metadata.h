@@ -1,4 +1,4 @@
-// The key-value part of a GGUF file.
+// This reads the key-value part of a GGUF file.
 #pragma once
 
 #include <cstdint>

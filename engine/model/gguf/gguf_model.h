@@ -1,4 +1,4 @@
-// From a GGUF file that is open to what the engine sees of it.
+// This leads from a GGUF file that is open to what the engine sees of it.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,8 @@
 
 namespace subgen {
 
-// As ReadGgufModel. What is missing in the file is an InvalidArgumentError.
+// Does as ReadGgufModel. What is missing in the file is an
+// InvalidArgumentError.
 absl::StatusOr<ModelFile> MakeGgufModel(std::unique_ptr<GgufFile> file,
                                         const RopeConfig& rope);
 

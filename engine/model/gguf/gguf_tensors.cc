@@ -15,7 +15,7 @@ constexpr uint64_t kMaxTensors = 262144;
 constexpr uint64_t kMaxNameBytes = 64;  // of the specification
 constexpr uint32_t kMaxDimensions = 4;
 
-// An entry, with where its data begins and how long it is.
+// This is an entry, with where its data begins and how long it is.
 struct Entry {
   ModelTensor tensor;
   std::string what;  // for errors
@@ -55,7 +55,7 @@ absl::Status ReadFormat(GgufCursor& cursor, Entry& entry) {
   return absl::OkStatus();
 }
 
-// Bytes of the tensor, from its shape and format.
+// Sets the bytes of the tensor, from its shape and format.
 absl::Status SetBytes(Entry& entry) {
   const ModelTensor& tensor = entry.tensor;
   const int64_t size = BlockSize(tensor.format);

@@ -1,4 +1,4 @@
-// The tensor table of a GGUF file.
+// This reads the tensor table of a GGUF file.
 #pragma once
 
 #include <cstdint>

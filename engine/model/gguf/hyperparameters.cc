@@ -8,7 +8,7 @@
 namespace subgen {
 
 Hyperparameters::Hyperparameters(const GgufFile& file) : file_(file) {
-  // Present in every file that Open has let through.
+  // The key is present in every file that Open has let through.
   architecture_ = std::string(*file.String("general.architecture"));
 }
 

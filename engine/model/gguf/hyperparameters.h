@@ -1,4 +1,4 @@
-// Reads <architecture>.* keys within bounds, and refuses those that nobody
+// This reads <architecture>.* keys within bounds, and refuses those that nobody
 // read: a setting that the engine does not know may change the arithmetic.
 #pragma once
 
@@ -21,7 +21,7 @@ class Hyperparameters {
   const std::string& architecture() const { return architecture_; }
   bool Has(absl::string_view key);
 
-  // Value of the key, from least to most; finite.
+  // Returns the value of the key, from least to most, finite.
   using Bounds = NumberBounds;
   absl::StatusOr<int64_t> Integer(absl::string_view key, Bounds bounds);
   absl::StatusOr<double> Number(absl::string_view key, Bounds bounds);
@@ -32,11 +32,11 @@ class Hyperparameters {
   absl::StatusOr<std::string> TextOr(absl::string_view key,
                                      absl::string_view absent);
 
-  // An error at a key: "path: key 'llama.x' is 3, ...".
+  // Makes an error at a key: "path: key 'llama.x' is 3, ...".
   absl::Status Refuse(absl::string_view key, absl::string_view message) const;
 
-  // InvalidArgumentError naming the first key behind the architecture that no
-  // call above has asked for.
+  // Returns an InvalidArgumentError that names the first key behind the
+  // architecture that no call above has asked for.
   absl::Status RefuseOthers() const;
 
  private:

@@ -23,7 +23,7 @@ absl::StatusOr<RopeScaling> ReadScaling(Hyperparameters& keys) {
                    keys.NumberOr("rope.scale_linear", kLegalRopeFactor, 1.0));
   ASSIGN_OR_RETURN(scaling.factor, keys.NumberOr("rope.scaling.factor",
                                                  kLegalRopeFactor, linear));
-  // The convention of llama.cpp: without a type, a factor is linear.
+  // This is llama.cpp's convention: without a type, a factor is linear.
   ASSIGN_OR_RETURN(const std::string type,
                    keys.TextOr("rope.scaling.type",
                                scaling.factor == 1.0 ? "none" : "linear"));

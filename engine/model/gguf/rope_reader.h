@@ -1,4 +1,4 @@
-// The rotary embedding that a model file and the user ask for.
+// This reads the rotary embedding that a model file and the user ask for.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace subgen {
 
-// From the keys rope.* of the architecture, the tensor rope_freqs.weight and
+// Reads the keys rope.* of the architecture, the tensor rope_freqs.weight and
 // what the user overrides. A scaling that the user names replaces the file's
 // whole, rope_freqs.weight included. The caller sets `interleaved`.
 absl::StatusOr<RopeParameters> ReadRope(const GgufFile& file,

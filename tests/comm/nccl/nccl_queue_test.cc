@@ -1,5 +1,5 @@
-// Collectives on the queue of a backend's device, over the emulated NCCL and
-// runtime: ranks are threads.
+// These test collectives on the queue of a backend's device, over the emulated
+// NCCL and runtime: ranks are threads.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
@@ -124,7 +124,7 @@ TEST_F(NcclQueueTest, CallsOnHostNumbersComeAfterThoseOnTheQueue) {
   EXPECT_EQ(Run(3, 20.0, body), absl::OkStatus());
 }
 
-// Partials of a rank; a third of the rows are empty.
+// Fills in partials of a rank; a third of the rows are empty.
 void Fill(int rank, int turn, PartialsBuffer* partials) {
   std::mt19937 random(100 * turn + rank);
   std::uniform_real_distribution<float> logit(-kSpread / 2, kSpread / 2);
@@ -157,8 +157,8 @@ TEST_F(NcclQueueTest, MergesAsTheHostDoes) {
           Fill(rank, turn, &part);
           MergePartials(part.view(), expected.view());
         }
-        // Of positive numbers; as in tests/comm/partial_merge_test.cc, on
-        // both sides.
+        // The bound is for positive numbers, as in
+        // tests/comm/partial_merge_test.cc, on both sides.
         const double bound = 2.02 * (4 * ranks.size() + kSpread) * 0x1p-24;
         for (size_t i = 0; i < expected.packed().size(); ++i) {
           const float wanted = expected.packed()[i];

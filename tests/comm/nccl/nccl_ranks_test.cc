@@ -1,5 +1,5 @@
-// The NCCL communicator over an emulated NCCL and CUDA runtime: ranks are
-// threads. What it cannot show is NCCL itself.
+// These test the NCCL communicator over an emulated NCCL and CUDA runtime:
+// ranks are threads. What they cannot show is NCCL itself.
 #include "comm/nccl/nccl_ranks.h"
 
 #include <cuda_runtime_api.h>
@@ -34,7 +34,7 @@ class NcclRanksTest : public testing::Test {
 
   using Body = std::function<absl::Status(Communicator&)>;
   using Change = std::function<void(int rank, NcclOptions*)>;
-  // On `ranks` ranks, each with a device of its own if there are so many.
+  // Runs on `ranks` ranks, each with a device of its own if there are so many.
   absl::Status Run(int ranks, const Body& body, const Change& change = {}) {
     return RunThreadRanks(ranks, [&](auto bootstrap) -> absl::Status {
       NcclOptions options = OptionsOf(*bootstrap);
@@ -62,7 +62,7 @@ TEST_F(NcclRanksTest, Collectives) {
   }
 }
 
-// More than goes through the device at once, in both collectives.
+// More is sent than goes through the device at once, in both collectives.
 TEST_F(NcclRanksTest, LongMessagesGoInPieces) {
   emulation::SetEmulatedDevices(2);
   constexpr int kLong = (1 << 22) + 5;

@@ -62,7 +62,8 @@ TEST(Budget, PartOfItIsForTheLastTokens) {
   for (int i = 0; i < 66; ++i) EXPECT_EQ(kept[199 - i], 899 - i);
 }
 
-// Also in rows of few bits, and over token shards; a window of one shard.
+// This holds also in rows of few bits, and over token shards; the window is
+// that of one shard.
 TEST(Budget, BytesAreALimitWhereThereAreManyLastTokens) {
   constexpr int64_t kWide = 32, kBytes = 24000;
   for (CacheConfig config : AllPolicies(0)) {

@@ -1,5 +1,5 @@
-// 100,000 tokens: bytes stay what they are, under the budget, and are those of
-// the rows that are held.
+// In 100,000 tokens bytes stay what they are, under the budget, and are those
+// of the rows that are held.
 #include "tests/engine/cache/cache_driver.h"
 
 namespace subgen::testing {
@@ -10,7 +10,7 @@ constexpr int64_t kRow = 2 * kDim;   // bytes of a key in bf16
 constexpr int64_t kWindow = 2 + 8;   // sinks and recent tokens
 constexpr int64_t kPair = 2 * kRow;  // a key and its value
 
-// Bytes at the budget, by hand.
+// Returns the bytes at the budget, computed by hand.
 int64_t BytesByHand(const CacheConfig& config) {
   if (config.policy == "window" || config.policy == "uniform" ||
       config.policy == "ring") {
@@ -29,15 +29,15 @@ int64_t BytesByHand(const CacheConfig& config) {
     return (kBudget - ring) / kPair * kPair + ring;
   }
   if (config.subgen.mode == "k_center") {
-    // Two neighbors of 8 bytes and an alignment of 4, also of the token at
-    // hand; a count and a bias of 4 where weighted; the mean key, the mean of
-    // |v|^2.
+    // There are two neighbors of 8 bytes and an alignment of 4, also of the
+    // token at hand; a count and a bias of 4 where weighted; the mean key, the
+    // mean of |v|^2.
     const int64_t count = config.subgen.count_exponent > 0.0 ? 8 : 0;
     const int64_t fixed = 16 + 4 + (kDim + 1) * 8;
     const int64_t row = kPair + 16 + 4 + count;
     return kWindow * kPair + ((kBudget - fixed) / row - kWindow) * row + fixed;
   }
-  // The radius and the sum of |v|^2.
+  // 16 bytes are the radius and the sum of |v|^2.
   const int64_t bytes = (kBudget - 16) / kPair * kPair - kWindow * kPair;
   const int64_t slots = bytes / 2 / (kPair + 12);
   const int64_t t = config.subgen.samples_per_cluster;

@@ -1,4 +1,4 @@
-// Streams made-up tokens through cache policies as the transformer does:
+// This streams made-up tokens through cache policies as the transformer does:
 // attend, attend inside the chunk, merge over token shards, observe, append.
 #pragma once
 
@@ -41,8 +41,8 @@ inline void AddYardsticks(int64_t budget_tokens,
   }
 }
 
-// The policies at test, each with a name, in the stream and once after the
-// prompt.
+// Returns the policies at test, each with a name, in the stream and once after
+// the prompt.
 inline std::vector<CacheConfig> AllPolicies(int64_t budget_tokens) {
   std::vector<CacheConfig> all;
   AddRing();
@@ -70,11 +70,11 @@ inline std::string Name(const CacheConfig& config) {
                       " ", config.kivi.bits);
 }
 
-// What a policy keeps depends on attention.
+// Tells whether what a policy keeps depends on attention.
 inline bool Observes(const CacheConfig& config) {
   return config.policy == "heavy_hitter" || config.policy == "snap_kv";
 }
-// Every token is kept, or is until the prompt ends.
+// Is false where every token is kept, or is until the prompt ends.
 inline bool IsBounded(const CacheConfig& config) {
   return config.policy != "exact" && config.policy != "kivi" &&
          config.when != "once";
@@ -93,14 +93,14 @@ inline CacheShape Shape(int64_t dim, int64_t context) {
   return shape;
 }
 
-// One sequence's part of a step.
+// This is one sequence's part of a step.
 struct Part {
   int slot = 0;
   int count = 1;
   bool ends_prompt = false;
 };
 
-// One layer of one head shard, with all its token shards.
+// This drives one layer of one head shard, with all its token shards.
 class CacheDriver {
  public:
   // With work that layers share, their EndStep is up to the caller.
@@ -119,7 +119,7 @@ class CacheDriver {
     }
   }
 
-  // Attention of each new token: [kv_heads * tokens * group] rows.
+  // Returns the attention of each new token: [kv_heads * tokens * group] rows.
   std::vector<Floats> Step(const std::vector<Part>& parts);
   // Appends without attending: for policies that do not observe.
   void Feed(int slot, int count, bool ends_prompt = false);
@@ -132,9 +132,9 @@ class CacheDriver {
     }
   }
 
-  // Rows of a KV head that a token shard would attend to now.
+  // Returns the rows of a KV head that a token shard would attend to now.
   std::vector<SeenRow> Seen(int slot, int kv_head, int token_shard = 0);
-  // The first numbers of their values, ascending (TaggedStream).
+  // Returns the first numbers of their values, ascending (TaggedStream).
   std::vector<int64_t> Kept(int slot, int kv_head, int token_shard = 0);
 
   CachePolicy& policy(int token_shard = 0) { return *policies_[token_shard]; }

@@ -1,4 +1,5 @@
-// The rules of SubGen's centers with all distances and means at every step.
+// These are the rules of SubGen's centers with all distances and means at every
+// step.
 #pragma once
 
 #include <string>
@@ -30,7 +31,8 @@ inline Floats Direction(const Floats& row) {
   return unit;
 }
 
-// Squared distances and weights by their definitions, with all means anew.
+// Computes squared distances and weights by their definitions, with all means
+// anew.
 struct DirectMetric {
   std::string name = "key";
   int exponent = 0;
@@ -58,7 +60,7 @@ struct DirectMetric {
   }
 };
 
-// The stream rule with all distances at every step.
+// This is the stream rule with all distances at every step.
 struct DirectCenters {
   DirectMetric metric;
   struct Center {
@@ -123,7 +125,7 @@ inline CacheConfig Weighted(int64_t budget, const char* when) {
   return config;
 }
 
-// Positions of the sketch with their counts, from the biases.
+// Returns the positions of the sketch with their counts, from the biases.
 inline std::vector<std::pair<int64_t, int64_t>> Counts(CacheDriver& driver,
                                                        int head,
                                                        int64_t recent) {
@@ -138,7 +140,8 @@ inline std::vector<std::pair<int64_t, int64_t>> Counts(CacheDriver& driver,
   return counts;
 }
 
-// Tagged values of one length, so that the scale of their distances stays.
+// Values are tagged and of one length, so that the scale of their distances
+// stays.
 inline Stream EvenStream(uint64_t seed) {
   Stream stream = TaggedStream(seed, kDim);
   stream.value = [](int, int64_t position) {
@@ -151,8 +154,8 @@ inline Stream EvenStream(uint64_t seed) {
   return stream;
 }
 
-// Rows that the heads may hold beside their windows, when so many tokens left
-// these.
+// Returns the rows that the heads may hold beside their windows, when so many
+// tokens left these.
 using LimitOf = std::function<size_t(int head, int64_t entered)>;
 
 inline void ExpectAsDirect(CacheDriver& driver, const CacheConfig& config,

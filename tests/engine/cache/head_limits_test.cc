@@ -1,4 +1,5 @@
-// KV heads that may hold different numbers of rows (CacheShape::head_shares).
+// These are KV heads that may hold different numbers of rows
+// (CacheShape::head_shares).
 #include "tests/engine/cache/direct_centers.h"
 
 namespace subgen::testing {

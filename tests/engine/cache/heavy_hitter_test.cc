@@ -8,8 +8,9 @@ namespace {
 
 constexpr int64_t kDim = 8;
 
-// H2O with whole matrices: the probabilities of each chunk's queries over all
-// that is kept and the causal chunk, summed into scores; then eviction.
+// This is H2O with whole matrices: the probabilities of each chunk's queries
+// over all that is kept and the causal chunk are summed into scores; then rows
+// are evicted.
 class DirectHeavyHitter {
  public:
   DirectHeavyHitter(const Stream& stream, int head, int group,
@@ -111,7 +112,7 @@ TEST(HeavyHitter, ScoresAreSumsSoThatOldTokensLead) {
   Stream stream = TaggedStream(1, kDim);
   stream.query = [](int, int64_t) { return Floats(kDim, 0.0f); };
   CacheDriver driver(Config("heavy_hitter", 14), Shape(kDim, 1000), stream);
-  // One chunk of n equal logits: scores 1/n + 1/(n-1) + ... by age, so the
+  // One chunk has n equal logits: scores are 1/n + 1/(n-1) + ... by age, so the
   // sketch keeps the oldest; the two sinks and 8 recent tokens stay.
   driver.Step({{0, 30}});
   const std::vector<int64_t> want = {0,  1,  2,  3,  4,  5,  22,

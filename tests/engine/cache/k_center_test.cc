@@ -36,7 +36,7 @@ TEST(KCenter, StreamKeepsWhatBruteForceKeepsInEveryMetric) {
   }
 }
 
-// Lazy neighbors: a token needs its own distances and few more.
+// Neighbors are lazy: a token needs its own distances and few more.
 TEST(KCenter, StreamNeedsFewDistancesAToken) {
   constexpr int64_t kCenters = 100, kTokens = 2000;
   CacheShape shape = Shape(kDim, 100000);
@@ -101,7 +101,7 @@ TEST(KCenter, WeightIsThePartOfTheLogCountThatIsSet) {
   }
 }
 
-// Farthest first over all of the middle, by hand.
+// Chooses farthest first over all of the middle, by hand.
 std::vector<int64_t> DirectFarthestFirst(const DirectMetric& metric, size_t k) {
   const size_t count = metric.keys.size();
   std::vector<double> weights;
@@ -127,7 +127,7 @@ std::vector<int64_t> DirectFarthestFirst(const DirectMetric& metric, size_t k) {
   return chosen;
 }
 
-// How many keys are nearest to each of the chosen ones.
+// Counts how many keys are nearest to each of the chosen ones.
 std::vector<int64_t> DirectCounts(const DirectMetric& metric,
                                   const std::vector<int64_t>& chosen) {
   std::vector<int64_t> counts(chosen.size());
@@ -185,8 +185,8 @@ TEST(KCenter, PromptThatFitsIsNotCompressedByOnce) {
   EXPECT_EQ(driver.Kept(0, 0).size(), 25u);
 }
 
-// Gonzalez: no choice of k centers covers with less than half of its radius.
-// Small enough to try all choices.
+// By Gonzalez no choice of k centers covers with less than half of its radius.
+// The case is small enough to try all choices.
 TEST(FarthestFirst, RadiusIsAtMostTwiceTheSmallest) {
   constexpr int kPoints = 12, kCenters = 3;
   for (int seed = 0; seed < 50; ++seed) {

@@ -6,8 +6,8 @@ namespace {
 
 constexpr int64_t kDim = 8, kContext = 10000;
 
-// KeyDiff by its definition, in double: cosines with the mean of all unit keys
-// so far are computed again for each choice.
+// This is KeyDiff by its definition, in double: cosines with the mean of all
+// unit keys so far are computed again for each choice.
 class DirectKeyDiff {
  public:
   explicit DirectKeyDiff(Stream stream) : stream_(std::move(stream)) {}
@@ -49,7 +49,7 @@ class DirectKeyDiff {
   std::vector<int64_t> kept_;
 };
 
-// Keys that share a direction and differ in length: 1 to 9 times.
+// Keys share a direction and differ in length: 1 to 9 times.
 Stream DriftingStream() {
   Stream stream = TaggedStream(31, kDim);
   stream.key = [key = stream.key](int head, int64_t position) {
@@ -61,7 +61,8 @@ Stream DriftingStream() {
   return stream;
 }
 
-// What is kept of `tokens` tokens, the first `prompt` of which are a prompt.
+// Returns what is kept of `tokens` tokens, the first `prompt` of which are a
+// prompt.
 std::vector<int64_t> Direct(const CacheConfig& config, const CacheShape& shape,
                             int64_t tokens, int64_t prompt) {
   const TokenDealing dealing = {shape.token_shards, shape.token_shard,

@@ -8,8 +8,9 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// Most that a number of a group may move: half a scale, where the minimum was
-// rounded down and the scale up to f16 (2^-10 of each), and f32 rounding.
+// Returns the most that a number of a group may move: half a scale, where the
+// minimum was rounded down and the scale up to f16 (2^-10 of each), and f32
+// rounding.
 double HalfStep(const Floats& group, int bits) {
   const auto [low, high] = std::minmax_element(group.begin(), group.end());
   const double minimum = *low - std::abs(*low) * 0x1p-10;
@@ -22,7 +23,8 @@ struct Tokens {
   std::vector<Floats> keys, values;
 };
 
-// By channel over the tokens for keys, by 32 numbers of a token for values.
+// Groups are by channel over the tokens for keys, by 32 numbers of a token for
+// values.
 void ExpectWithinHalfStep(const Tokens& got, const Tokens& want, int bits) {
   const int64_t dim = want.keys[0].size();
   for (int64_t c = 0; c < dim; ++c) {
@@ -119,7 +121,7 @@ TEST(Kivi, TheLastTokensAndTheSinksAreExactTheOthersNear) {
       CacheDriver driver(Kivi(bits, kExact), Shape(kDim, 1000), stream);
       driver.FeedAll(tokens, 50);
       const std::vector<SeenRow> rows = driver.Seen(0, 1);
-      // Two sinks; whole blocks behind at least 128 tokens; these come last.
+      // Two sinks come first, whole blocks behind at least 128 tokens last.
       const int64_t blocks = std::max<int64_t>(0, (tokens - 2 - kExact) / 32);
       ASSERT_EQ(static_cast<int64_t>(rows.size()), tokens);
       std::vector<Floats> exact;
@@ -145,8 +147,8 @@ TEST(Kivi, TheLastTokensAndTheSinksAreExactTheOthersNear) {
   }
 }
 
-// Over more blocks than are unpacked at once. Tolerance as in
-// exactness_test.cc, with a merge for each piece.
+// There are more blocks than are unpacked at once. The tolerance is as in
+// exactness_test.cc, with a merge for each part.
 TEST(Kivi, AttendsToEveryRowOnce) {
   constexpr int64_t kDim = 8;
   const Stream stream = RandomStream(3, kDim, 2.0f);

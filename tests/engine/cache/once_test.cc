@@ -1,4 +1,5 @@
-// cache.when = once: everything until the prompt ends, then the budget.
+// With cache.when = once everything is kept until the prompt ends, then the
+// budget holds.
 #include <gtest/gtest.h>
 
 #include "tests/engine/cache/cache_driver.h"
@@ -23,7 +24,7 @@ TEST(Once, ThePromptIsExactAndWithinTheBudgetAfterIt) {
       ASSERT_EQ(driver.Step({{0, 10, i == 19}}), exact.Step({{0, 10}}))
           << Name(config);
     }
-    // Two that hold other rows than those of their budget.
+    // These two hold other rows than those of their budget.
     if (config.subgen.mode == "streaming" || config.policy == "kivi") continue;
     EXPECT_LE(driver.policy().Stats(0).rows, 2 * 40) << Name(config);
     EXPECT_LT(driver.policy().Stats(0).bytes.reserved,
@@ -58,7 +59,7 @@ TEST(Once, KeepsWhatTheStreamKeepsWhereChoosingKnowsNoAttention) {
   }
 }
 
-// Tokens that are looked at only near the end of the prompt: a stream has
+// Some tokens are looked at only near the end of the prompt: a stream has
 // dropped them by then.
 TEST(Once, HeavyHittersAreChosenByAllTheAttentionOfThePrompt) {
   const std::vector<int64_t> wanted = {30, 60, 90};

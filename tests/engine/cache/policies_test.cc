@@ -1,5 +1,5 @@
-// What holds for every policy: what is kept depends on neither chunks nor
-// neighbors in a batch, and windows not on token shards.
+// These hold for every policy: what is kept depends on neither chunks nor
+// neighbors in a batch, and windows do not depend on token shards.
 #include <set>
 
 #include "tests/engine/cache/cache_driver.h"

@@ -47,7 +47,7 @@ TEST(PolicyTable, SketchesDoWhatTheirRowsSay) {
   }
 }
 
-// Takes down what it is asked for.
+// This takes down what it is asked for.
 class Recorder final : public CachePolicy {
  public:
   explicit Recorder(std::multiset<std::string>* calls) : calls_(*calls) {}

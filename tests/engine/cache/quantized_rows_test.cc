@@ -1,6 +1,6 @@
-// Rows in few bits, whatever the policy: sinks and recent tokens are not
-// quantized, every other row is the quantized token and never anything else,
-// and bytes are what the formats say.
+// These hold for rows in few bits, whatever the policy: sinks and recent tokens
+// are not quantized, every other row is the quantized token and never anything
+// else, and bytes are what the formats say.
 #include <map>
 #include <set>
 
@@ -25,7 +25,7 @@ std::vector<CacheConfig> Policies(RowFormat format, int64_t budget_tokens) {
   for (CacheConfig config : AllPolicies(budget_tokens)) {
     if (config.policy == "kivi") continue;
     config.row_format = std::string(RowFormatName(format));
-    config.rotate = "false";  // a turn of sinks would round them
+    config.rotate = "false";  // a transform of sinks would round
     all.push_back(config);
   }
   return all;
@@ -46,7 +46,7 @@ Floats ThereAndBack(RowFormat format, const Floats& row) {
   return back;
 }
 
-// What a token may look like in a cache.
+// This is what a token may look like in a cache.
 struct Token {
   int64_t position = 0;
   bool exact = false;
@@ -133,8 +133,8 @@ TEST(QuantizedRows, BytesStayUnderTheBudgetOnEveryTokenShard) {
   }
 }
 
-// 10 rows in bf16; the others by hand: 34 bytes for 32 numbers, 36 or 28 for
-// 64. Arrays grow by an eighth and 64 rows.
+// 10 rows are in bf16; the others are counted by hand: 34 bytes for 32 numbers,
+// 36 or 28 for 64. Arrays grow by an eighth and 64 rows.
 TEST(QuantizedRows, AllRowsOfExactTakeWhatTheFormatSays) {
   const std::map<RowFormat, int64_t> bytes_of_row = {
       {RowFormat::kQ8, 68}, {RowFormat::kQ4, 36}, {RowFormat::kQ3, 28}};
@@ -151,7 +151,7 @@ TEST(QuantizedRows, AllRowsOfExactTakeWhatTheFormatSays) {
   }
 }
 
-// Positions that the shards hold together.
+// Returns the positions that the shards hold together.
 std::set<int64_t> Positions(CacheDriver& driver, int shards,
                             const std::map<Floats, Token>& tokens) {
   std::set<int64_t> positions;

@@ -1,4 +1,4 @@
-// The reference backend, noting what a policy shows to attention.
+// This is the reference backend, noting what a policy shows to attention.
 #pragma once
 
 #include <limits>
@@ -10,7 +10,7 @@
 
 namespace subgen::testing {
 
-// A row as a policy shows it to attention.
+// This is a row as a policy shows it to attention.
 struct SeenRow {
   Floats key, value;  // value empty where there is none
   float partition_bias = 0.0f;

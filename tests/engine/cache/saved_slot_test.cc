@@ -98,7 +98,7 @@ TEST(SavedSlot, DamagedBytesNeverCrash) {
       }
       ExpectSurvives(config, damaged, driver.next(0));
     }
-    // Every 8-byte word in turn as a size that is none.
+    // Every 8-byte word in turn is a size that is none.
     const std::string huge(8, '\x7f');
     for (int64_t at = 0; at + 8 <= size;
          at += std::max<int64_t>(1, size / 200)) {

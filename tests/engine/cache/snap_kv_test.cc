@@ -9,7 +9,7 @@ using ::testing::HasSubstr;
 
 constexpr int64_t kDim = 8, kContext = 10000;
 
-// Queries that f16 holds exactly, so that the ring of queries rounds nothing.
+// f16 holds these queries exactly, so the ring of queries rounds nothing.
 Stream SharpStream() {
   Stream stream = TaggedStream(41, kDim);
   stream.query = [](int head, int64_t position) {
@@ -26,9 +26,9 @@ CacheConfig SnapKv(int64_t budget, const char* when) {
   return config;
 }
 
-// SnapKV of one KV head with whole rows of attention, one token at a time. Of
-// several token shards it is the one that `dealing` says; the softmax is over
-// all tokens, so nothing may be dropped before the prompt ends.
+// This is SnapKV of one KV head with whole rows of attention, one token at a
+// time. Of several token shards it is the one that `dealing` says; the softmax
+// is over all tokens, so nothing may be dropped before the prompt ends.
 class DirectSnapKv {
  public:
   DirectSnapKv(const CacheConfig& config, const CacheShape& shape)
@@ -139,7 +139,7 @@ TEST(SnapKv, KeepsWhatWholeRowsOfAttentionKeepTokenByToken) {
   }
 }
 
-// Chunks that cut through the last queries, or are shorter than they.
+// Chunks cut through the last queries, or are shorter than they.
 TEST(SnapKv, OnceDependsNeitherOnChunksNorOnWhoHoldsTheOtherTokens) {
   for (const int shards : {1, 2}) {
     const CacheConfig config = SnapKv(60, "once");
@@ -177,7 +177,8 @@ TEST(SnapKv, KeepsWhatTheLastQueriesAskFor) {
       if (position >= 112) row[asked == 30 ? 0 : 1] = 1.0f;
       return row;
     };
-    // Two sinks, 8 recent tokens, and the five rows that one key lifts.
+    // What stays are two sinks, 8 recent tokens, and the five rows that one key
+    // lifts.
     CacheDriver driver(SnapKv(15, "once"), Shape(kDim, kContext), stream);
     driver.Step({{0, 120, true}});
     std::vector<int64_t> want = {0, 1};
@@ -189,7 +190,8 @@ TEST(SnapKv, KeepsWhatTheLastQueriesAskFor) {
 
 TEST(SnapKv, TheQueriesCountAsBytes) {
   CacheConfig config = SnapKv(0, "stream");
-  // Eight tokens of two queries, each 8 numbers of 2 bytes and a float.
+  // The ring holds eight tokens of two queries, each 8 numbers of 2 bytes and a
+  // float.
   const int64_t ring = 8 * 2 * (2 * kDim + 4), row = 2 * kDim * 4;
   config.budget_bytes = ring + 11 * row;
   const auto rows = BudgetRows(config, Shape(kDim, kContext));

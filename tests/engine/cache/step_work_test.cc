@@ -28,7 +28,7 @@ std::vector<std::unique_ptr<CacheDriver>> Layers(StepWork* work) {
   return layers;
 }
 
-// Past the last change of a limit, one token a step.
+// Feeds past the last change of a limit, one token per step.
 void Feed60(std::vector<std::unique_ptr<CacheDriver>>& layers) {
   for (int token = 0; token < 60; ++token) {
     for (auto& layer : layers) layer->Feed(0, 1);
@@ -70,7 +70,8 @@ TEST(StepWork, IsOneOperationForAllLayers) {
   Feed60(layers);
   backend.center_calls = 0;
   for (auto& layer : layers) layer->backend().center_calls = 0;
-  // Of as many tokens as a step has at most, too; fewer than 9 do not wait.
+  // Some steps have as many tokens as a step has at most; fewer than 9 do not
+  // wait.
   for (const int tokens : {9, 10, 12, 12, 9}) {
     for (auto& layer : layers) layer->Feed(0, tokens);
     for (auto& layer : layers) layer->policy().EndStep();

@@ -1,4 +1,5 @@
-// Algorithm 1: what its two sums are on average, and its theorem's bound.
+// These test Algorithm 1: what its two sums are on average, and its theorem's
+// bound.
 #include <set>
 
 #include "tests/engine/cache/cache_driver.h"
@@ -30,7 +31,7 @@ double Dot(const Floats& a, const Floats& b) {
   return sum;
 }
 
-// tau, then z, of rows as attention reads them.
+// Returns tau, then z, of rows as attention reads them.
 std::vector<double> Sums(const std::vector<SeenRow>& rows,
                          const Floats& query) {
   std::vector<double> sums(query.size() + 1);
@@ -59,9 +60,9 @@ std::vector<double> ExactSums(const Stream& stream, int64_t tokens,
   return sums;
 }
 
-// Over 24,000 seeds; 5 clusters of 2 samples for 40 keys, so that they double
-// and merge several times; 5 value slots. Values drift, so that it matters
-// which tokens are sampled how often.
+// The averages are over 24,000 seeds, with 5 clusters of 2 samples for 40 keys,
+// so that they double and merge several times, and 5 value slots. Values drift,
+// so that it matters which tokens are sampled how often.
 TEST(Streaming, BothSumsAreUnbiased) {
   constexpr int kSeeds = 24000, kTokens = 50, kDim = 2;
   Stream stream = RandomStream(31, kDim);
@@ -102,7 +103,7 @@ TEST(Streaming, PartitionIsExactWhereEveryKeyIsACluster) {
   const Floats query = {0.5f, -1.0f, 2.0f, 0.1f};
   const double got = Sums(driver.Seen(0, 0), query)[0];
   const double want = ExactSums(stream, 60, query)[0];
-  // One key, one sample, log(1) = 0: the same terms.
+  // With one key, one sample and log(1) = 0 the terms are the same.
   EXPECT_NEAR(got, want, want * 60 * 0x1p-52);
 }
 
@@ -151,7 +152,7 @@ TEST(Streaming, ValuesOfNormZeroEnterNoSlot) {
   }
   driver.FeedAll(400, 10);
   for (const SeenRow& row : driver.Seen(0, 0)) {
-    // Of the window, a key, or room for one.
+    // The row is of the window, a key, or room for one.
     if (row.partition_bias != kNone || row.value.empty()) continue;
     EXPECT_EQ(row.value, Floats(kDim, 1.0f));
     EXPECT_TRUE(std::isfinite(row.value_bias));
@@ -177,7 +178,7 @@ double OperatorNorm(const Stream& stream, int64_t tokens, int64_t dim) {
   return std::sqrt(norm);
 }
 
-// Keys in balls of a diameter, visited in turn.
+// Keys lie in balls of a diameter, visited in turn.
 Stream ClusteredStream(int64_t dim, int balls, double diameter) {
   Stream stream = RandomStream(77, dim);
   stream.key = [=](int, int64_t position) {
@@ -192,7 +193,8 @@ Stream ClusteredStream(int64_t dim, int balls, double diameter) {
   return stream;
 }
 
-// Settings that give just so many clusters, samples and value slots (f32).
+// Returns settings that give just so many clusters, samples and value slots
+// (f32).
 CacheConfig WithSizes(int64_t dim, int clusters, int samples, int slots) {
   const int64_t row = 4 * dim, slot_bytes = slots * (2 * row + 12);
   const int64_t cluster_bytes =
@@ -213,7 +215,7 @@ double SoftmaxNorm(const Stream& stream, int64_t tokens, const Floats& query) {
   return std::sqrt(squares) / partition;
 }
 
-// |z / tau - attention|
+// Returns |z / tau - attention|.
 double Error(const std::vector<double>& got, const std::vector<double>& want) {
   double error = 0.0;
   for (size_t c = 1; c < got.size(); ++c) {
@@ -223,7 +225,8 @@ double Error(const std::vector<double>& got, const std::vector<double>& want) {
   return std::sqrt(error);
 }
 
-// Five balls of keys, and a query, for errors at given sizes of Algorithm 1.
+// These are five balls of keys, and a query, for errors at given sizes of
+// Algorithm 1.
 struct ClusteredKeys {
   static constexpr int kDim = 8, kBalls = 5, kTokens = 300, kSeeds = 1000;
   static constexpr double kDelta = 0.2, kRadius = 1.0;
@@ -234,7 +237,7 @@ struct ClusteredKeys {
     const double scale = kRadius / std::sqrt(Dot(query, query));
     for (float& x : query) x *= static_cast<float>(scale);
   }
-  // For each seed.
+  // Returns the error of each seed.
   std::vector<double> Errors(int samples, int slots) const {
     CacheConfig config = WithSizes(kDim, kBalls, samples, slots);
     config.subgen.radius = kDelta;
@@ -252,10 +255,10 @@ struct ClusteredKeys {
   }
 };
 
-// Theorem 2.4: with t = C e^(2 delta r) log(n) / eps^2 and s = C d / eps^2,
-// |z / tau - attention| <= eps |softmax(K q)|_2 |V|_op with probability 0.99.
-// The paper leaves C open; the mean square of z's error alone is about the
-// bound's for C = 1, so it is 8 here for s, and 1 for t.
+// Theorem 2.4 says: with t = C e^(2 delta r) log(n) / eps^2 and s = C d /
+// eps^2, |z / tau - attention| <= eps |softmax(K q)|_2 |V|_op with probability
+// 0.99. The paper leaves C open; the mean square of z's error alone is about
+// the bound's for C = 1, so it is 8 here for s, and 1 for t.
 TEST(Streaming, ErrorStaysBelowTheTheoremsBoundOnClusteredKeys) {
   constexpr double kEpsilon = 0.5;
   const ClusteredKeys keys;
@@ -274,7 +277,7 @@ TEST(Streaming, ErrorStaysBelowTheTheoremsBoundOnClusteredKeys) {
   EXPECT_GE(within, 0.99 * keys.kSeeds);
 }
 
-// Four times the samples, half the error. The mean square over 1,000 seeds is
+// Four times the samples halve the error. The mean square over 1,000 seeds is
 // off by sqrt(2 / 1000) for normal errors, its root by half of that: five sigma
 // of both are 0.5 (1 +- 0.16).
 TEST(Streaming, ErrorFallsAsTheRootOfTheSamples) {

@@ -1,4 +1,4 @@
-// Made-up tokens, and attention over them by its definition.
+// These are made-up tokens, and attention over them by its definition.
 #pragma once
 
 #include <cmath>
@@ -11,7 +11,7 @@ namespace subgen::testing {
 
 using Floats = std::vector<float>;
 
-// Numbers in [-1, 1) that depend on their place alone.
+// Returns numbers in [-1, 1) that depend on their place alone.
 inline Floats RandomRow(uint64_t seed, int kind, int head, int64_t position,
                         int64_t dim) {
   const CounterRandom random(seed, kind, head, position);
@@ -22,8 +22,8 @@ inline Floats RandomRow(uint64_t seed, int kind, int head, int64_t position,
   return row;
 }
 
-// What is appended: keys and values by (KV head, position), queries by (query
-// head, position).
+// This is what is appended: keys and values by (KV head, position), queries by
+// (query head, position).
 struct Stream {
   using Row = std::function<Floats(int head, int64_t position)>;
   Row key, value, query;
@@ -45,8 +45,8 @@ inline Stream RandomStream(uint64_t seed, int64_t dim, float query_scale = 1) {
   return stream;
 }
 
-// The same with the position as the first number of the value, so that a row
-// found in a cache can be told (in f32).
+// Makes the same stream with the position as the first number of the value, so
+// that a row found in a cache can be told (in f32).
 inline Stream TaggedStream(uint64_t seed, int64_t dim) {
   Stream stream = RandomStream(seed, dim);
   stream.value = [value = stream.value](int head, int64_t position) {
@@ -57,7 +57,7 @@ inline Stream TaggedStream(uint64_t seed, int64_t dim) {
   return stream;
 }
 
-// Attention over given rows in double, by its definition.
+// Computes attention over given rows in double, by its definition.
 inline std::vector<double> DirectAttention(const Floats& query,
                                            const std::vector<Floats>& keys,
                                            const std::vector<Floats>& values) {

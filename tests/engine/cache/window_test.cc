@@ -24,8 +24,8 @@ Floats Turned(const Rotary& rotary, Floats row, int64_t position) {
   return row;
 }
 
-// The paper's own way: keys are stored unturned; at each step the i-th key of
-// the cache is turned by i and the query by its own place in the cache.
+// This is the paper's own way: keys are stored unrotated; at each step the i-th
+// key of the cache is rotated by i and the query by its own place in the cache.
 std::vector<double> CacheIndexed(const Stream& plain, const Rotary& rotary,
                                  const CacheConfig& config, int64_t budget,
                                  int64_t at) {
@@ -45,7 +45,7 @@ Floats HadamardTurned(Floats row) {
   return row;
 }
 
-// The rows of a stream as the transformer hands them over.
+// Returns the rows of a stream as the transformer hands them over.
 Stream HadamardTurned(const Stream& stream) {
   Stream turned;
   turned.key = [=](int h, int64_t p) {
@@ -78,12 +78,12 @@ void ExpectReindexed(const Rotary& rotary, int token_shards, bool hadamard) {
     return Turned(rotary, plain.query(head, position), position);
   };
   CacheDriver driver(config, shape, hadamard ? HadamardTurned(turned) : turned);
-  // Keys and queries are rounded three times when turned, each number is at
+  // Keys and queries are rounded three times when rotated, each number is at
   // most 1.2 sqrt(2): a logit is off by 8 * 3 * 2.88 * 2^-24 * 2, a weight by
-  // that share; with the merges' own error as in exactness_test.
-  // A Hadamard turn rounds each number by (log2(8) + 1) 2^-24 of the norm, at
-  // most 1.2 sqrt(2) sqrt(8); keys go through three and queries through one,
-  // and so the logit is off by 4 * 4 * 2^-24 * 4.8^2; outputs through one.
+  // that part; with the merges' own error as in exactness_test. A Hadamard
+  // transform rounds each number by (log2(8) + 1) 2^-24 of the norm, at most
+  // 1.2 sqrt(2) sqrt(8); keys go through three and queries through one, and so
+  // the logit is off by 4 * 4 * 2^-24 * 4.8^2; outputs go through one.
   const double tolerance = 0x1p-23 * (8 * 3 * 2.88 + 4 * token_shards * 20 +
                                       (hadamard ? 8 * 4.8 * 4.8 + 20 : 0));
   for (int64_t at = 0; at < 60; ++at) {

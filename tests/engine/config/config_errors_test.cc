@@ -1,4 +1,4 @@
-// Each error, word for word with its place, and hostile YAML.
+// These test each error, word for word with its place, and hostile YAML.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -200,7 +200,7 @@ TEST(HostileYaml, LargeFilesAreQuick) {
   }
 }
 
-// Random bytes, and random pieces of YAML that get further.
+// Random bytes come first, then random pieces of YAML, which get further.
 TEST(HostileYaml, RandomTextIsNoCrash) {
   std::mt19937_64 random(7);
   const std::string pieces[] = {

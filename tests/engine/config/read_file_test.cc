@@ -22,7 +22,7 @@ std::string Error(const std::string& path, int64_t most_bytes) {
   return std::string(ReadWholeFile(path, most_bytes).status().message());
 }
 
-// Writes `text` into the descriptor piece by piece and closes it.
+// Writes `text` into the descriptor, a part at a time, and closes it.
 std::thread Writer(int descriptor, std::string text) {
   return std::thread([descriptor, text = std::move(text)] {
     for (size_t at = 0; at < text.size();) {
@@ -65,7 +65,7 @@ TEST(ReadWholeFile, ReadsPipesToTheirEnd) {
   opener.join();
 }
 
-// What a shell's <(command) names.
+// A shell's <(command) names such a descriptor.
 TEST(ReadWholeFile, ReadsDescriptorsByTheirNames) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);

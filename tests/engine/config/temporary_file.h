@@ -1,4 +1,4 @@
-// A settings file that lives as long as a test.
+// This is a settings file that lives as long as a test.
 #pragma once
 
 #include <cstdio>
@@ -29,7 +29,8 @@ inline absl::StatusOr<EngineConfig> LoadYaml(const std::string& text) {
   return LoadConfig({.yaml_path = file.path()});
 }
 
-// What LoadConfig says, with the path of the file as F; empty where it loads.
+// Returns what LoadConfig says, with the path of the file as F; nothing where
+// it loads.
 inline std::string YamlError(const std::string& text) {
   const TemporaryYaml file(text);
   const auto config = LoadConfig({.yaml_path = file.path()});

@@ -13,7 +13,7 @@
 namespace subgen {
 namespace {
 
-// "line:column: message", empty where there is no mistake.
+// Returns "line:column: message", or nothing where there is no mistake.
 std::string Mistake(const std::string& text) {
   const auto mistake = FindQuoteMistake(text);
   if (!mistake.has_value()) return "";
@@ -21,7 +21,7 @@ std::string Mistake(const std::string& text) {
                       mistake->message);
 }
 
-// The same text with the other kind of quote.
+// Returns the same text with the other kind of quote.
 std::string Turned(std::string text) {
   for (char& c : text) c = c == '"' ? '\'' : c == '\'' ? '"' : c;
   return text;
@@ -96,7 +96,7 @@ TEST(QuoteMistake, ClosedQuotesAreLegal) {
         "\"a\": b\n", "\"a\" : \"b\"\n", "[\"a\",\"b\" , \"c\"]",
         "{\"a\":\"b\",\"c\": \"d\"}", "- \"a\"\n- \"b\"\n",
         "? \"a\"\n: \"b\"\n", "a: !!str \"b\"\n", "a: &x \"b\"\nc: *x\n",
-        // Of several lines.
+        // These are of several lines.
         "a: \"b\n  c\n\n  d\"\ne: f\n", "a:\n  \"b\n  c: d\"\n",
         "a: \"b\n  - c\n  # d\n  e: f\"\n", "a:\n  b: \"c\n    d: e\"\n",
         "a: \"b\nthe rest\"\n", "a: \"b\n\"\n", "a: \"b\r\n  c\"\r\nd: e\r\n",
@@ -142,7 +142,7 @@ TEST(QuoteMistake, SettingsFilesNameIt) {
   EXPECT_EQ(config->chat.begin, "one two: three");
 }
 
-// Every line of every setting, without the quote at its end.
+// Every line of every setting is tried without the quote at its end.
 TEST(QuoteMistake, IsFoundInEveryLineOfADump) {
   const std::vector<std::string> lines =
       absl::StrSplit(DumpConfig(EngineConfig()), '\n');

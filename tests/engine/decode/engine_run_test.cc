@@ -1,5 +1,5 @@
-// Engine::Run: the other ranks are let go whatever the leading one returns. A
-// rank that waits for ever would hang the test.
+// Engine::Run lets the other ranks go whatever the leading one returns. A rank
+// that waits for ever would hang the test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@
 namespace subgen {
 namespace {
 
-// What each rank's Run gives, as text.
+// Returns what each rank's Run gives, as text.
 std::vector<std::string> RunOnRanks(
     int ranks, const std::function<absl::Status(Engine&)>& lead) {
   EngineConfig config;

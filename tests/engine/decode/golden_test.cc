@@ -1,5 +1,5 @@
-// The real model against another implementation: logits, greedy tokens and
-// negative log-likelihoods of Hugging Face transformers on the dequantized
+// The real model is compared with another implementation: logits, greedy tokens
+// and negative log-likelihoods of Hugging Face transformers on the dequantized
 // weights in float32 (tests/golden/logits.json).
 #include <gtest/gtest.h>
 
@@ -18,8 +18,8 @@
 namespace subgen {
 namespace {
 
-// Where this implementation may differ from the other: the reference by the
-// other's float32 rounding, cpu by bf16 cache rows as well.
+// This says where this implementation may differ from the other: the reference
+// by the other's float32 rounding, cpu by bf16 cache rows as well.
 struct Backed {
   std::string backend, row_format;
   int ranks;
@@ -35,7 +35,7 @@ nlohmann::json Golden() {
 
 using EachLogits = std::function<void(int64_t, Vector<const float>)>;
 
-// In odd chunks, so that both the cache and the chunk are attended to.
+// Reads in odd chunks, so that both the cache and the chunk are attended to.
 void ReadTokens(const std::vector<int>& tokens, Leader& leader,
                 const EachLogits& each) {
   for (size_t first = 0; first < tokens.size();) {
@@ -72,7 +72,7 @@ void ForEachToken(const Backed& backed, const std::vector<int>& tokens,
   EXPECT_TRUE(status.ok()) << status;
 }
 
-// One golden prompt: what another implementation says after it.
+// Checks one golden prompt by what another implementation says after it.
 void CheckPrompt(const Backed& backed, const nlohmann::json& golden) {
   const std::vector<int> prompt = golden["prompt_tokens"];
   const std::vector<int> greedy = golden["greedy_tokens"];
@@ -113,8 +113,8 @@ void CheckPrompts(const Backed& backed) {
   }
 }
 
-// Mean negative log-likelihood of the first 2,048 tokens of the GPL's text, as
-// the other implementation cut it into tokens.
+// Checks the mean negative log-likelihood of the first 2,048 tokens of the
+// GPL's text, as the other implementation cut it into tokens.
 void CheckText(const Backed& backed) {
   if (!HaveSmolModel()) GTEST_SKIP() << "no model at " << SmolModelPath();
   std::ifstream file(SUBGEN_SOURCE_DIR "/tests/golden/gpl3_tokens.json");
@@ -136,7 +136,7 @@ TEST(GoldenTest, CpuPrompts) { CheckPrompts(kCpu); }
 TEST(GoldenTest, CpuText) { CheckText(kCpu); }
 TEST(GoldenTest, ReferenceText) { CheckText(kReference); }
 
-// Nothing forced: generation step by step gives the other's greedy text.
+// Nothing is forced: generation step by step gives the other's greedy text.
 TEST(GoldenTest, GreedyTextThroughTheScheduler) {
   if (!HaveSmolModel()) GTEST_SKIP() << "no model file";
   const nlohmann::json golden = Golden()[0];

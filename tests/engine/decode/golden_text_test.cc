@@ -1,5 +1,5 @@
-// The real vocabulary against llama.cpp's tokens (golden/tokenizer.json) and
-// Hugging Face's chat prompts (golden/logits.json).
+// The real vocabulary is compared with llama.cpp's tokens
+// (golden/tokenizer.json) and Hugging Face's chat prompts (golden/logits.json).
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -18,7 +18,7 @@ constexpr char kPrompt[] =
     "The three laws of thermodynamics are:\n1. Energy cannot be created or "
     "destroyed.\n2.";
 
-// Greedy tokens with their best logits, on ranks as threads.
+// Returns greedy tokens with their best logits, on ranks as threads.
 GenerationResult Generate(const EngineConfig& config, int ranks) {
   GenerationResult result;
   const absl::Status status = RunThreadRanks(

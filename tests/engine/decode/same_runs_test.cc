@@ -1,8 +1,9 @@
-// Forty runs (policies x modes x formats x ranks) whose logits and numbers of
-// rows stay, bit for bit, those that tests/golden/same_runs.json was made from:
-// what holds while the inside of the engine is rebuilt. SUBGEN_WRITE_SAME_RUNS
-// writes the file anew. Bits depend on the C library and on the processor's
-// instructions, so elsewhere than where the file was made the test skips.
+// Forty runs (policies x modes x formats x ranks) are compared, whose logits
+// and numbers of rows stay, bit for bit, those that tests/golden/same_runs.json
+// was made from: that holds while the inside of the engine is rebuilt.
+// SUBGEN_WRITE_SAME_RUNS writes the file anew. Bits depend on the C library and
+// on the processor's instructions, so elsewhere than where the file was made
+// the test skips.
 #include <gnu/libc-version.h>
 #include <gtest/gtest.h>
 
@@ -33,7 +34,7 @@ struct EngineRun {
   int ranks = 1;
 };
 
-// FNV-1a of bits.
+// This is FNV-1a of bits.
 class Digest {
  public:
   template <class T>
@@ -129,7 +130,7 @@ std::vector<int> Tokens(int slot, int64_t position, int count) {
   return tokens;
 }
 
-// Two sequences: prompts in chunks, then one token each at a time.
+// Drives two sequences: prompts in chunks, then one token each at a time.
 void Drive(Leader& leader, Digest* digest) {
   int64_t positions[2] = {0, 0};
   const auto step = [&](std::vector<int> counts, bool ends) {

@@ -18,7 +18,7 @@ SamplingConfig Warm() {
   return config;
 }
 
-// How often each token comes, over positions 0..n-1.
+// Counts how often each token comes, over positions 0..n-1.
 std::map<int, int> Draw(const SamplingConfig& config, int n) {
   std::map<int, int> counts;
   for (int position = 0; position < n; ++position) {
@@ -72,7 +72,7 @@ TEST(SamplerTest, TopKKeepsTheKBest) {
 
 TEST(SamplerTest, TopPKeepsTheSmallestSetWithThatMass) {
   SamplingConfig config = Warm();
-  // Probabilities 0.661, 0.243, 0.089, 0.012: two of them reach 0.7.
+  // Probabilities are 0.661, 0.243, 0.089, 0.012: two of them reach 0.7.
   config.top_p = 0.7;
   EXPECT_EQ(Draw(config, 2000).size(), 2u);
   config.top_p = 0.6;
@@ -81,7 +81,7 @@ TEST(SamplerTest, TopPKeepsTheSmallestSetWithThatMass) {
 
 TEST(SamplerTest, MinPKeepsWhatIsLikelyEnoughAgainstTheBest) {
   SamplingConfig config = Warm();
-  // exp(2 - 3) = 0.368 and exp(1 - 3) = 0.135 of the best.
+  // The others are exp(2 - 3) = 0.368 and exp(1 - 3) = 0.135 of the best.
   config.min_p = 0.2;
   EXPECT_EQ(Draw(config, 2000).size(), 2u);
   config.min_p = 0.1;
@@ -115,7 +115,7 @@ TEST(SamplerTest, TheDrawIsAFunctionOfSeedAndPosition) {
   EXPECT_NE(first, other);
 }
 
-// The top of a row as Backend::Top gives it, by hand.
+// Returns the top of a row as Backend::Top gives it, by hand.
 RowTop TopOf(Vector<const float> logits, const TopNeed& need) {
   RowTop top;
   top.columns = logits.size();
@@ -157,7 +157,7 @@ std::vector<TopCase> TopCases() {
           {"greedy, penalty", greedy_penalty, 1.0}};
 }
 
-// On rows of small and large spread, some with many equal logits.
+// Rows are of small and large spread, some with many equal logits.
 TEST(SamplerTest, TheTopGivesTheTokenOfTheWholeRowOrNone) {
   constexpr int kRows = 300, kColumns = 1000;
   std::mt19937 random(5);

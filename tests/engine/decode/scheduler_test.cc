@@ -1,4 +1,4 @@
-// The decode loop on toy models, on one rank and on several.
+// The decode loop is tested on toy models, on one rank and on several.
 #include "engine/decode/scheduler.h"
 
 #include <gmock/gmock.h>
@@ -73,7 +73,7 @@ TEST(SchedulerTest, ACancelledAnswerGoesOnAsIfItHadNotBeen) {
         Scheduler& scheduler = engine.scheduler();
         ASSIGN_OR_RETURN(const int slot, scheduler.Open());
         std::vector<int> tokens = Prompt(40);
-        // In the prompt, then after some tokens.
+        // It is cancelled in the prompt, then after some tokens.
         for (const int steps : {1, 7}) {
           RETURN_IF_ERROR(scheduler.Submit(slot, Request(tokens, 100)));
           for (int i = 0; i < steps; ++i) RETURN_IF_ERROR(scheduler.Step());
@@ -207,7 +207,7 @@ TEST(SchedulerTest, EndsAtLengthContextStopStringAndEndOfTurn) {
   GenerationRequest request = Request(Prompt(10), 40);
   const auto whole = GenerateOnRanks(config, 1, request);
   ASSERT_GT(whole.text.size(), 6u);
-  // A stop string of whole characters inside the text.
+  // This is a stop string of whole characters inside the text.
   size_t first = 3;
   while ((whole.text[first] & 0xC0) == 0x80) ++first;
   const std::string stop = whole.text.substr(first, 2);

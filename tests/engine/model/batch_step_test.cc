@@ -1,5 +1,6 @@
-// Steps of many sequences on the CPU: what is asked of the backend, and that a
-// sequence's logits are the same bits whatever else is in its batch.
+// Steps of many sequences run on the CPU: these test what is asked of the
+// backend, and that a sequence's logits are the same bits whatever else is in
+// its batch.
 #include <gtest/gtest.h>
 
 #include "engine/model/transformer.h"
@@ -10,7 +11,7 @@
 namespace subgen {
 namespace {
 
-// The CPU's backend, counting products and attention.
+// This is the CPU's backend, counting products and attention.
 class CountingBackend final : public ReferenceBackend {
  public:
   absl::string_view name() const override { return "counting"; }
@@ -76,7 +77,7 @@ class CountingBackend final : public ReferenceBackend {
 
 constexpr int kSlots = 5;
 
-// Prompts that end before, between and far behind where attention is cut.
+// Prompts end before, between and far behind where attention is cut.
 int64_t PromptTokens(int slot) { return 7 + 90 * slot; }
 
 int Token(int slot, int64_t position) {
@@ -117,7 +118,7 @@ class BatchStepTest : public testing::TestWithParam<std::string> {
           {RunOf(slot, first, std::min(end, first + kChunk))});
     }
   }
-  // A token of each sequence, the `step`-th after its prompt.
+  // Returns a token of each sequence, the `step`-th after its prompt.
   Batch Tokens(int step) const {
     Batch batch;
     for (int slot = 0; slot < kSlots; ++slot) {
@@ -149,7 +150,7 @@ TEST_P(BatchStepTest, AsksForAttentionOfAllSequencesAtOnce) {
     EXPECT_EQ(backend_.products, 2 * 7 + 1);
     EXPECT_EQ(backend_.attentions, 2);
   }
-  // Rows go out of all windows together, then in: of each of two layers.
+  // Rows go out of all windows together, then in, in each of two layers.
   EXPECT_LE(backend_.conversions, 2 * 2);
 }
 

@@ -1,4 +1,5 @@
-// Files made to harm a reader; most repeat a published hole of another one.
+// These are files made to harm a reader; most repeat a published hole of
+// another one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -36,8 +37,8 @@ std::string Tensor(absl::string_view name, std::vector<int64_t> shape,
   return bytes + GgufBytes(type) + GgufBytes(offset);
 }
 
-// Tensors in a file that has the one key it needs, padded, with 64 bytes of
-// data.
+// Puts tensors in a file that has the one key it needs, padded, with 64 bytes
+// of data.
 std::string Model(uint64_t tensors, std::string table) {
   std::string bytes = Header(tensors, 1) +
                       Key("general.architecture", 8, GgufString("llama")) +
@@ -54,7 +55,7 @@ std::string ManyKeys() {
   return bytes;
 }
 
-// Each below a cap, together above the cap on all arrays.
+// Each array is below a cap, and together they are above the cap on all arrays.
 std::string ManyArrays() {
   std::string bytes = Header(0, 5);
   const std::string array = Array(0, 1 << 20, std::string(1 << 20, '\0'));
@@ -199,7 +200,7 @@ TEST_P(GgufMalformed, IsRefusedAtOnceInOneLine) {
 
   const absl::Status status = GgufFile::Open(path).status();
 
-  // A second of processor time: a loose bound. A reader that is quadratic, or
+  // A second of processor time is a loose bound. A reader that is quadratic, or
   // believes a count, takes minutes.
   EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC);
   ASSERT_FALSE(status.ok());

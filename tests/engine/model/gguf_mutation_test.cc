@@ -1,5 +1,5 @@
 // Models that are cut short or have bytes changed are refused or readable, and
-// nothing else. Worth most with AddressSanitizer.
+// nothing else. This is worth most with AddressSanitizer.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ void ExpectRefusedAtAnyLength(const std::string& path, uint64_t size) {
   std::mt19937_64 random(3);
   std::vector<uint64_t> lengths(200);
   for (size_t i = 0; i < lengths.size(); ++i) {
-    // Half of them in the front, where the tables are.
+    // Half of them are in the front, where the tables are.
     lengths[i] = random() % (i % 2 == 0 ? size : size / 32);
   }
   std::sort(lengths.begin(), lengths.end(), std::greater<>());
@@ -71,7 +71,7 @@ TEST(GgufMutation, TheRealModelCutShortIsRefused) {
 TEST(GgufMutation, FlippedBytesNeverCrash) {
   const std::string path = TestPath("flipped.gguf");
   const std::string valid = MakeToyModel(ToyModel{.layers = 1}).Bytes();
-  // Up to the last tensor's entry in the table; its name stands there once.
+  // The tables go up to the last tensor's entry; its name stands there once.
   const size_t tables = valid.find("output_norm.weight") + 64;
   std::mt19937_64 random(4);
   int refused = 0, read = 0, configured = 0;

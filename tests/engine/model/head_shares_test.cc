@@ -13,7 +13,7 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 
-// Two keys in two dimensions, (3, 4) and (0, 2): the mean unit key is
+// The keys are two in two dimensions, (3, 4) and (0, 2): the mean unit key is
 // (0.3, 0.9), the mean key (1.5, 3), of which both are sqrt(3.25) away.
 TEST(HeadShares, SpreadByHand) {
   const std::vector<float> sums = {0.6f, 1.8f, 3.0f, 6.0f, 29.0f, 2.0f};
@@ -21,7 +21,7 @@ TEST(HeadShares, SpreadByHand) {
   EXPECT_NEAR(KeySpread(sums), (1.0 - 0.09 - 0.81) * std::sqrt(3.25), 1e-6);
 }
 
-// Weights 1, 1 and 32: of 2.7 rows 2.7 / 34 for the first two.
+// Weights are 1, 1 and 32: of 2.7 rows 2.7 / 34 are for each of the first two.
 TEST(HeadShares, FifthPowersByHand) {
   const std::vector<double> shares = SharesBySpreads({1.0, 1.0, 2.0}, 100.0);
   EXPECT_THAT(shares, ElementsAre(5.0 / 32, 5.0 / 32, 84.0 / 32));

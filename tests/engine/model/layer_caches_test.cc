@@ -1,5 +1,5 @@
-// The caches of all layers together: a sequence that is parked and resumed, and
-// when heads share the budget.
+// These test the caches of all layers together: a sequence that is parked and
+// resumed, and when heads share the budget.
 #include "engine/model/layer_caches.h"
 
 #include <gmock/gmock.h>
@@ -51,7 +51,7 @@ class LayerCachesTest : public testing::TestWithParam<std::string> {
     transformer_->Forward({RunOf(0, 0, 40)});
   }
   LayerCaches& caches() { return transformer_->caches(); }
-  // Of the four tokens after the prompt.
+  // Returns the logits of the four tokens after the prompt.
   std::vector<float> Continue(int slot) {
     std::vector<float> all;
     for (int64_t i = 40; i < 44; ++i) {
@@ -109,7 +109,7 @@ TEST(GrowthToShareTest, IsTheContextOverTheBudgetBesideTheWindow) {
   shape.head_dim = 16;
   shape.context_tokens = 250;
   CacheConfig cache = Budgeted("subgen");
-  // 24 rows, of which 10 are of the window: 240 tokens share 14 rows.
+  // Of 24 rows 10 are of the window: 240 tokens share 14 rows.
   EXPECT_EQ(*GrowthToShare(cache, shape), 240.0 / 14.0);
   cache.head_budgets = "equal";
   EXPECT_EQ(*GrowthToShare(cache, shape), std::nullopt);

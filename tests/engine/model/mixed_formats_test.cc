@@ -1,5 +1,6 @@
-// Files as people have them: matrices of several formats. Which kernels their
-// products take, counted, and logits against the reference backend.
+// Files are as people have them: matrices of several formats. The tests count
+// which kernels their products take, and compare logits with the reference
+// backend.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,12 +22,13 @@ using cpu::LinearKernel;
 constexpr int kLayers = 2;
 constexpr int kMatricesOfLayer = 7;
 
-// A model all of one format, with these instead of it.
+// This is a model all of one format, with these instead of it.
 struct Mix {
   std::string name;
   BlockFormat format;
   std::map<std::string, BlockFormat> others;
-  // Counted by hand, of 2 layers of 7 matrices and the tied embedding.
+  // These are counted by hand, of 2 layers of 7 matrices and the tied
+  // embedding.
   int integer_tiles = 0, float_tiles = 0;
 };
 
@@ -134,7 +136,7 @@ std::vector<float> Logits(const std::string& path, Backend& backend) {
   return logits;
 }
 
-// A prompt, whose tokens go together, and tokens one by one.
+// First comes a prompt, whose tokens go together, then tokens one by one.
 TEST(MixedFormats, HaveTheLogitsOfTheReference) {
   for (const Mix& mix : Mixes()) {
     const std::string path = WriteMix(mix);

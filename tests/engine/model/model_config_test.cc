@@ -1,5 +1,5 @@
-// What is read of the hyperparameters and tensors of a model file, and what is
-// refused.
+// These test what is read of the hyperparameters and tensors of a model file,
+// and what is refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -248,7 +248,7 @@ INSTANTIATE_TEST_SUITE_P(Rope, ModelConfigRefusal,
 INSTANTIATE_TEST_SUITE_P(Tensors, ModelConfigRefusal,
                          testing::ValuesIn(TensorRefusals()), kName);
 
-// Frequency of pair 4 of 8, 0.01 unscaled (base 10000).
+// Returns the frequency of pair 4 of 8, 0.01 unscaled (base 10000).
 double MiddleFrequency(const GgufWriter& writer, const RopeConfig& rope = {}) {
   const auto config = Read(writer, rope);
   EXPECT_TRUE(config.ok()) << config.status();
@@ -274,8 +274,8 @@ TEST(ModelConfigRopeTest, ReadsScalingFromTheFile) {
   yarn.Set("llama.rope.scaling.type", "yarn");
   yarn.Set("llama.rope.scaling.factor", 4.0f);
   yarn.Set("llama.rope.scaling.original_context_length", 128);
-  // Pairs of 32 turns and of 1 turn: -0.39 and 2.62, so the ramp goes from 0
-  // to 3 and pair 4 is stretched whole, pair 1 by a third.
+  // The pairs of 32 full circles and of 1 are -0.39 and 2.62, so the ramp goes
+  // from 0 to 3 and pair 4 is stretched whole, pair 1 by a third.
   EXPECT_NEAR(MiddleFrequency(yarn), 0.0025, 1e-15);
   const auto config = Read(yarn);
   ASSERT_TRUE(config.ok()) << config.status();
@@ -293,10 +293,11 @@ TEST(ModelConfigRopeTest, ANamedScalingReplacesTheFiles) {
   EXPECT_NEAR(MiddleFrequency(writer, {.scaling = "none"}), 0.01, 1e-15);
   EXPECT_NEAR(MiddleFrequency(writer, {.scaling = "linear", .factor = 4}),
               0.0025, 1e-15);
-  // 512 tokens are 0.81 turns of the pair: below one, so stretched whole.
+  // 512 tokens are 0.81 full circles of the pair: below one, so it is stretched
+  // whole.
   EXPECT_NEAR(MiddleFrequency(writer, {.scaling = "llama3", .factor = 4}),
               0.0025, 1e-15);
-  // 2.5 turns lie in the middle between 1 and 4.
+  // 2.5 full circles lie in the middle between 1 and 4.
   const int64_t context = 1571;  // 2.5 * 2 pi / 0.01 = 1570.8
   EXPECT_NEAR(MiddleFrequency(writer, {.scaling = "llama3",
                                        .factor = 4,

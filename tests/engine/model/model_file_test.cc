@@ -1,5 +1,5 @@
-// What the engine sees of a model file: tensors by their roles, in memory that
-// stays.
+// These test what the engine sees of a model file: tensors by their roles, in
+// memory that stays.
 #include "engine/model/model_file.h"
 
 #include <gmock/gmock.h>

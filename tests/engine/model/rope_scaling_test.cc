@@ -16,7 +16,7 @@ RopeScaling::Type TypeOf(const std::string& name) {
   return RopeScaling::Type::kNone;
 }
 
-// Numbers of tests/golden/make_rope_frequencies.py.
+// The numbers are those of tests/golden/make_rope_frequencies.py.
 TEST(RopeScalingTest, EqualsThePublishedFormulas) {
   std::ifstream file(SUBGEN_SOURCE_DIR "/tests/golden/rope_frequencies.json");
   const auto cases = nlohmann::json::parse(file);
@@ -86,7 +86,7 @@ TEST(RopeScalingTest, YarnMagnitudeFollowsItsKeys) {
               plain / 2 / (1.0 + 0.07 * std::log(4.0)), 1e-15);
 }
 
-// Share 0 of the unchanged angle would be linear scaling; half lies between.
+// None of the unchanged angle would be linear scaling; half of it lies between.
 TEST(RopeScalingTest, YarnExtrapolationIsAShareOfTheUnchangedAngle) {
   RopeParameters parameters;
   parameters.dimension = 64;

@@ -21,7 +21,7 @@ TEST(ShardPlanTest, ThreeKvHeadsOnTwoRanks) {
   EXPECT_EQ(first.query_heads.count, 4);
   EXPECT_EQ(second.kv_heads.first, 2);
   EXPECT_EQ(second.kv_heads.count, 1);
-  // Query features 16 a head: 64 and 32, whole blocks of 32.
+  // Query features are 16 per head: 64 and 32, whole blocks of 32.
   EXPECT_EQ(first.output_columns.count, 64);
   EXPECT_EQ(second.output_columns.first, 64);
   // 160 hidden features are five blocks: three and two.
@@ -34,7 +34,7 @@ TEST(ShardPlanTest, ThreeKvHeadsOnTwoRanks) {
 TEST(ShardPlanTest, BlocksThatStraddleRanksAreReadByBoth) {
   ToyModel toy;
   toy.kv_heads = 4;
-  toy.query_heads = 12;  // 48 features a KV head
+  toy.query_heads = 12;  // 48 features per KV head
   const ModelFile model = Load(toy);
   const GridShape grid = *PlanGrid({}, 4, 4);
   const ShardPlan second = PlanShard(model, grid, 1);

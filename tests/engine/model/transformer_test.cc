@@ -1,5 +1,5 @@
-// The transformer against itself: ranks, chunks and batches must not change
-// what it computes. Other implementations' numbers are in tests/golden.
+// The transformer is compared with itself: ranks, chunks and batches must not
+// change what it computes. Other implementations' numbers are in tests/golden.
 #include "engine/model/transformer.h"
 
 #include <gmock/gmock.h>
@@ -58,7 +58,7 @@ absl::StatusOr<Logits> ForwardOnRank(const Experiment& experiment,
   return all;
 }
 
-// The logits of every step, the same on every rank.
+// Returns the logits of every step, the same on every rank.
 Logits Forward(const Experiment& experiment, const std::vector<Batch>& steps) {
   const std::string path = WriteToyModel(
       experiment.toy, absl::StrCat("transformer_", experiment.toy.architecture,
@@ -88,7 +88,8 @@ std::vector<int> Tokens(int count, int seed) {
   return tokens;
 }
 
-// A prompt read in chunks of the given size, then some tokens one by one.
+// Returns the steps of a prompt read in chunks of the given size, then of some
+// tokens one by one.
 std::vector<Batch> Steps(int slot, int prompt, int chunk, int decoded) {
   std::vector<Batch> steps;
   const std::vector<int> tokens = Tokens(prompt + decoded, slot + 1);
@@ -115,9 +116,9 @@ double LargestDifference(const Logits& a, const Logits& b) {
 
 // Reordered sums differ by rounding only. Per layer two sums over at most 160
 // products are stored as floats and pass through norms of gain near 1; the
-// logit is a sum over 64 products of |x| <= 1.2 sqrt(64) and |w| ~ 0.05. So
-//   layers * 2 * eps * (norm of the residual stream) * |w| sqrt(64)
-// with a factor of 16 for the growth through softmax and SiLU.
+// logit is a sum over 64 products of |x| <= 1.2 sqrt(64) and |w| ~ 0.05. So the
+// bound is layers * 2 * eps * (norm of the residual stream) * |w| sqrt(64) with
+// a factor of 16 for the growth through softmax and SiLU.
 double RoundingBound(const ToyModel& toy) {
   const double eps = std::numeric_limits<float>::epsilon();
   const double norm = 1.2 * std::sqrt(static_cast<double>(toy.embedding));
@@ -139,7 +140,7 @@ TEST_P(RanksTest, EqualOneRank) {
   Experiment experiment;
   experiment.toy.architecture = param.architecture;
   experiment.toy.kv_heads = param.kv_heads;
-  // Four KV heads of three query heads: 48 features, which straddle blocks.
+  // Four KV heads of three query heads have 48 features, which straddle blocks.
   if (param.kv_heads == 4) experiment.toy.query_heads = 12;
   experiment.cache = FloatCache();
   const std::vector<Batch> steps = Steps(0, 37, 16, 5);

@@ -23,7 +23,7 @@ std::vector<int> Encode(const Tokenizer& tokenizer, const std::string& text) {
 }
 
 TEST(ByteBpe, MergesTheLowestRankFirstThenTheLeftmost) {
-  // 256: bc, 257: ab, 258: abc (ab + c), 259: aa.
+  // Token 256 is bc, 257 ab, 258 abc (ab + c), 259 aa.
   const auto tokenizer = Make(ByteVocabulary({"b c", "a b", "ab c", "a a"}));
   EXPECT_THAT(Encode(*tokenizer, "abc"), ElementsAre('a', 256));
   EXPECT_THAT(Encode(*tokenizer, "ab"), ElementsAre(257));
@@ -66,7 +66,8 @@ TEST(ByteBpe, DecodesEachByteAndKeepsWhatIsNotOfTheAlphabet) {
   EXPECT_EQ(tokenizer->Decode(-1, false), "");
 }
 
-// Merges by the definition: again and again the best pair of the whole word.
+// Merges by the definition: joins the best pair of the whole word, again and
+// again.
 std::vector<std::string> NaiveMerge(const std::string& word,
                                     const std::vector<std::string>& merges) {
   std::vector<std::string> parts;

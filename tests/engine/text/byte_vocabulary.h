@@ -1,4 +1,4 @@
-// A small byte-level vocabulary for tests.
+// This is a small byte-level vocabulary for tests.
 #pragma once
 
 #include <string>
@@ -9,8 +9,9 @@
 
 namespace subgen {
 
-// GPT-2's character for a byte, by its published definition: the printable
-// bytes of Latin-1 stand for themselves, the n-th of the others for 256 + n.
+// Returns GPT-2's character for a byte, by its published definition: the
+// printable bytes of Latin-1 stand for themselves, the n-th of the others for
+// 256 + n.
 inline std::string ByteCharacter(int byte) {
   const auto printable = [](int b) {
     return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
@@ -22,8 +23,8 @@ inline std::string ByteCharacter(int byte) {
   return character;
 }
 
-// Token i < 256 is byte i; then what the merges make, in order; then a control
-// token <|im_end|> and a user-defined <tool>, the last two.
+// Token i < 256 is byte i; then come what the merges make, in order, a control
+// token <|im_end|> and a user-defined <tool>.
 inline Vocabulary ByteVocabulary(const std::vector<std::string>& merges) {
   Vocabulary vocabulary;
   vocabulary.model = "gpt2";

@@ -42,8 +42,8 @@ std::vector<ChatMessage> Messages(const nlohmann::json& list) {
   return messages;
 }
 
-// golden/chat_prompts.json, written by golden/make_chat_prompts.py: the
-// published templates as Jinja2 renders them.
+// golden/chat_prompts.json is written by golden/make_chat_prompts.py: it has
+// the published templates as Jinja2 renders them.
 TEST(ChatTemplate, RendersAsThePublishedTemplatesDo) {
   std::ifstream file(SUBGEN_SOURCE_DIR "/tests/golden/chat_prompts.json");
   const nlohmann::json cases = nlohmann::json::parse(file);
@@ -84,7 +84,7 @@ TEST(ChatTemplate, SystemMessageOfTheConfigReplacesTheDefault) {
   EXPECT_EQ(Text(Make(config, jinja).Render({{Role::kUser, "x"}})),
             "<|im_start|>system\nYou.<|im_end|>\n<|im_start|>user\nx"
             "<|im_end|>\n<|im_start|>assistant\n");
-  // A conversation's own comes first of all.
+  // A conversation's own message comes first of all.
   EXPECT_THAT(Text(Make(config, jinja).Render({{Role::kSystem, "They."}})),
               testing::StartsWith("<|im_start|>system\nThey.<|im_end|>"));
 }
@@ -117,7 +117,7 @@ TEST(ChatTemplate, RecognizesVicunaByItsText) {
 }
 
 TEST(ChatTemplate, AnUnknownOneIsAnErrorThatSaysHowToGiveOne) {
-  // Gemma, Phi-4 and Mistral's later [SYSTEM_PROMPT] form.
+  // These are of Gemma, Phi-4 and Mistral's later [SYSTEM_PROMPT] form.
   for (const char* jinja :
        {"", "<start_of_turn>user", "<|im_start|>user<|im_sep|><|im_end|>",
         "[SYSTEM_PROMPT][INST] [/INST]"}) {

@@ -1,4 +1,4 @@
-// Random bytes and random vocabularies: an error or tokens, never a crash.
+// Random bytes and random vocabularies give an error or tokens, never a crash.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -40,7 +40,7 @@ class Hostile {
     return bytes;
   }
 
-  // Mostly of the right sizes, now and then of a wrong one.
+  // Makes vocabularies mostly of the right sizes, now and then of a wrong one.
   Vocabulary Make() {
     Vocabulary vocabulary =
         Below(2) == 0 ? ByteVocabulary({"a b"}) : Vocabulary();

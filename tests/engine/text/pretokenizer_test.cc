@@ -17,8 +17,8 @@ std::vector<std::string> Words(const std::string& name,
   return {words->begin(), words->end()};
 }
 
-// golden/pretokenizer.json: 80 texts as llama.cpp (unicode_regex_split of the
-// copy in llama-cpp-python 0.3.36) cuts them.
+// golden/pretokenizer.json has 80 texts as llama.cpp (unicode_regex_split of
+// the copy in llama-cpp-python 0.3.36) cuts them.
 TEST(PreTokenizer, CutsAsLlamaCppDoes) {
   std::ifstream file(SUBGEN_SOURCE_DIR "/tests/golden/pretokenizer.json");
   const nlohmann::json cases = nlohmann::json::parse(file);

@@ -11,7 +11,7 @@ namespace {
 
 using testing::ElementsAre;
 
-// Ids: 0 <unk>, 1 <s>, 2 </s>, then as listed.
+// Ids are 0 <unk>, 1 <s>, 2 </s>, then as listed.
 Vocabulary Pieces(const std::vector<std::pair<std::string, float>>& pieces) {
   Vocabulary vocabulary;
   vocabulary.model = "llama";
@@ -92,7 +92,7 @@ TEST(SentencePiece, NeedsByteTokensOrAnUnknownToken) {
             "token");
 }
 
-// golden/sentencepiece.json, written by golden/make_sentencepiece.py.
+// golden/sentencepiece.json is written by golden/make_sentencepiece.py.
 TEST(SentencePiece, AgreesWithTheSentencePiecePackage) {
   std::ifstream file(SUBGEN_SOURCE_DIR "/tests/golden/sentencepiece.json");
   int compared = 0;

@@ -10,7 +10,8 @@
 namespace subgen {
 namespace {
 
-// What ICU's decoder makes of the bytes: the independent answer.
+// Returns what ICU's decoder makes of the bytes, which is the independent
+// answer.
 std::string IcuDecoded(const std::string& bytes) {
   std::string text;
   icu::UnicodeString::fromUTF8(bytes).toUTF8String(text);

@@ -1,6 +1,6 @@
-// A stream of tokens into clusters and value samples: after every call each
-// backend holds the same ones as the reference, by the same draws. What their
-// sums are on average is tested in engine/cache/streaming_test.cc.
+// A stream of tokens goes into clusters and value samples: after every call
+// each backend holds the same ones as the reference, by the same draws. What
+// their sums are on average is tested in engine/cache/streaming_test.cc.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -21,7 +21,7 @@ struct Setting {
   double radius = 0.0;
 };
 
-// One head, with all arrays as large as they may become.
+// This is one head, with all arrays as large as they may become.
 class Head {
  public:
   Head(const Setting& setting, int head)
@@ -75,13 +75,14 @@ class Head {
     }
     for (size_t i = 0; i < slot_bias_.size(); ++i) {
       ASSERT_FLOAT_EQ(log_norms_[i], other.log_norms_[i]) << i;
-      // A difference of logarithms, each off by half a unit of the larger.
+      // The bias is a difference of logarithms, each off by half a unit of the
+      // larger.
       ASSERT_NEAR(
           slot_bias_[i], other.slot_bias_[i],
           4 * kUnit * (1.0 + std::abs(log_norms_[i]) + std::abs(slot_bias_[i])))
           << i;
     }
-    // The radius is of a distance in floats (backend_clustering_test.cc).
+    // The radius is of a distance in floats (distances_test.cc).
     ASSERT_NEAR(totals_[0], other.totals_[0],
                 kUnit * (8 * setting_.dim + 32) * (1.0 + totals_[0]));
     ASSERT_NEAR(totals_[1], other.totals_[1], 1e-12 * (1.0 + totals_[1]));
@@ -109,7 +110,7 @@ class Head {
 
 class ClustersTest : public BackendTest {
  protected:
-  // Three heads in one call, in chunks of these sizes.
+  // Compares three heads in one call, in chunks of these sizes.
   void Compare(const Setting& setting, const std::vector<int64_t>& chunks) {
     std::vector<Head> tested, expected;
     for (int head = 0; head < 3; ++head) {

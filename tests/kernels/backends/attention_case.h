@@ -1,4 +1,5 @@
-// A pseudo-random attention task, and how near two backends must come on it.
+// This is a pseudo-random attention task, and how near two backends must come
+// on it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,7 +29,7 @@ struct AttentionShape {
   bool may_round = false;
 };
 
-// Each number as bf16 has it.
+// Returns each number as bf16 has it.
 inline std::vector<float> RoundedToBF16(std::vector<float> numbers) {
   const int64_t size = std::ssize(numbers);
   return StoredRows(RowFormat::kBF16, {numbers.data(), 1, size}).Decoded();
@@ -60,7 +61,7 @@ class AttentionCase {
   void SetPartitionBias(double share) { partition_bias_ = Bias(share, 4); }
   void SetValueBias(double share) { value_bias_ = Bias(share, 5); }
   void ShareBias() { share_bias_ = true; }
-  // Rows of tokens -1 (all see it) to one that no query belongs to.
+  // Gives rows tokens from -1 (all see it) to one that no query belongs to.
   void SetCausal() {
     std::mt19937 random(6);
     std::uniform_int_distribution<int> token(-1, shape_.tokens);
@@ -68,7 +69,7 @@ class AttentionCase {
     for (int& t : row_token_) t = token(random);
     std::sort(row_token_.begin(), row_token_.end());
   }
-  // As inside a chunk: row j is of token j.
+  // Does as inside a chunk: row j is of token j.
   void SetOwnTokens() {
     row_token_.resize(shape_.rows);
     std::iota(row_token_.begin(), row_token_.end(), 0);
@@ -93,7 +94,7 @@ class AttentionCase {
             out,
             shape_.may_round};
   }
-  // Of rows [first, first + count) alone.
+  // Returns the task of rows [first, first + count) alone.
   AttentionTask TaskOfRows(int64_t first, int64_t count,
                            const SoftmaxPartials& out) {
     AttentionTask task = Task(out);
@@ -104,7 +105,8 @@ class AttentionCase {
     return task;
   }
   std::vector<float> DecodedValues() const { return values_.Decoded(); }
-  // With |values|: what the rounding of the weighted sums scales with.
+  // Returns the task with |values|: what the rounding of the weighted sums
+  // scales with.
   AttentionTask TaskOfMagnitudes(const SoftmaxPartials& out) {
     AttentionTask task = Task(out);
     task.rows.values = magnitudes_.rows();
@@ -121,17 +123,18 @@ class AttentionCase {
             mass};
   }
 
-  // What the rounding of queries and keys to 16 bits adds to it: each number of
-  // them is off by up to its row's length / 64,000, a logit by that times the
-  // sum of the other row's magnitudes.
+  // Returns what the rounding of queries and keys to 16 bits adds to it: each
+  // number of them is off by up to its row's length / 64,000, a logit by that
+  // times the sum of the other row's magnitudes.
   double RoundingOfLogits() {
     const double logit =
         LargestRowNorm(queries_.view()) * LargestRowNorm(key_numbers_.view());
     return std::sqrt(1.0 * shape_.dim) * logit / 32000;
   }
-  // What the rounding of weights and values adds to a weighted sum, in parts of
-  // the partition: each of a tile's 64 weights is off by up to 1/65,534 of
-  // their sum (or less), each value by up to 1/16,382 of the largest.
+  // Returns what the rounding of weights and values adds to a weighted sum, in
+  // parts of the partition: each of a tile's 64 weights is off by up to
+  // 1/65,534 of their sum (or less), each value by up to 1/16,382 of the
+  // largest.
   double RoundingOfValues() {
     float largest = 0.0f;
     for (const float x : value_numbers_.numbers()) {
@@ -140,11 +143,11 @@ class AttentionCase {
     return largest * (64 / 65534.0 + 1 / 16382.0);
   }
 
-  // Bound of the relative error of one weight exp(logit + bias - max) and of
-  // sums of them. A logit is off by a unit of |q| |k| for each product and
-  // addition; biases, differences and rescaling add a few units of the largest
-  // logit; the exponential is good to 2 units; sums and merges add one unit of
-  // the sum for each row.
+  // Returns a bound of the relative error of one weight exp(logit + bias - max)
+  // and of sums of them. A logit is off by a unit of |q| |k| for each product
+  // and addition; biases, differences and rescaling add a few units of the
+  // largest logit; the exponential is good to 2 units; sums and merges add one
+  // unit of the sum for each row.
   double RelativeError() {
     const double logit =
         LargestRowNorm(queries_.view()) * LargestRowNorm(key_numbers_.view());
@@ -152,9 +155,9 @@ class AttentionCase {
     return kUnit *
            ((shape_.dim + 8) * logit + 8 * kLargestBias + shape_.rows + 32);
   }
-  // What rounding to bf16 adds to that: half of the last of 8 bits of each
-  // query and key, which are factors of logits, of each weight, and of each
-  // value; nothing where they are numbers of bf16.
+  // Returns what rounding to bf16 adds to that: half of the last of 8 bits of
+  // each query and key, which are factors of logits, of each weight, and of
+  // each value; nothing where they are numbers of bf16.
   double RoundingToBF16() {
     constexpr double kHalf = 0x1p-8;
     const double logit =
@@ -173,7 +176,7 @@ class AttentionCase {
     if (shape_.bf16) matrix.numbers() = RoundedToBF16(matrix.numbers());
     return matrix;
   }
-  // Into `matrix`: what is stored, without signs.
+  // Puts into `matrix` what is stored, without signs.
   static Matrix<const float> Absolute(const StoredRows& stored,
                                       RandomMatrix& matrix) {
     matrix.numbers() = stored.Decoded();
@@ -199,8 +202,9 @@ class AttentionCase {
   std::vector<int> row_token_;
 };
 
-// Both in the scale of `expected`. `magnitudes`: the same sums of |values|, to
-// which the error is relative; more of weighted sums is part of the partition.
+// Both are in the scale of `expected`. `magnitudes` are the same sums of
+// |values|, to which the error is relative; more of weighted sums is part of
+// the partition.
 inline void ExpectPartialsNear(const SoftmaxPartials& actual,
                                const SoftmaxPartials& expected,
                                const SoftmaxPartials& magnitudes,

@@ -1,4 +1,5 @@
-// Attention of a backend beside the reference, within what it may round.
+// These compare attention of a backend with the reference, within what it may
+// round.
 #pragma once
 
 #include "tests/kernels/backends/attention_case.h"
@@ -17,8 +18,8 @@ class AttentionComparison : public BackendTest {
     ExpectPartialsNear(actual.view(), expected.view(), magnitudes.view(),
                        ErrorOf(c), OfPartition(c));
   }
-  // Sets of rows of the same queries in one list, with others between; `many`
-  // gives the queries.
+  // Compares sets of rows of the same queries in one list, with others between;
+  // `many` gives the queries.
   void ExpectMerged(AttentionCase& many, AttentionCase& few,
                     AttentionCase& others) {
     AttentionCase none(

@@ -155,7 +155,7 @@ TEST_P(AttentionTest, RowsOfACacheFromAnyOn) {
   }
 }
 
-// Outputs with no row, one, and several sets, one of which nobody sees; what
+// Outputs have no row, one, and several sets, one of which nobody sees; what
 // they hold before is of no say.
 TEST_P(AttentionTest, FromEmptyIsSetEmptyThenAttend) {
   for (const int64_t tokens : {2, 40}) {
@@ -188,7 +188,8 @@ TEST_P(AttentionTest, FromEmptyIsSetEmptyThenAttend) {
   }
 }
 
-// Few queries (rows are shared out) and many (merging is on threads too).
+// There are few queries (rows are shared out) and many (merging is on threads
+// too).
 TEST_P(AttentionTest, ResultsDoNotDependOnTiming) {
   for (const int64_t tokens : {2, 180}) {
     AttentionCase a({.tokens = tokens, .rows = 2000 / tokens});
@@ -249,7 +250,7 @@ TEST_P(MassTest, TasksOfOneListAddUp) {
       {{c.MassTask(log_partition, twice), c.MassTask(log_partition, twice)}});
   tested_->AccumulateMass({{c.MassTask(log_partition, once)}});
   for (int j = 0; j < 300; ++j) {
-    // Cut into other pieces, but the sums of a row are the same.
+    // Rows are cut in other places, but the sums of a row are the same.
     ASSERT_EQ(twice[j], 2 * once[j]);
     ASSERT_GT(once[j], 0.0f);
   }

@@ -1,6 +1,6 @@
-// A backend beside the reference. The tests of backend_*_test.cc are the same
-// for all; which backends a test program has, and in which variants, is told by
-// the file that it is linked with: cpu_cases.cc or cuda/backend_cases.cc.
+// This is a backend beside the reference. The tests of this folder are the same
+// for all; the file that a test program is linked with, cpu_cases.cc or
+// cuda/backend_cases.cc, says which backends it has, and in which variants.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,16 +15,17 @@
 
 namespace subgen {
 
-// What Linear may round before it multiplies.
+// This is what Linear may round before it multiplies.
 enum class LinearRounding { kNone, kTokensTo16Bits, kBothToBF16 };
 
-// What attention may round before it multiplies: queries, rows and weights to
-// 16 bits, as kernels/cpu/attention/many_queries-inl.h says, or to bf16.
+// This is what attention may round before it multiplies: queries, rows and
+// weights to 16 bits, as kernels/cpu/attention/many_queries-inl.h says, or to
+// bf16.
 enum class AttentionRounding { kNone, kTo16Bits, kToBF16 };
 
 struct BackendCase {
   std::string name;
-  // Null where this machine has no such device; the test is skipped.
+  // Gives null where this machine has no such device; the test is skipped.
   std::function<std::unique_ptr<Backend>()> make;
   std::function<void()> tear_down;  // or empty
   std::function<LinearRounding(const WeightMatrix&, int64_t tokens)>

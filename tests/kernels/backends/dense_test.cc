@@ -29,7 +29,7 @@ struct Weight {
   WeightMatrix matrix;
 };
 
-// of(token, row) for each token and row of the weight, dequantized.
+// Calls of(token, row) for each token and row of the weight, dequantized.
 template <class Of>
 std::vector<double> ForProducts(Matrix<const float> input,
                                 const WeightMatrix& weight, Of of) {
@@ -44,7 +44,8 @@ std::vector<double> ForProducts(Matrix<const float> input,
   return sums;
 }
 
-// Sum of |input weight|, what the rounding of a sum of products scales with.
+// Returns the sum of |input weight|, what the rounding of a sum of products
+// scales with.
 std::vector<double> SumOfMagnitudes(Matrix<const float> input,
                                     const WeightMatrix& weight) {
   return ForProducts(input, weight, [](auto token, const auto& row) {
@@ -56,9 +57,10 @@ std::vector<double> SumOfMagnitudes(Matrix<const float> input,
   });
 }
 
-// What rounding tokens to 16 bits may change: half a scale, which is 1/32,639
-// of the largest of 32 numbers, times |weight|. A hundredth more for roundings
-// of float32 where the scale and the minimum of a block nearly cancel.
+// Returns what rounding tokens to 16 bits may change: half a scale, which is
+// 1/32,639 of the largest of 32 numbers, times |weight|. A hundredth more is
+// for roundings of float32 where the scale and the minimum of a block nearly
+// cancel.
 std::vector<double> RoundingTo16Bits(Matrix<const float> input,
                                      const WeightMatrix& weight) {
   return ForProducts(input, weight, [](auto token, const auto& row) {
@@ -89,7 +91,7 @@ class DenseTest : public BackendTest {
         return RoundingTo16Bits(input, weight);
       case LinearRounding::kBothToBF16: {
         std::vector<double> sums = SumOfMagnitudes(input, weight);
-        // Two factors, each off by half of the last of 8 bits.
+        // There are two factors, each off by half of the last of 8 bits.
         for (double& sum : sums) sum *= 2 * 0x1p-8 + 0x1p-16;
         return sums;
       }
@@ -107,7 +109,7 @@ class DenseTest : public BackendTest {
     reference_->Linear(input.view(), weight, expected.view());
     const std::vector<double> sums = SumOfMagnitudes(input.view(), weight);
     const std::vector<double> rounding = Rounding(input.view(), weight);
-    // One rounding for each product and each addition, in any order.
+    // There is one rounding for each product and each addition, in any order.
     const double unit = kUnit * (weight.cols + 2);
     for (int64_t j = 0; j < weight.rows; ++j) {
       for (int64_t i = 0; i < tokens; ++i) {
@@ -147,7 +149,8 @@ TEST_P(DenseTest, LinearEqualsReferenceInAllShapes) {
   }
 }
 
-// Tokens, rows and columns that end within a tile, and several tiles of each.
+// Tokens, rows and columns end within a tile, and there are several tiles of
+// each.
 TEST_P(DenseTest, LinearOfAPromptEqualsReferenceInAllFormats) {
   for (const BlockFormat format : kAll) {
     const int64_t block = BlockSize(format);
@@ -165,8 +168,8 @@ TEST_P(DenseTest, LinearTakesAPartOfAMatrix) {
   ExpectLinearEqual(weight.matrix.RowRange(7, 20).ColumnRange(96, 608), 5);
 }
 
-// Weights of several formats and sizes, of which some are kept, over one input:
-// as each alone.
+// Weights of several formats and sizes, of which some are kept, give over one
+// input what each gives alone.
 TEST_P(DenseTest, LinearsAreLinearOfEach) {
   constexpr int64_t kCols = 256;
   for (const int64_t tokens : {0, 1, 5}) {
@@ -239,8 +242,9 @@ TEST_P(DenseTest, LinearOfUnitVectorsIsDequantize) {
       for (int64_t k = 0; k < kCols; ++k) {
         const LinearRounding rounding = RoundingOf(weight.matrix, kCols);
         if (rounding == LinearRounding::kTokensTo16Bits) {
-          // 32,639 times 1 / 32,639, and roundings of the scale's and the
-          // minimum's part, which are of the size of the largest weights.
+          // The bound is for 32,639 times 1 / 32,639, and roundings of the
+          // scale's and the minimum's part, which are of the size of the
+          // largest weights.
           ASSERT_NEAR(actual[k * 3 + j], row[k], 32 * kUnit * Largest(row));
         } else if (rounding == LinearRounding::kBothToBF16) {
           ASSERT_NEAR(actual[k * 3 + j], row[k], 0x1p-8 * std::abs(row[k]));
@@ -258,7 +262,7 @@ TEST_P(DenseTest, ATokenDoesNotDependOnItsBatch) {
   for (const BlockFormat format : kAll) {
     const int64_t cols = BlockSize(format) == 256 ? 2304 : 2208;
     const Weight weight(format, 85, cols);
-    // Of as many tokens as are rounded alike.
+    // The batch has as many tokens as are rounded alike.
     const int64_t tokens =
         RoundingOf(weight.matrix, 1) == RoundingOf(weight.matrix, 21) ? 21 : 13;
     RandomMatrix input(tokens, cols, 1), all(tokens, 85, 2), one(1, 85, 3);
@@ -292,7 +296,7 @@ TEST_P(DenseTest, LinearKeepsWhatIsNotFinite) {
   }
 }
 
-// Tokens of zeros, and of numbers whose inverse is infinite.
+// There are tokens of zeros, and of numbers whose inverse is infinite.
 TEST_P(DenseTest, LinearOfTinyTokens) {
   const Weight weight(BlockFormat::kQ4_1, 40, 288);
   for (const float tiny : {0.0f, 1e-44f, -1e-38f}) {
@@ -334,7 +338,8 @@ TEST_P(DenseTest, RmsNormEqualsReference) {
     reference_->RmsNorm(input.view(), gains, 1e-5f, expected.view());
     tested_->RmsNorm(input.view(), gains, 1e-5f, actual.view());
     tested_->RmsNorm(input.view(), gains, 1e-5f, input.view());  // in place
-    // Sum of squares: cols roundings, halved by the root; a few more after it.
+    // The sum of squares has cols roundings, halved by the root; a few more
+    // come after it.
     const double unit = kUnit * (cols / 2.0 + 8);
     for (int64_t i = 0; i < 9; ++i) {
       for (int64_t k = 0; k < cols; ++k) {
@@ -361,9 +366,9 @@ TEST_P(DenseTest, RotateEqualsReference) {
       }
       rotary.magnitude = interleaved ? 1.25 : 1.0;
       rotary.interleaved = interleaved;
-      const int64_t head_dim = 2 * pairs + 6;  // the last 6 are not turned
-      // Angles are remembered: the same positions again, also as the first of
-      // another rotation.
+      const int64_t head_dim = 2 * pairs + 6;  // the last 6 are not rotated
+      // Angles are remembered, so the same positions come again, also as the
+      // first of another rotation.
       for (const int64_t first : {100000, 0, 100000, 100000}) {
         const std::vector<int64_t> positions{first, first + 1, 5};
         RandomMatrix actual(3, 4 * head_dim, 1, 1),
@@ -373,7 +378,8 @@ TEST_P(DenseTest, RotateEqualsReference) {
         const double size =
             rotary.magnitude * 2 * LargestRowNorm(actual.view());
         for (size_t i = 0; i < actual.numbers().size(); ++i) {
-          // Roundings of cosine and sine, two products and their sum.
+          // The bound is for roundings of cosine and sine, two products and
+          // their sum.
           ASSERT_NEAR(actual.numbers()[i], expected.numbers()[i],
                       4 * kUnit * size);
         }
@@ -392,8 +398,8 @@ TEST_P(DenseTest, GatedSiluEqualsReference) {
   reference_->GatedSilu(up.view(), expected.view());
   for (int64_t i = 0; i < 5; ++i) {
     for (int64_t k = 0; k < 1001; ++k) {
-      // Exp to 2 units, a sum, a quotient, two products; numbers below the
-      // normal range have no relative accuracy.
+      // The bound is for exp to 2 units, a sum, a quotient and two products;
+      // numbers below the normal range have no relative accuracy.
       const float wanted = expected.view().row(i)[k];
       ASSERT_NEAR(actual.view().row(i)[k], wanted,
                   8 * kUnit * std::abs(wanted) + 1e-37);

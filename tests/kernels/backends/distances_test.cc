@@ -21,7 +21,8 @@ TEST_P(ClusteringTest, DistancesEqualReference) {
         reference_->Distances(
             {{{point.view().row(0), stored.rows(), expected}}});
         for (int64_t j = 0; j < count; ++j) {
-          // A difference, its square and dim additions of positive numbers.
+          // The bound is for a difference, its square and dim additions of
+          // positive numbers.
           ASSERT_NEAR(actual[j], expected[j], kUnit * (dim + 4) * expected[j])
               << RowFormatName(format) << " dim " << dim << " row " << j;
         }
@@ -43,8 +44,9 @@ TEST_P(ClusteringTest, DistancesOfDirectionsEqualReference) {
         reference_->Distances(
             {{{point.view().row(0), stored.rows(), expected, true}}});
         for (int64_t j = 0; j < count; ++j) {
-          // Of 2 cos: dim products whose absolute sum is at most |p||r|, each
-          // norm by half of as much, and a few roundings of numbers up to 4.
+          // The bound is of 2 cos: dim products whose absolute sum is at most
+          // |p||r|, each norm by half of as much, and a few roundings of
+          // numbers up to 4.
           ASSERT_NEAR(actual[j], expected[j], kUnit * (4 * dim + 16))
               << RowFormatName(format) << " dim " << dim << " row " << j;
         }
@@ -69,7 +71,8 @@ TEST_P(ClusteringTest, DirectionsByHand) {
   }
 }
 
-// Rows are read once for several points: the same bits as for each alone.
+// Rows are read once for several points, which have the same bits as each
+// alone.
 TEST_P(ClusteringTest, PointsOfTheSameRowsChangeNothing) {
   for (const RowFormat format : kRowFormats) {
     for (const bool directions : {false, true}) {

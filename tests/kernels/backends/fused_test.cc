@@ -13,7 +13,8 @@ namespace {
 
 using FusedTest = BackendTest;
 
-// Weights with these numbers of rows over one input, beside Linear of each.
+// Compares weights with these numbers of rows over one input with Linear of
+// each.
 void CompareLinears(Backend& backend, BlockFormat format, int64_t cols,
                     const std::vector<int64_t>& rows, int64_t tokens) {
   std::vector<std::vector<std::byte>> blocks;
@@ -40,7 +41,8 @@ void CompareLinears(Backend& backend, BlockFormat format, int64_t cols,
   }
 }
 
-// Weights of one format, equal and unequal, empty ones among them.
+// Weights are of one format, of equal and unequal sizes, with empty ones among
+// them.
 TEST_P(FusedTest, LinearsOfOneFormatAreLinearOfEach) {
   const std::vector<std::vector<int64_t>> shapes = {
       {},
@@ -65,7 +67,7 @@ TEST_P(FusedTest, LinearsOfOneFormatAreLinearOfEach) {
       CompareLinears(*tested_, BlockFormat::kF32, 515, {7, 20, 1}, 2));
 }
 
-// Weights of the formats over one input, beside the three operations.
+// Compares weights of the formats over one input with the three operations.
 void CompareGated(Backend& backend, const std::array<BlockFormat, 2>& formats,
                   int64_t rows, int64_t tokens) {
   constexpr int64_t kCols = 256;
@@ -97,7 +99,7 @@ TEST_P(FusedTest, GatedLinearsAreLinearsThenGatedSilu) {
   }
 }
 
-// On rows with gaps, of many sizes.
+// Rows have gaps, and many sizes.
 TEST_P(FusedTest, AddRmsNormIsAddThenRmsNorm) {
   for (const int64_t cols : {1, 20, 64, 577, 4096}) {
     for (const int64_t rows : {0, 1, 9, 70}) {
@@ -114,8 +116,8 @@ TEST_P(FusedTest, AddRmsNormIsAddThenRmsNorm) {
   }
 }
 
-// One of several splits, and what Rotate on the same backend and SplitHeads on
-// the host make of it.
+// This is one of several splits, and what Rotate on the same backend and
+// SplitHeads on the host make of it.
 class SplitCase {
  public:
   SplitCase(const Rotary* rotary, const HeadLayout& layout, int seed)
@@ -156,7 +158,8 @@ class SplitCase {
   RandomMatrix heads_, turned_, actual_, expected_;
 };
 
-// Of odd sizes, empty ones, and some that do not turn; all in one list.
+// Returns splits of odd sizes, empty ones, and some that do not rotate, all in
+// one list.
 std::vector<SplitCase> SplitCases(const Rotary& rotary) {
   std::vector<SplitCase> cases;
   const int64_t pairs = rotary.inverse_frequency.size();

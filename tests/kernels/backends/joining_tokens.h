@@ -1,4 +1,4 @@
-// Random tokens that join what the heads of two backends hold.
+// Random tokens join what the heads of two backends hold.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 namespace subgen {
 
 // Each chunk joins all heads in one call of insert(tasks, reference_tasks);
-// after it a head of `tested` holds what its twin in `expected` does.
-// Head: Insert(keys, values) makes a task, ExpectAs(other), entered.
+// after it a head of `tested` holds what its twin in `expected` does. A Head
+// has Insert(keys, values), which makes a task, ExpectAs(other), and entered.
 template <class Head, class Insert>
 void CompareHeads(std::vector<Head>* tested, std::vector<Head>* expected,
                   const std::vector<int64_t>& chunks, RowFormat format,

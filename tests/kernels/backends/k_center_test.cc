@@ -1,6 +1,6 @@
-// A stream of tokens into centers: after every call each backend holds the same
-// centers as the reference, which engine/cache/k_center_test.cc compares with
-// brute force.
+// A stream of tokens goes into centers: after every call each backend holds the
+// same centers as the reference, which engine/cache/k_center_test.cc compares
+// with brute force.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -18,7 +18,7 @@ struct Setting {
   int64_t limit = 40;
 };
 
-// One head, with all arrays as large as they may become.
+// This is one head, with all arrays as large as they may become.
 class Head {
  public:
   explicit Head(const Setting& setting)
@@ -81,7 +81,7 @@ class Head {
       }
       ASSERT_EQ(rows_[i], other.rows_[i]) << i;
       ASSERT_EQ(second_rows_[i], other.second_rows_[i]) << i;
-      // Of directions: 2 cos, rounded (backend_clustering_test.cc).
+      // Distances of directions are 2 cos, rounded (distances_test.cc).
       const double bound = kUnit * (8 * setting_.dim + 32);
       const auto expect_near = [&](float got, float want) {
         if (std::isinf(want)) {  // there is none
@@ -126,7 +126,8 @@ CenterMetric Metric(bool keys, bool values, int exponent) {
 
 class CentersTest : public BackendTest {
  protected:
-  // Three heads of different limits in one call, in chunks of these sizes.
+  // Compares three heads of different limits in one call, in chunks of these
+  // sizes.
   void Compare(const Setting& setting, const std::vector<int64_t>& chunks) {
     std::vector<Head> tested, expected;
     for (int head = 0; head < 3; ++head) {

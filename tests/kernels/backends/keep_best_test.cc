@@ -1,5 +1,5 @@
-// A stream of tokens into rows by their scores: after every call each backend
-// holds what a sorted list of all that ever joined says.
+// A stream of tokens goes into rows by their scores: after every call each
+// backend holds what a sorted list of all that ever joined says.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -21,7 +21,7 @@ struct Token {
   }
 };
 
-// One head, with arrays as large as they may become.
+// This is one head, with arrays as large as they may become.
 class Head {
  public:
   Head(RowFormat format, int64_t dim, int64_t room, int seed)
@@ -36,12 +36,13 @@ class Head {
         limit_(room) {}
 
   void SetLimit(int64_t limit) { limit_ = limit; }
-  // Of the next tokens; key and value are two rows that tell them apart.
+  // Makes a task of the next tokens; key and value are two rows that tell them
+  // apart.
   KeepBestTask Insert(int64_t count) {
     tokens_.clear();
     token_scores_.clear();
     token_positions_.clear();
-    // Few different scores, so that many are equal.
+    // There are few different scores, so that many are equal.
     std::uniform_int_distribution<int> score(0, 9);
     for (int64_t i = 0; i < count; ++i) {
       tokens_.push_back({score(random_) / 8.0f, next_ + 3 * i});
@@ -64,7 +65,7 @@ class Head {
     task.token_positions = token_positions_;
     return task;
   }
-  // What is held after that task, by hand.
+  // Checks what is held after that task, by hand.
   void Expect() {
     std::sort(kept_.begin(), kept_.end());
     if (static_cast<int64_t>(kept_.size()) > limit_) {

@@ -1,5 +1,5 @@
-// What merges softmax partials of several ranks, on each backend beside the
-// sums in double.
+// These test what merges softmax partials of several ranks, on each backend
+// beside the sums in double.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -16,7 +16,7 @@ constexpr double kSpread = 40.0;  // of max_logit
 
 using PartialsTest = BackendTest;
 
-// Partials of one rank; about a third of the rows are empty, and row 0.
+// Returns partials of one rank; about a third of the rows are empty, and row 0.
 PartialsBuffer RandomPartials(int64_t rows, int64_t dim, int seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> logit(-kSpread / 2, kSpread / 2);
@@ -33,8 +33,9 @@ PartialsBuffer RandomPartials(int64_t rows, int64_t dim, int seed) {
   return partials;
 }
 
-// An exponential within 2 units of its true value, the rounded difference in
-// it, a product and a sum: of each part. The 1 % covers higher orders.
+// The bound is for each part: an exponential within 2 units of its true value,
+// the rounded difference in it, a product and a sum. The 1 % covers higher
+// orders.
 double Bound(int parts, double magnitude) {
   return 1.01 * (4 * parts + kSpread) * kUnit * magnitude;
 }

@@ -1,4 +1,4 @@
-// Attention of more tokens than a device may take in float32.
+// These test attention of more tokens than a device may take in float32.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -64,7 +64,8 @@ TEST_P(PromptAttentionTest, QueriesSeeRowsUpToTheirToken) {
   }
 }
 
-// Of as many rows as tokens, fewer queries see the last ones than a tile has.
+// Where there are as many rows as tokens, fewer queries see the last ones than
+// a tile has.
 TEST_P(PromptAttentionTest, RowsThatNoQuerySees) {
   AttentionCase c({.tokens = 20, .group = 2, .rows = 400, .bf16 = true});
   c.SetOwnTokens();
@@ -87,7 +88,7 @@ TEST_P(PromptAttentionTest, NumbersThatAreNotOfBF16) {
   }
 }
 
-// Inside a chunk, where the cache has 16 bits.
+// This is inside a chunk, where the cache has 16 bits.
 TEST_P(PromptAttentionTest, RowsOfFloatsThatMayBeRounded) {
   for (const int64_t tokens : {17, 100}) {
     for (const int64_t dim : {32, 80}) {
@@ -140,7 +141,7 @@ TEST_P(PromptAttentionTest, SetsOfOneListMergeIntoTheSameOutput) {
   ExpectMerged(many, few, decoded);
 }
 
-// However the rows are cut, over pieces or ranks: logits are the same, and so
+// However the rows are cut, over blocks or ranks, logits are the same, and so
 // are rounded weights, but for one in some 10,000 that lies between two numbers
 // of bf16. What is left are the sums; other weights would be off in each query.
 TEST_P(PromptAttentionTest, RoundingsOfWeightsDoNotDependOnOtherRows) {

@@ -1,4 +1,4 @@
-// Rows from format to format: the bytes of ConvertRow, on every backend.
+// Rows go from format to format with the bytes of ConvertRow, on every backend.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -47,7 +47,8 @@ TEST_P(RowsTest, RoundsAtEveryEdge) {
                               65504.0f, 65519.0f, 65520.0f, -7e4f,  3.4e38f};
   edges.push_back(std::numeric_limits<float>::infinity());
   edges.push_back(std::numeric_limits<float>::denorm_min());
-  // Ties, and what is just beside them, of halves large, small and subnormal.
+  // These are ties, and what is just beside them, of halves large, small and
+  // subnormal.
   for (const float scale : {1.0f, 0x1p-14f, 0x1p-20f}) {
     for (const float x :
          {1.0f + 0x1p-11f, 1.0f + 3 * 0x1p-11f, 1.0f + 0x1p-11f + 0x1p-20f,
@@ -63,7 +64,7 @@ TEST_P(RowsTest, RoundsAtEveryEdge) {
 }
 
 // Blocks with outliers, of one number, of zeros of either sign, of the largest
-// and the smallest numbers: to the bits, whatever is cut.
+// and the smallest numbers are equal to the bits, whatever is cut.
 TEST_P(RowsTest, QuantizedBlocksAreAsConvertRow) {
   for (const int64_t dim : {32, 64, 96, 128}) {
     constexpr int64_t kRows = 70;

@@ -1,4 +1,4 @@
-// The largest numbers of rows, beside the reference.
+// These test the largest numbers of rows, beside the reference.
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -13,7 +13,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 class TopTest : public BackendTest {
  protected:
-  // Rows of every size and most; row i has scale i / 2, so the first has none.
+  // Compares rows of every size and most; row i has scale i / 2, so the first
+  // has none.
   void Compare(RandomMatrix& rows, int64_t most) {
     const int64_t width = TopWidth(most), count = rows.view().rows;
     std::vector<float> scales;
@@ -43,7 +44,8 @@ class TopTest : public BackendTest {
   }
 };
 
-// Around the sizes of blocks, tiles and pieces, more asked for than there is.
+// Rows are around the sizes of blocks, tiles and parts, and more is asked for
+// than there is.
 TEST_P(TopTest, AreThoseOfTheReference) {
   for (const int64_t cols : {0, 1, 5, 255, 257, 1024, 1025, 9000, 33000}) {
     for (const int64_t most : {1, 2, 40, 256}) {
@@ -56,7 +58,7 @@ TEST_P(TopTest, AreThoseOfTheReference) {
   ASSERT_NO_FATAL_FAILURE(Compare(none, 3));
 }
 
-// Equal numbers in the order of columns, over tiles.
+// Equal numbers come in the order of columns, over tiles.
 TEST_P(TopTest, TiesAreInOrderOfColumns) {
   for (const int64_t cols : {30, 2500}) {
     for (const int64_t most : {1, 7, 256}) {
@@ -69,7 +71,7 @@ TEST_P(TopTest, TiesAreInOrderOfColumns) {
   }
 }
 
-// Nothing but -inf in whole tiles; sums are of the others.
+// There is nothing but -inf in whole tiles; sums are of the others.
 TEST_P(TopTest, NumbersMayBeInfinite) {
   for (const int64_t most : {1, 9}) {
     RandomMatrix rows(3, 3000, 5);
@@ -96,7 +98,7 @@ TEST_P(TopTest, OneThatIsNotFiniteIsTold) {
   }
 }
 
-// Numbers from the smallest to the largest that there are.
+// There are numbers from the smallest to the largest that there are.
 TEST_P(TopTest, OrderHoldsOverAllMagnitudes) {
   RandomMatrix rows(1, 1500, 3);
   for (int64_t j = 0; j < 1500; ++j) {

@@ -1,4 +1,4 @@
-// The cuda backend: on a device, or on the emulation of one.
+// This is the cuda backend, on a device or on the emulation of one.
 #include "kernels/cuda/attention/attention_many.h"
 #include "kernels/cuda/dense/dense.h"
 #include "tests/kernels/backends/backend_case.h"

@@ -1,4 +1,5 @@
-// Memory on both sides: which side is the newer, on a device or its emulation.
+// These test memory on both sides: which side is the newer, on a device or its
+// emulation.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -113,7 +114,7 @@ TEST_F(MirrorTest, GapsOfAMatrixAreNotWritten) {
   for (int i = 0; i < 12; ++i) EXPECT_EQ(all[i], wanted[i]) << i;
 }
 
-// Mirrored and other memory in one operation, and operands of both.
+// There is mirrored and other memory in one operation, and operands of both.
 TEST_F(MirrorTest, OperationsMixMemory) {
   RandomMatrix x(3, 64, 1), y(3, 64, 2);
   Buffer<float> mirrored = Floats(3 * 64);

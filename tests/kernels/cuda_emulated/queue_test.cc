@@ -1,4 +1,4 @@
-// The queue of a device over the emulated runtime, which counts what it is
+// The queue of a device runs over the emulated runtime, which counts what it is
 // asked to do and runs a stream only when that is waited for.
 #include "kernels/cuda/runtime/queue.h"
 
@@ -24,7 +24,7 @@ class QueueTest : public testing::Test {
   Buffer<float> Floats(int64_t size) {
     return Buffer<float>(size, backend_->mirror());
   }
-  // sum[0, size) += `times` * x, then reads it.
+  // Adds sum[0, size) += `times` * x, then reads it.
   float AddUp(int64_t size, int times, float x) {
     for (int64_t i = 0; i < size; ++i) x_[i] = x;
     WrittenByHost(*backend_, x_.span().first(size));
@@ -64,7 +64,7 @@ TEST_F(QueueTest, TheThirdTimeIsOneLaunchOneCopyAndOneWait) {
     EXPECT_EQ(spent.kernels, 3);
     EXPECT_EQ(spent.copies_to_device, 1);
     EXPECT_EQ(spent.waits, 1);
-    // Upload, scatter, three kernels and the copy back.
+    // These are upload, scatter, three kernels and the copy back.
     EXPECT_EQ(spent.put, turn == 1 ? 6 : 0);
     EXPECT_EQ(spent.captures, turn == 2 ? 1 : 0);
     EXPECT_EQ(spent.graph_launches, turn == 1 ? 0 : 1);
@@ -113,8 +113,8 @@ TEST_F(QueueTest, MoreListsThanGraphsAreNotCaptured) {
   EXPECT_EQ((CountsSoFar() - before).captures, 0);
 }
 
-// Of a prompt chunk over the past and itself: one graph, on memory that is
-// there.
+// Attention of a prompt chunk over the past and itself is one graph, on memory
+// that is there.
 TEST_F(QueueTest, AttentionOfManyTokensIsCaptured) {
   constexpr int64_t kTokens = 40, kGroup = 3, kPast = 300, kDim = 64;
   Buffer<float> queries = Floats(kTokens * kGroup * kDim);
@@ -236,7 +236,8 @@ TEST_F(QueueTest, BuffersMayGoBeforeTheirCommandsRun) {
   }
 }
 
-// More operands than are staged at once, and more than there was room for.
+// There are more operands than are staged at once, and more than there was room
+// for.
 TEST_F(QueueTest, ManyOperandsRunInParts) {
   constexpr int64_t kSize = int64_t{1} << 20;
   sum_ = Floats(kSize);
@@ -249,7 +250,7 @@ TEST_F(QueueTest, ManyOperandsRunInParts) {
   EXPECT_EQ(sum_[kSize - 1], 20 * 21 / 2);
 }
 
-// Longer than any step: parts of it run while the host goes on.
+// The list is longer than any step: parts of it run while the host goes on.
 TEST_F(QueueTest, LongListsRunInParts) {
   x_ = Floats(1), sum_ = Floats(1);
   for (int turn = 1; turn <= 2; ++turn) {
@@ -260,7 +261,8 @@ TEST_F(QueueTest, LongListsRunInParts) {
   }
 }
 
-// From the device's copy: what the host's table says later is not seen.
+// It is read from the device's copy: what the host's table says later is not
+// seen.
 TEST_F(QueueTest, ATableThatIsKeptIsReadByIds) {
   RandomMatrix numbers(50, 32, 1);
   WeightMatrix table;

@@ -8,8 +8,8 @@ namespace {
 
 using testing::HasSubstr;
 
-// 4 sequences at depth 1,000: 4 x 30 tokens of prompts in half a second, 4 x
-// 10 generated in a fifth, in the median of three repetitions.
+// The test has 4 sequences at depth 1,000: 4 x 30 tokens of prompts in half a
+// second, 4 x 10 generated in a fifth, in the median of three repetitions.
 TestResult Batch() {
   TestResult row;
   row.policy = "exact bf16";

@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// Forwards, but damages one number of every all-reduce and all-gather.
+// This forwards, but damages one number of every all-reduce and all-gather.
 class Damaging final : public Communicator {
  public:
   explicit Damaging(Communicator& inner) : inner_(inner) {}
@@ -24,7 +24,7 @@ class Damaging final : public Communicator {
   }
 
  protected:
-  // Not the bits of GatherFromRanks, which are too few.
+  // It leaves the bits of GatherFromRanks, which are too few.
   void DoAllReduce(Vector<float> data, ReduceOp op) override {
     inner_.AllReduce(data, op);
     data.front() += 1.0f;

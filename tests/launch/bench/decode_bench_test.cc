@@ -1,4 +1,5 @@
-// Whole benchmarks of a toy model: what is measured, never how fast it is.
+// These are whole benchmarks of a toy model: what is measured, never how fast
+// it is.
 #include "launch/bench/decode_bench.h"
 
 #include <gmock/gmock.h>
@@ -96,7 +97,7 @@ TEST(DecodeBench, MeasuresEveryTest) {
   }
 }
 
-// 2 layers x 3 KV heads; the last generation ends at depth + 3: every
+// There are 2 layers x 3 KV heads; the last generation ends at depth + 3: every
 // repetition starts from the same depth.
 TEST(DecodeBench, EveryRepetitionStartsAtItsDepth) {
   DecodeBenchOptions options = Options({Policy("exact"), Policy("window", 24)});
@@ -212,7 +213,7 @@ TEST(DecodeBench, SaysWhichPolicyCannotBe) {
   EXPECT_THAT(std::string(rows.status().message()), HasSubstr("policy subgen"));
 }
 
-// The toy's matrices by hand, Q8_0: 34 bytes for 32 numbers.
+// The toy's matrices are counted by hand, in Q8_0: 34 bytes for 32 numbers.
 TEST(WeightBytesRead, ByHand) {
   DecodeBenchOptions options = Options({Policy("exact")});
   options.depths = {0};

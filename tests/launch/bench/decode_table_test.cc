@@ -61,7 +61,8 @@ TEST(DecodeTable, PartsMayHaveARepetitionOfTheirOwn) {
 
 TEST(DecodeTable, Markdown) {
   DecodeTable table(Setting(), RowFormatting::kMarkdown);
-  // Mean 170 / 3; squares (36.7^2 + 43.3^2 + 6.7^2) / 2 = 1633.3.
+  // The mean is 170 / 3; the squares are (36.7^2 + 43.3^2 + 6.7^2) / 2 =
+  // 1633.3.
   const std::string first = table.Add(Generation());
   EXPECT_THAT(first,
               HasSubstr("| model | size | backend | ranks | policy | "

@@ -15,7 +15,7 @@ TEST(Samples, ByHand) {
   const std::vector<double> samples = {4.0, 1.0, 7.0, 2.0};
   EXPECT_DOUBLE_EQ(Mean(samples), 3.5);
   EXPECT_DOUBLE_EQ(Median(samples), 3.0);
-  // (0.5^2 + 2.5^2 + 3.5^2 + 1.5^2) / 3 = 7
+  // The variance is (0.5^2 + 2.5^2 + 3.5^2 + 1.5^2) / 3 = 7.
   EXPECT_DOUBLE_EQ(StandardDeviation(samples), std::sqrt(7.0));
   EXPECT_DOUBLE_EQ(Median(std::vector<double>{9.0, 1.0, 2.0}), 2.0);
   EXPECT_DOUBLE_EQ(StandardDeviation(std::vector<double>{5.0}), 0.0);

@@ -41,7 +41,7 @@ TEST(StepClock, BooksEachCallOfALapOnce) {
           EXPECT_EQ(mine.update, 0.0);
           EXPECT_GT(mine.communication, 0.0);
           EXPECT_GE(mine.waiting, 0.0);
-          // Floats of up to 12 calls.
+          // These are floats of up to 12 calls.
           EXPECT_NEAR(mine.communication + mine.waiting, sum[0] / 3.0,
                       1e-5 * sum[0]);
         }

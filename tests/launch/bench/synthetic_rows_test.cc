@@ -28,8 +28,8 @@ TEST(SyntheticRows, FollowFromThePlaceAlone) {
   EXPECT_NE(row, Row(rows, Kind::kKey, 2, 3, int64_t{1} << 33));
 }
 
-// Mean 0 and variance 1 within five sigma. A number comes up in about n / 2^18
-// windows each; with n = 2^15 numbers they count as independent.
+// The rows have mean 0 and variance 1 within five sigma. A number comes up in
+// about n / 2^18 windows each; with n = 2^15 numbers they count as independent.
 TEST(SyntheticRows, AreStandardNormal) {
   const SyntheticRows rows(1);
   constexpr int kRows = 512;
@@ -47,7 +47,7 @@ TEST(SyntheticRows, AreStandardNormal) {
   EXPECT_NEAR(fourth / n, 3.0, 5.0 * std::sqrt(96.0 / n));
 }
 
-// Takes down what it is given.
+// This takes down what it is given.
 class Recorder final : public CachePolicy {
  public:
   Needs needs() const override { return Needs::kScores; }

@@ -12,9 +12,9 @@ namespace subgen {
 namespace {
 
 TEST(OperatorNormTest, ByHand) {
-  // V = diag(3, 2): V^T V = diag(9, 4).
+  // Where V = diag(3, 2), V^T V = diag(9, 4).
   EXPECT_NEAR(OperatorNorm(std::vector<double>{9, 0, 0, 4}, 2), 3.0, 1e-9);
-  // V = [[1, 1]]: V^T V is all ones, its norm sqrt(2).
+  // Where V = [[1, 1]], V^T V is all ones, its norm sqrt(2).
   EXPECT_NEAR(OperatorNorm(std::vector<double>{1, 1, 1, 1}, 2), std::sqrt(2.0),
               1e-9);
   EXPECT_EQ(OperatorNorm(std::vector<double>(9, 0.0), 3), 0.0);
@@ -22,7 +22,7 @@ TEST(OperatorNormTest, ByHand) {
 
 constexpr int64_t kDim = 2;
 
-// One layer with one KV head and one query head, four tokens.
+// This is one layer with one KV head and one query head, and four tokens.
 struct Tokens {
   std::vector<float> keys = {1.0f, 0.0f, 0.0f, 1.0f, 0.5f, -1.0f, -1.0f, 0.5f};
   std::vector<float> values = {1.0f, 2.0f, -1.0f, 0.5f,
@@ -30,7 +30,8 @@ struct Tokens {
   std::vector<float> queries = {0.1f, 0.2f, 0.3f, 0.1f, 0.2f, 0.4f, 0.7f, 0.9f};
 };
 
-// Tokens [first, first + count) through the policy, as the transformer would.
+// Runs tokens [first, first + count) through the policy, as the transformer
+// would.
 std::vector<float> RunStep(const Tokens& tokens, int first, int count,
                            CachePolicy& policy) {
   std::vector<int64_t> positions;
@@ -66,7 +67,8 @@ std::vector<float> RunStep(const Tokens& tokens, int first, int count,
   return attention;
 }
 
-// Softmax attention of the last token over some of the tokens, in doubles.
+// This is softmax attention of the last token over some of the tokens, in
+// doubles.
 struct Attention {
   std::vector<double> output = std::vector<double>(kDim, 0.0);
   double norm_p = 0.0;
@@ -121,7 +123,8 @@ TEST(AttentionProbeTest, ErrorsOfAWindowByHand) {
     difference += std::pow(window.output[i] - exact.output[i], 2);
     length += std::pow(exact.output[i], 2);
   }
-  // Singular values of the 4 x 2 matrix of values, from the quadratic formula.
+  // These are singular values of the 4 x 2 matrix of values, from the quadratic
+  // formula.
   double a = 0.0, b = 0.0, c = 0.0;
   for (int i = 0; i < 4; ++i) {
     const double x = tokens.values[2 * i], y = tokens.values[2 * i + 1];

@@ -1,4 +1,4 @@
-// Whole evaluations of a toy model.
+// These are whole evaluations of a toy model.
 #include "launch/evaluation/evaluation.h"
 
 #include <gmock/gmock.h>
@@ -28,7 +28,7 @@ std::string WriteText(const std::string& name, int seed) {
   return path;
 }
 
-// A small plan: prompts of 40 tokens, budgets from 16 rows up.
+// Returns a small plan: prompts of 40 tokens, budgets from 16 rows up.
 EvaluationPlan SmallPlan(const std::string& policies) {
   EvaluationPlan plan = *ParsePlan("policies: " + policies, "plan");
   plan.texts = {WriteText("a.txt", 1), WriteText("b.txt", 2)};
@@ -118,8 +118,8 @@ TEST(EvaluationTest, OnceAndStreamAreOneAtFullBudget) {
   }
 }
 
-// 60 tokens, the last of which is not read, in 40 and then at most 20 rows of
-// 2 * 16 floats.
+// There are 60 tokens, the last of which is not read, in 40 and then at most 20
+// rows of 2 * 16 floats.
 TEST(EvaluationTest, BytesAreThoseOfTheRows) {
   EvaluationPlan plan = SmallPlan("[{name: window, cache.policy: window}]");
   plan.tasks = {"perplexity"};
@@ -150,7 +150,7 @@ TEST(EvaluationTest, EveryTaskOnAnyRanksGivesTheSameRows) {
       EXPECT_EQ(a.task + a.metric + a.policy + a.mode,
                 b.task + b.metric + b.policy + b.mode);
       EXPECT_EQ(a.layer, b.layer);
-      // Float sums in another order; errors of exact are nothing else.
+      // Float sums come in another order; errors of exact are nothing else.
       EXPECT_NEAR(a.estimate.value, b.estimate.value,
                   1e-4 * std::abs(a.estimate.value) + 1e-5)
           << a.task << " " << a.metric << " " << grid;
@@ -204,7 +204,7 @@ TEST(EvaluationTest, AttentionErrorsOfExactAreZeroAndShrinkWithTheBudget) {
     EXPECT_GT(half, 0.01) << policy;
     EXPECT_LT(whole, half) << policy;
   }
-  // A row for each of 2 layers x 6 heads and each of two metrics.
+  // There is a row for each of 2 layers x 6 heads and each of two metrics.
   EXPECT_EQ(std::count_if(rows.begin(), rows.end(),
                           [](const ResultRow& row) {
                             return row.policy == "exact" && row.layer >= 0;

@@ -7,7 +7,7 @@
 namespace subgen {
 namespace {
 
-// Published tables of Student's t, two-sided 95 %.
+// The quantiles are from published tables of Student's t, two-sided 95 %.
 TEST(IntervalsTest, StudentQuantiles) {
   EXPECT_NEAR(StudentQuantile(1), 12.706, 5e-4);
   EXPECT_NEAR(StudentQuantile(9), 2.262, 5e-4);
@@ -19,7 +19,7 @@ TEST(IntervalsTest, StudentQuantiles) {
 }
 
 TEST(IntervalsTest, MeanByHand) {
-  // Mean 2, standard deviation 1, quantile of 2 degrees 4.303.
+  // The mean is 2, the standard deviation 1, the quantile of 2 degrees 4.303.
   const Estimate estimate = MeanEstimate(std::vector<double>{1.0, 2.0, 3.0});
   EXPECT_DOUBLE_EQ(estimate.value, 2.0);
   EXPECT_NEAR(estimate.high - estimate.value, 4.303 / std::sqrt(3.0), 1e-9);
@@ -38,13 +38,14 @@ TEST(IntervalsTest, PerplexityIsTheExponentialOfTheMean) {
   const std::vector<double> logs = {std::log(2.0), std::log(8.0)};
   const Estimate estimate = GeometricEstimate(logs);
   EXPECT_NEAR(estimate.value, 4.0, 1e-12);
-  // log 4 +- 12.706 * (standard deviation log 2 * sqrt 2) / sqrt 2.
+  // The interval is log 4 +- 12.706 * (standard deviation log 2 * sqrt 2) /
+  // sqrt 2.
   EXPECT_NEAR(std::log(estimate.high / 4.0), 12.706 * std::log(2.0), 1e-9);
   EXPECT_NEAR(std::log(4.0 / estimate.low), 12.706 * std::log(2.0), 1e-9);
 }
 
-// Newcombe (1998), Statistics in Medicine 17, table I: 81 of 263, 15 of 148, 0
-// of 20, 1 of 29.
+// The cases are of Newcombe (1998), Statistics in Medicine 17, table I: 81 of
+// 263, 15 of 148, 0 of 20, 1 of 29.
 TEST(IntervalsTest, WilsonAsPublished) {
   const auto expect = [](int64_t right, int64_t asked, double low,
                          double high) {

@@ -148,7 +148,7 @@ TEST(PlanTest, AQuoteThatIsNeverClosedIsNamedWhereItBegan) {
   EXPECT_EQ(ErrorOf("texts: [\"a\n  b\", 'c']  # 5\" and it's\n"), "");
 }
 
-// Deep nesting, and aliases that would grow to 10^9 nodes.
+// The plans have deep nesting, and aliases that would grow to 10^9 nodes.
 TEST(PlanTest, HostileYamlIsRefused) {
   EXPECT_NE(ErrorOf("texts: " + std::string(100000, '[') + "\n"), "");
   std::string bomb = "x0: &x0 [a]\n";

@@ -39,7 +39,7 @@ PlotSubject Subject() { return {"model", "GPL-3 and 2 more", {"ours"}}; }
 
 std::vector<Plot> SomePlots() { return MakePlots(SomeRows(), Subject()); }
 
-// The line of a script that contains the words.
+// Returns the line of a script that contains the words.
 std::string LineWith(const std::string& script, const std::string& words) {
   for (const absl::string_view line : absl::StrSplit(script, '\n')) {
     if (absl::StrContains(line, words)) return std::string(line);
@@ -52,7 +52,7 @@ TEST(PlotsTest, OnePictureAModeOneLineAPolicy) {
   ASSERT_EQ(plots.size(), 2u);
   EXPECT_EQ(plots[0].name, "copy_perplexity_once");
   EXPECT_EQ(plots[1].name, "copy_perplexity_stream");
-  // Ascending in bytes: bytes, value, low, high.
+  // Rows ascend in bytes, and hold bytes, value, low, high.
   EXPECT_THAT(plots[0].script, HasSubstr("250 8 4 16\n500 4 2 8\n"));
   EXPECT_THAT(plots[0].script, HasSubstr("title 'it''s'"));
   EXPECT_THAT(plots[1].script, Not(HasSubstr("it''s")));

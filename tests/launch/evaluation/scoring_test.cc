@@ -36,8 +36,8 @@ class ScoringTest : public testing::Test {
   std::unique_ptr<Engine> engine_;
 };
 
-// Logits of each prefix alone, and the logarithm of their softmax in plain
-// loops.
+// These are logits of each prefix alone, and the logarithm of their softmax in
+// plain loops.
 TEST_F(ScoringTest, IsTheLikelihoodOfEachTokenAfterItsPrefix) {
   const std::vector<int> tokens = Tokens(20);
   ScoredText text{tokens, 12, 9, 5};

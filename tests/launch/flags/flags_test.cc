@@ -21,7 +21,7 @@ std::string Path(const std::string& name) {
   return testing::TempDir() + "/flags_test_" + std::to_string(getpid()) + name;
 }
 
-// One flag of each kind.
+// This has one flag of each kind.
 struct Line {
   bool quick = false;
   int count = 3;
@@ -131,7 +131,7 @@ TEST(FlagsTest, ManReadsThePage) {
   EXPECT_NE(std::system(command.c_str()), 0) << "man warned";
 }
 
-// What bash offers for a line, asked of bash.
+// Returns what bash offers for a line, asked of bash.
 std::string Completed(const std::string& words, int at) {
   const std::string script = Path("completion");
   std::ofstream(script)
@@ -150,7 +150,7 @@ TEST(FlagsTest, BashCompletesFlagsKeysAndValues) {
   EXPECT_EQ(Completed("subgen_thing --cou", 1), "--count ");
   EXPECT_EQ(Completed("subgen_thing --set cache.kivi.b", 2),
             "cache.kivi.bits= ");
-  // As readline gives them, = being a word of its own.
+  // The words are as readline gives them, = being a word of its own.
   EXPECT_EQ(Completed("subgen_thing --set backend = cu", 4), "cuda ");
   EXPECT_EQ(Completed("subgen_thing --set cache.when =", 3), "once stream ");
   EXPECT_EQ(Completed("subgen_thing --set backend=cu", 2), "backend=cuda ");

@@ -1,5 +1,5 @@
-// Asynchronous copies to shared memory: done when they are waited for, and what
-// lies there before is NaN.
+// Asynchronous copies to shared memory are done when they are waited for, and
+// what lies there before is NaN.
 #pragma once
 
 #include <cuda_runtime.h>

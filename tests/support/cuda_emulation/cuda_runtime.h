@@ -1,4 +1,4 @@
-// Device code as host code (see README.md).
+// This makes device code host code (see README.md).
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -39,7 +39,7 @@ struct dim3 {
   dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
 };
 
-// Of the thread that runs now.
+// These are of the thread that runs now.
 extern thread_local uint3 threadIdx, blockIdx;
 extern thread_local dim3 blockDim, gridDim;
 
@@ -50,12 +50,12 @@ void WarpBarrier();
 struct LaneBytes {
   std::byte bytes[24];
 };
-// Those of all lanes of the warp, every one of which calls it. Good until the
-// call after the next.
+// Returns the bytes of all lanes of the warp, every one of which calls it. They
+// are good until the call after the next.
 const LaneBytes* Exchange(const LaneBytes& bytes);
 int Lane();
 
-// A value of each lane.
+// This is a value of each lane.
 template <class T>
 class Lanes {
  public:

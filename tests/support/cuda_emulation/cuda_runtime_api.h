@@ -1,5 +1,6 @@
-// Host functions of the CUDA runtime, emulated (see README.md). Names and
-// meanings are the toolkit's; an error that the engine cannot meet is not here.
+// These are host functions of the CUDA runtime, emulated (see README.md). Names
+// and meanings are the toolkit's; an error that the engine cannot meet is not
+// here.
 #pragma once
 
 #include <cstddef>
@@ -109,14 +110,14 @@ enum class Work { kKernel, kCopyToDevice, kCopy, kCollective };
 // queried; where the stream is being captured, whenever the graph runs.
 void Enqueue(cudaStream_t stream, Work kind, std::function<void()> work);
 
-// Where a capture fails from now on.
+// This says where a capture fails from now on.
 enum class Refusal { kNowhere, kBegin, kEnd, kInstantiate, kUpdate };
 void SetRefusal(Refusal refusal);
 
-// Whether streams never get done from now on.
+// Sets whether streams never get done from now on.
 void SetStuck(bool stuck);
 
-// What this process did so far.
+// This is what this process did so far.
 struct Counts {
   int64_t allocations = 0;  // of device memory and pinned memory
   int64_t kernels = 0, copies_to_device = 0, other_copies = 0;  // done
@@ -129,9 +130,10 @@ struct Counts {
 };
 Counts CountsSoFar();
 
-// How many devices this process has; 0 is a machine without a GPU.
+// Sets how many devices this process has; 0 is a machine without a GPU.
 void SetEmulatedDevices(int count);
-// Opens device memory to host code, for as long as one lives in the process.
+// This opens device memory to host code, for as long as one lives in the
+// process.
 class DeviceMemoryOpen {
  public:
   DeviceMemoryOpen();

@@ -1,4 +1,4 @@
-// Threads of a block as fibers that give way at barriers.
+// Threads of a block are fibers that give way at barriers.
 #include <cuda_runtime.h>
 
 #include <boost/context/fiber.hpp>
@@ -21,7 +21,7 @@ constexpr int kWarp = 32;
 
 enum class State { kReady, kAtWarpBarrier, kAtBlockBarrier, kDone };
 
-// As a thread asked for it, and not done before it waits.
+// This is a copy as a thread asked for it, not done before it waits.
 struct Copy {
   void* to;
   const void* from;

@@ -1,4 +1,4 @@
-// Memory and devices.
+// This emulates memory and devices.
 #include <cuda_runtime_api.h>
 #include <sys/mman.h>
 
@@ -17,8 +17,8 @@ std::atomic<int64_t> allocations{0};
 std::atomic<int64_t> bytes_to_host{0};
 thread_local int current = 0;
 
-// All device memory of the process: a range of addresses that is only mapped
-// in while something of the device runs.
+// This is all device memory of the process: a range of addresses that is only
+// mapped in while something of the device runs.
 class Arena {
  public:
   static Arena& Get() {
@@ -73,7 +73,7 @@ class Arena {
   static constexpr size_t kBytes = size_t{16} << 30;
   static constexpr uintptr_t kPage = 4096;
 
-  // Whole pages, which would slow down every opening.
+  // Gives back whole pages, which would slow down every opening.
   static void GiveBack(char* at, size_t bytes) {
     char* const first = at + (kPage - reinterpret_cast<uintptr_t>(at)) % kPage;
     char* const end = at + bytes;
@@ -103,7 +103,7 @@ class Arena {
   int open_ = 0;
 };
 
-// Whether a copy of this kind goes where it says.
+// Tells whether a copy of this kind goes where it says.
 bool Fits(const void* to, const void* from, cudaMemcpyKind kind) {
   const bool to_device =
       kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;

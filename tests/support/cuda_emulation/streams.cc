@@ -1,4 +1,4 @@
-// Streams, events and graphs.
+// This emulates streams, events and graphs.
 #include <cuda_runtime_api.h>
 
 #include <atomic>
@@ -16,7 +16,7 @@ using Items = std::vector<Item>;
 
 std::atomic<Refusal> refusal{Refusal::kNowhere};
 std::atomic<bool> stuck{false};
-// In the order of Work.
+// The counts are in the order of Work.
 std::atomic<int64_t> done[4];
 std::atomic<int64_t> put, captures, instantiations, updates, launches, waits;
 
@@ -127,7 +127,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   *executable = new EmulatedGraphExec{graph->items};
   return cudaSuccess;
 }
-// Of graphs with the same kinds of nodes in the same order.
+// Succeeds between graphs with the same kinds of nodes in the same order.
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
                                 cudaGraphExecUpdateResultInfo*) {
   const Items &now = executable->items, &next = graph->items;
@@ -144,7 +144,8 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   delete executable;
   return cudaSuccess;
 }
-// The graph as it is now, whatever becomes of it before the stream runs.
+// Launches the graph as it is now, whatever becomes of it before the stream
+// runs.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   ++subgen::emulation::launches;
   const Items& items = executable->items;

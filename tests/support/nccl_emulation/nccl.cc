@@ -31,7 +31,7 @@ std::mutex groups_mutex;
 std::map<std::string, std::shared_ptr<Group>> groups;
 std::atomic<int> next_id{1}, version_calls{0};
 
-// All ranks' inputs, in rank order.
+// Returns all ranks' inputs, in rank order.
 std::vector<std::vector<float>> Exchange(Group& group, int rank,
                                          std::vector<float> mine) {
   std::unique_lock lock(group.mutex);

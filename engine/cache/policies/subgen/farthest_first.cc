@@ -7,7 +7,8 @@
 namespace subgen {
 namespace {
 
-// Centers in ascending order of rows, with the sizes of their clusters.
+// Returns the centers in ascending order of rows, with the sizes of their
+// clusters.
 Centers Sorted(const std::vector<int64_t>& chosen,
                const std::vector<int32_t>& owner) {
   std::vector<int32_t> counts(chosen.size());
@@ -41,10 +42,13 @@ Centers FarthestFirst(const FarthestFirstRows& rows, int64_t k) {
     if (weight(i) > weight(next)) next = i;
   }
   float farthest = 0.0f;
+  // When the farthest row is at distance 0, the rest are copies of centers:
+  // these would add nothing.
   do {
     const int32_t center = static_cast<int32_t>(chosen.size());
     rows.distances_of(next, squared);
     for (int64_t i = 0; i < rows.count; ++i) {
+      // So written that a distance that is no number changes nothing.
       if (!(squared[i] < nearest[i])) continue;
       nearest[i] = squared[i];
       owner[i] = center;

@@ -1,4 +1,4 @@
-// What the centers are kept in.
+// This is what the centers are kept in.
 #include "engine/cache/policies/subgen/k_center.h"
 
 #include <algorithm>
@@ -44,6 +44,7 @@ absl::Status NeighborColumns::Load(ByteReader* in) {
                                  second_squared.size() == size(),
                              "the number of neighbors"));
   const auto legal = [&](int32_t row, float distance, int64_t of) {
+    // Backends use these numbers as rows of the arrays.
     return row >= -1 && row < size() && row != of && distance >= 0.0f;
   };
   for (int64_t i = 0; i < size(); ++i) {
@@ -89,6 +90,9 @@ void KCenterHead::Insert(const LeavingTokens& tokens, RowOps& ops) {
   const int64_t before = store_.size(), count = tokens.count();
   const int64_t after = std::min(limit_, before + count);
   ResizeRows(after);
+  // The token at hand has neighbors, too. The task views the arrays while they
+  // have room for it; the memory stays where it is when they become shorter
+  // again.
   ResizeNeighbors(std::min(limit_ + 1, before + count));
   CenterTask task = Task();
   ResizeNeighbors(after);
@@ -110,6 +114,8 @@ void KCenterHead::SetLimit(int64_t rows, RowOps& ops) {
       ResizeNeighbors(rows);
       ResizeRows(rows);
     }
+    // Rows go and memory is freed only when the backend has chosen the centers
+    // that stay.
     store_.SetLimit(rows);
     neighbors_.SetLimit(rows + 1);
     if (metric_.weighted()) alignments_.SetLimit(rows + 1);
@@ -125,6 +131,8 @@ double KCenterHead::MeanSquare() const {
 
 void KCenterHead::AddRows(std::vector<WeightedRows>* out) const {
   WeightedRows rows = store_.View();
+  // A center stands for several tokens in the partition and in the sum of
+  // values alike.
   rows.partition_bias = rows.value_bias = bias_.span();
   out->push_back(rows);
 }
@@ -158,6 +166,7 @@ absl::Status KCenterHead::LoadCounts(int64_t entered) {
   for (int64_t i = 0; i < counts_.size(); ++i) {
     RETURN_IF_ERROR(CheckSaved(counts_[i] >= 1, "a count"));
     sum += counts_[i];
+    // Biases follow from counts, so they are not saved.
     bias_[i] = metric_.Bias(counts_[i]);
   }
   bias_.Written(0, bias_.size());
@@ -186,7 +195,7 @@ PolicyCosts KCenterCosts(const CacheConfig& config, const CacheShape& shape,
       2 * sizeof(Neighbor) + (metric.weighted() ? sizeof(float) : 0);
   const int64_t count =
       metric.counted() ? sizeof(int32_t) + sizeof(float) : 0;  // and log-weight
-  // Besides: the token at hand, the totals.
+  // Besides rows there are the neighbors of the token at hand and the totals.
   const int64_t totals = 1 + (metric.weighted() ? shape.head_dim : 0);
   return {2 * layout.Exact().row_bytes() + neighbors + count,
           2 * layout.row_bytes() + neighbors + count,

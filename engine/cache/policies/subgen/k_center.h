@@ -1,14 +1,15 @@
-// SubGen as its paper's experiments run it (arXiv 2402.06082, section 4.1): the
-// budget holds centers of clusters, each with its own key and value.
-//   once:   of the whole prompt, by greedy k-center, farthest first.
+// This is SubGen as its paper's experiments run it (arXiv 2402.06082, section
+// 4.1): the budget holds centers of clusters, each with its own key and value.
+//   once:   they are chosen of the whole prompt by greedy k-center, farthest
+//           first.
 //   stream: where all rows are taken, a token that leaves the window joins the
 //           centers; then the one that is nearest to another goes, and the
-//           other takes its count. O(k d) a token.
+//           other takes its count. This costs O(k d) per token.
 // Distances are those of cache.subgen.metric, times a center's distinctiveness,
 //   w = (1 - cos(key, mean of the unit keys that left the window so far))^p,
-// p = cache.subgen.distinctiveness_exponent. The paper: metric key, p = 0. In
-// the stream a distance keeps the scale of its time. The stream is an operation
-// of the backend (kernels/k_center.h).
+// p = cache.subgen.distinctiveness_exponent. The paper has metric key and p =
+// 0. In the stream a distance keeps the scale of its time. The stream is an
+// operation of the backend (kernels/k_center.h).
 #pragma once
 
 #include "engine/cache/policy_entry.h"
@@ -16,7 +17,7 @@
 
 namespace subgen {
 
-// Rows of two nearest neighbors, which grow and shrink together.
+// These are the rows of two nearest neighbors, which grow and shrink together.
 struct NeighborColumns {
   Column<int32_t> rows, second_rows;
   Column<float> squared, second_squared;
@@ -45,7 +46,7 @@ struct NeighborColumns {
   absl::Status Load(ByteReader* in);
 };
 
-// The centers of one KV head.
+// This holds the centers of one KV head.
 class KCenterHead {
  public:
   KCenterHead(const HeadPlace& place, const CenterMetric& metric);
@@ -65,14 +66,15 @@ class KCenterHead {
  private:
   void ResizeNeighbors(int64_t rows);
   void ResizeRows(int64_t rows);
-  // Of no tokens, with the arrays as they are.
+  // Makes a task of no tokens, with the arrays as they are.
   CenterTask Task();
   absl::Status LoadCounts(int64_t entered);
   double MeanSquare() const;  // of |v|
-  // k_center_prompt.cc. Weights of squared distances of rows that entered.
+  // Returns the weights of squared distances of rows that entered. This and
+  // what follows is in k_center_prompt.cc.
   std::vector<float> PromptWeights(const Rows& keys);
   void SetPromptRow(int64_t i, EncodedRow row, int32_t count);
-  // The neighbors of row i and those before it.
+  // Links the neighbors of row i and those before it.
   void LinkPromptRow(int64_t i);
   void TellMirror();
 
@@ -81,8 +83,8 @@ class KCenterHead {
   CenterMetric metric_;
   int64_t limit_;  // centers
   RowStore store_;
-  // As in CenterArrays. Neighbors and alignments have room for one row more,
-  // for the token at hand.
+  // These are as in CenterArrays. Neighbors and alignments have room for one
+  // row more, for the token at hand.
   Column<int32_t> counts_;
   Column<float> bias_;
   NeighborColumns neighbors_;
@@ -91,7 +93,7 @@ class KCenterHead {
   int64_t entered_ = 0;
 };
 
-// The parts of SubGen's row in the table of policies, in this mode.
+// These are the parts of SubGen's row in the table of policies, in this mode.
 PolicyCosts KCenterCosts(const CacheConfig& config, const CacheShape& shape,
                          RowLayout layout);
 std::string KCenterSettings(const CacheConfig& config);

@@ -1,5 +1,6 @@
-// Which centers stay of a prompt that was kept whole: greedy k-center, on the
-// host, as the choice of each center waits for that of the one before.
+// This chooses which centers stay of a prompt that was kept whole: greedy
+// k-center, on the host, as the choice of each center waits for that of the one
+// before.
 #include <algorithm>
 #include <cmath>
 
@@ -40,6 +41,7 @@ void KCenterHead::LinkPromptRow(int64_t i) {
 }
 
 void KCenterHead::InsertPrompt(const LeavingTokens& tokens, RowOps& ops) {
+  // Where all tokens fit there is nothing to choose.
   if (tokens.count() <= limit_) return Insert(tokens, ops);
   tokens.ReadByHost(layout_.mirror);
   const auto point = [&](int64_t row) {
@@ -47,6 +49,8 @@ void KCenterHead::InsertPrompt(const LeavingTokens& tokens, RowOps& ops) {
   };
   for (int64_t i = 0; i < tokens.count(); ++i) {
     const RowPoint token = point(i);
+    // The means are over the whole prompt before any distance is measured by
+    // them.
     AddToTotals(metric_, token.key, token.value, totals_.span());
   }
   entered_ += tokens.count();
@@ -66,7 +70,10 @@ void KCenterHead::InsertPrompt(const LeavingTokens& tokens, RowOps& ops) {
   for (int64_t i = 0; i < rows; ++i) {
     SetPromptRow(i, tokens.row(centers.rows[i]), centers.counts[i]);
   }
+  // The stream goes on from neighbors of the centers, as if these had come one
+  // after another.
   for (int64_t i = 0; i < rows; ++i) LinkPromptRow(i);
+  // The host wrote these arrays, and the stream's work may be a device's.
   TellMirror();
 }
 

@@ -1,6 +1,7 @@
-// SubGen's Algorithm 1 (arXiv 2402.06082) as written: the partition from
-// clusters of keys, the value sum from samples by value norm; output is their
-// ratio. Both sums are unbiased; the ratio is not a mean of values.
+// This is SubGen's Algorithm 1 (arXiv 2402.06082) as written: the partition
+// comes from clusters of keys, the value sum from samples by value norm, and
+// the output is their ratio. Both sums are unbiased; the ratio is not a mean of
+// values.
 #include "engine/cache/policies/subgen/streaming.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ struct StreamingOptions {
   double radius = 0.0;      // delta, to start with
   int64_t value_slots = 0;  // s
 
-  // Bytes of a cluster and of a slot, everything included.
+  // These are the bytes of a cluster and of a value slot, everything included.
   int64_t ClusterBytes(RowLayout layout) const {
     return (samples + 1) * layout.row_bytes() + samples * sizeof(float) +
            sizeof(int32_t);
@@ -31,8 +32,8 @@ struct StreamingOptions {
   }
 };
 
-// The arrays of kernels/algorithm1.h. How many clusters are held is known where
-// these are; here there is room for as many as there may be.
+// These are the arrays of kernels/algorithm1.h. How many clusters are held is
+// known where these are; here there is room for as many as there may be.
 class StreamingHead {
  public:
   StreamingHead(const HeadPlace& place, const StreamingOptions& options);
@@ -48,15 +49,15 @@ class StreamingHead {
   absl::Status Load(ByteReader* in, int64_t entered);
 
  private:
-  // That attention reads. All that there is room for, where how many are held
-  // is on a device.
+  // Returns the clusters that attention reads: all that there is room for,
+  // where how many are held is on a device.
   int64_t ShownClusters() const {
     if (place_.layout.mirror != nullptr) return counts_.size();
     const Vector<const int32_t> counts = counts_.span();
     return std::find(counts.begin(), counts.end(), 0) - counts.begin();
   }
   int64_t Room() const { return std::min(options_.clusters, entered_); }
-  // After entered_ has grown.
+  // Makes room after entered_ has grown.
   void Resize();
   ClusterArrays Arrays();
   absl::Status CheckLoaded() const;
@@ -135,6 +136,7 @@ void StreamingHead::AddRows(std::vector<WeightedRows>* out) const {
   out->push_back(samples_.View(0, shown));
   out->back().partition_bias = sample_bias_.span().first(shown);
   out->push_back(slots_.View());
+  // Value samples are no part of the partition, which the clusters estimate.
   out->back().partition_bias = no_partition_.span();
   out->back().value_bias = slot_bias_.span();
 }
@@ -172,6 +174,7 @@ absl::Status StreamingHead::Load(ByteReader* in, int64_t entered) {
                           &log_norms_, &totals_));
   RETURN_IF_ERROR(CheckLoaded());
   Resize();
+  // Biases follow from counts and norms, so they are not saved.
   SetClusterBiases(Arrays());
   sample_bias_.Written(0, sample_bias_.size());
   slot_bias_.Written(0, slot_bias_.size());

@@ -1,5 +1,5 @@
-// SubGen (Zandieh et al., arXiv 2402.06082): its two estimators, by
-// cache.subgen.mode.
+// SubGen (Zandieh et al., arXiv 2402.06082) has two estimators, of which
+// cache.subgen.mode chooses one.
 #include "engine/cache/policies/subgen/k_center.h"
 #include "engine/cache/policies/subgen/streaming.h"
 
@@ -11,6 +11,7 @@ bool IsStreaming(const CacheConfig& config) {
 }
 
 HeadBudgets Budgets(const CacheConfig& config) {
+  // Algorithm 1 cannot be given another limit, so its heads keep the first.
   return IsStreaming(config) ? HeadBudgets::kEqual
                              : HeadBudgets::kSpreadByDefault;
 }

@@ -1,6 +1,6 @@
-// Which backends a test program compares with other implementations: told by
-// the file that it is linked with, cpu_golden_cases.cc or
-// cuda/golden_cases.cc.
+// The file that a test program is linked with, cpu_golden_cases.cc or
+// cuda/golden_cases.cc, says which backends it compares with other
+// implementations.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ struct GoldenBackend {
   std::string rounding;  // whose roundings it has: "reference" or "cpu"
 };
 std::vector<GoldenBackend> GoldenBackends();
-// What this machine lacks for a backend; empty where it has all.
+// Returns what this machine lacks for a backend; nothing where it has all.
 std::string MissingDevice(const std::string& backend);
 
 }  // namespace subgen

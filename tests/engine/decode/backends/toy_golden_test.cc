@@ -1,5 +1,5 @@
-// Tiny models of every architecture and rope scaling against numpy in float64
-// (tests/golden/make_toy_logits.py).
+// Tiny models of every architecture and rope scaling are compared with numpy in
+// float64 (tests/golden/make_toy_logits.py).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,8 +55,8 @@ EngineConfig ConfigOf(const Case& param) {
 
 using Logits = std::vector<std::vector<float>>;  // [tokens][vocabulary]
 
-// The prompt in two chunks and a decoded token, so that both the cache and the
-// chunk are attended to, and with two token shards both hold something.
+// Reads the prompt in two chunks and a decoded token, so that both the cache
+// and the chunk are attended to, and with two token shards both hold something.
 void ReadTokens(const std::vector<int>& tokens, Leader& leader, Logits* all) {
   int64_t first = 0;
   for (const int64_t end :
@@ -113,7 +113,7 @@ TEST_P(ToyGoldenTest, LogitsEqualNumpy) {
   for (size_t i = 0; i + 1 < tokens.size(); ++i) {
     nll += NegativeLogLikelihood(logits[i], tokens[i + 1]);
   }
-  // No further off than twice the logits that it is a difference of.
+  // It is no further off than twice the logits that it is a difference of.
   EXPECT_NEAR(nll / (tokens.size() - 1), golden["mean_nll"].get<double>(),
               2.0 * bound);
   RecordProperty("largest_difference_over_bound",

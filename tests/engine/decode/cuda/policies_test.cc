@@ -1,6 +1,6 @@
-// Every cache policy on the cuda backend and on the reference: the same logits
-// after many steps, so the same rows were kept and what lies on the device is
-// what the host wrote.
+// Every cache policy runs on the cuda backend and on the reference: they have
+// the same logits after many steps, so the same rows were kept and what lies on
+// the device is what the host wrote.
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
@@ -55,8 +55,8 @@ class CudaPoliciesTest : public testing::TestWithParam<Case> {
   }
 };
 
-// Float32 roundings of two layers, with room; other rows change logits by much
-// more, see below.
+// The bound is for float32 roundings of two layers, with room; other rows
+// change logits by much more, see below.
 constexpr double kBound = 1e-4;
 
 TEST_P(CudaPoliciesTest, LogitsEqualReference) {

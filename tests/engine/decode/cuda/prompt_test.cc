@@ -1,4 +1,4 @@
-// Prompts in chunks that take tensor cores: near the reference, and the same
+// Prompts in chunks that take tensor cores are near the reference, and the same
 // over any number of ranks.
 #include <gtest/gtest.h>
 
@@ -16,8 +16,8 @@ ToyReading Prompt(const std::string& backend, int ranks) {
   return {backend, SmallCache("exact", "bf16"), ranks, 64, 128, 132};
 }
 
-// The largest logit, off by half of the last of 8 bits in each of some 10 steps
-// of each of two layers, were it always the same way.
+// The bound is the largest logit, off by half of the last of 8 bits in each of
+// some 10 steps of each of two layers, were it always the same way.
 double Bound(const Logits& logits) {
   double largest = 0.0;
   for (const std::vector<float>& row : logits) {

@@ -1,4 +1,4 @@
-// Logits of a small random model, whatever runs it.
+// These are logits of a small random model, whatever runs it.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace subgen {
 
-// A prompt in chunks, then tokens one by one.
+// Reads a prompt in chunks, then tokens one by one.
 struct ToyReading {
   std::string backend;
   CacheConfig cache;

@@ -18,8 +18,8 @@ class StepsTest : public testing::TestWithParam<std::string> {
   ~StepsTest() override { emulation::SetRefusal(Refusal::kNowhere); }
 };
 
-// 5 chunks of the prompt, then steps of one token; in those measured no cache
-// grows and no grid changes.
+// The prompt takes 5 chunks, then steps are of one token; in those measured no
+// cache grows and no grid changes.
 constexpr int kFirst = 20, kEnd = 40;
 
 void ExpectOneOfEach(const MeanCounts& each) {
@@ -37,9 +37,9 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   const MeanCounts each = MeanOf(steps, kFirst, kEnd);
   ExpectOneOfEach(each);
   EXPECT_EQ(each.allocations, 0);
-  // Of a layer, then embedding, first norm, rows of logits, their norm and
-  // product; centers of all layers at once, distances and choices, or rows by
-  // their scores.
+  // These are the kernels of a layer, then embedding, first norm, rows of
+  // logits, their norm and product; centers of all layers at once, distances
+  // and choices, or rows by their scores.
   const int of_layer = GetParam() == "subgen"         ? 12
                        : GetParam() == "uniform"      ? 13
                        : GetParam() == "heavy_hitter" ? 15
@@ -97,7 +97,8 @@ INSTANTIATE_TEST_SUITE_P(Policies, StepsTest,
                            return std::string(info.param);
                          });
 
-// Algorithm 1 draws on the device: a kernel more a step for all layers.
+// Algorithm 1 draws on the device: that is one kernel more per step for all
+// layers.
 TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
   for (const std::string format : {"f32", "q8", "q4"}) {
     SCOPED_TRACE(format);
@@ -116,9 +117,9 @@ TEST(StreamingStepsTest, AreOneUploadOneGraphAndOneWait) {
   }
 }
 
-// Rows of few bits are turned and quantized on the device: nothing is read but
-// logits, and the list is as short as that of other rows, with four turns of a
-// layer in few bits.
+// Rows of few bits are transformed and quantized on the device: nothing is read
+// but logits, and the list is as short as that of other rows, with four
+// transforms per layer in few bits.
 TEST(QuantizedStepsTest, AreOneUploadOneGraphAndOneWait) {
   for (const char* policy :
        {"exact", "window", "subgen", "uniform", "heavy_hitter"}) {

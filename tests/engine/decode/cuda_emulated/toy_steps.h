@@ -1,5 +1,5 @@
-// Decode steps of a toy model on the emulated device, with what each asked of
-// the runtime.
+// These are decode steps of a toy model on the emulated device, with what each
+// asked of the runtime.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -29,7 +29,7 @@ struct ToyRun {
   int ranks = 1;
   int64_t prompt = 70, tokens = 110;  // the others are decoded one by one
   int64_t top = 0;  // logits that are read of each step; 0: all
-  // The world of a rank; by default threads.
+  // Makes the world of a rank; by default ranks are threads.
   std::function<absl::StatusOr<std::unique_ptr<Communicator>>(
       std::unique_ptr<Communicator>)>
       make_world;
@@ -37,7 +37,7 @@ struct ToyRun {
 
 ToySteps RunToySteps(const ToyRun& run);
 
-// What the steps [first, end) asked for, on the mean.
+// This is what the steps [first, end) asked for, on the mean.
 struct MeanCounts {
   double graph_launches, put, waits, uploads, allocations, kernels, collectives,
       bytes_to_host;

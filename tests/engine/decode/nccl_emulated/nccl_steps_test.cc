@@ -1,5 +1,5 @@
-// Decode steps of several ranks over the emulated NCCL: collectives are part of
-// the one graph of each rank's step.
+// In decode steps of several ranks over the emulated NCCL, collectives are part
+// of the one graph of each rank's step.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ class NcclStepsTest : public testing::TestWithParam<std::string> {
     emulation::SetRefusal(emulation::Refusal::kNowhere);
   }
 
-  // 3 head shards x 2 token shards.
+  // Runs 3 head shards x 2 token shards.
   ToySteps Run(const std::string& policy, int64_t tokens = 100,
                int64_t top = 0) {
     ToyRun run;
@@ -72,7 +72,7 @@ TEST_P(NcclStepsTest, AreOneGraphARank) {
   EXPECT_EQ(each.uploads, 6);
   EXPECT_EQ(each.put, 0);
   EXPECT_EQ(each.allocations, 0);
-  // Of a rank: two layers of a merge and two sums, and the logits.
+  // These are of a rank: two layers of a merge and two sums, and the logits.
   const int merge = GetParam() == "all_gather" ? 1 : 2;
   EXPECT_EQ(each.collectives, 6 * (2 * (merge + 2) + 1));
 }

@@ -19,7 +19,7 @@ struct Repetition {
 
 class DecodeStepsTest : public testing::TestWithParam<std::string> {
  protected:
-  // Two repetitions of each number of tokens.
+  // Runs two repetitions of each number of tokens.
   void Run(const std::vector<int64_t>& generations) {
     BenchPolicy policy;
     policy.label = GetParam();
@@ -63,7 +63,7 @@ TEST_P(DecodeStepsTest, AreUndisturbed) {
   constexpr int kMore = 32;
   ASSERT_NO_FATAL_FAILURE(Run({40, 40 + kMore}));
   ASSERT_EQ(repetitions.size(), 4u);
-  // What more steps of the same repetition ask for.
+  // Returns what more steps of the same repetition ask for.
   const auto more = [&](int64_t Counts::*count) {
     const Repetition &few = repetitions[1], &many = repetitions[3];
     return (many.after.*count - many.before.*count) -
@@ -74,7 +74,8 @@ TEST_P(DecodeStepsTest, AreUndisturbed) {
   EXPECT_EQ(more(&Counts::copies_to_device), kMore);
   EXPECT_EQ(more(&Counts::put), 0);
   EXPECT_EQ(more(&Counts::bytes_to_host), kMore * TopWidth(1) * 4);
-  // As in steps_test.cc: of layers, beside them, and of the largest logit.
+  // The numbers are as in steps_test.cc: of layers, beside them, and of the
+  // largest logit.
   const int of_layer = GetParam() == "subgen" ? 12 : 11;
   const int of_step = GetParam() == "subgen" ? 9 : 7;
   EXPECT_EQ(more(&Counts::kernels),

@@ -18,7 +18,7 @@ class CommQueueTest : public testing::TestWithParam<CommOperation> {
   CommQueueTest() { emulation::SetEmulatedDevices(kRanks); }
   ~CommQueueTest() override { emulation::SetEmulatedDevices(1); }
 
-  // Graphs that all ranks launched.
+  // Returns the number of graphs that all ranks launched.
   int64_t Measure(bool on_queue) {
     const int64_t before = emulation::CountsSoFar().graph_launches;
     const absl::Status status = RunThreadRanks(
@@ -48,7 +48,7 @@ class CommQueueTest : public testing::TestWithParam<CommOperation> {
 };
 
 TEST_P(CommQueueTest, WhatIsTimedIsAGraph) {
-  // Of two sizes at least the last of three lists each.
+  // Of two sizes, at least the last of three lists each is a graph.
   EXPECT_GE(Measure(true), 2 * kRanks);
   EXPECT_EQ(Measure(false), 0);
 }

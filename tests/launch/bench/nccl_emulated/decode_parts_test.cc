@@ -1,4 +1,5 @@
-// subgen_bench_decode on ranks that talk on the queues of their devices.
+// These run subgen_bench_decode on ranks that talk on the queues of their
+// devices.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
@@ -59,8 +60,8 @@ TEST(DecodePartsTest, CollectivesAreTimedInTheRepetitionOfParts) {
   ASSERT_EQ(rows[0].laps.size(), 1u);
   EXPECT_GT(rows[0].laps[0].communication, 0.0);
   EXPECT_GT(rows[0].laps[0].attention, 0.0);
-  // Uploads: of a measured step one a rank, with those of Forget; of a step in
-  // parts one for each part that stages operands, at least attention, the
+  // A measured step has one upload per rank, with those of Forget; a step in
+  // parts has one for each part that stages operands, at least attention, the
   // update of the cache and what follows it in each of the two layers.
   EXPECT_LE(after.copies_to_device - before.copies_to_device,
             kRanks * (kTokens + 2));

@@ -1,5 +1,5 @@
-// In place of kernels/cuda/device/async_copy.h, whose instruction the host
-// lacks.
+// This stands in place of kernels/cuda/device/async_copy.h, whose instruction
+// the host lacks.
 #pragma once
 
 #include <cuda_pipeline_primitives.h>

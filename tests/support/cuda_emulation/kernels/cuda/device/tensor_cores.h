@@ -1,5 +1,6 @@
-// In place of kernels/cuda/device/tensor_cores.h, whose instructions the host
-// lacks: the same layouts, each lane computing its own part.
+// This stands in place of kernels/cuda/device/tensor_cores.h, whose
+// instructions the host lacks: the layouts are the same, and each lane computes
+// its own part.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -25,8 +26,8 @@ inline void AddProduct(const uint32_t (&left)[4], uint32_t right_low,
   const emulation::Lanes<LaneFactors> lanes(
       {{left[0], left[1], left[2], left[3]}, {right_low, right_high}});
   const int lane = emulation::Lane();
-  // Number `at` of the 16 that a row of the left, or a column of the right,
-  // has.
+  // Returns number `at` of the 16 that a row of the left, or a column of the
+  // right, has.
   const auto number = [](uint32_t pair, int at) {
     return FromBF16(pair >> 16 * (at % 2) & 0xffff);
   };
