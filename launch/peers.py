@@ -194,6 +194,9 @@ class LlamaSequences:
     def __init__(self, llama_cpp, options, model, sequences, depth):
         self.cpp, self.sequences, self.depth = llama_cpp, sequences, depth
         llama_cpp.llama_backend_init()
+        # It tells all it does on standard error. The callback lives on here.
+        self.silent = llama_cpp.llama_log_callback(lambda *_: None)
+        llama_cpp.llama_log_set(self.silent, None)
         self.model = llama_cpp.llama_model_load_from_file(
             model.encode(), llama_cpp.llama_model_default_params())
         if not self.model:

@@ -42,6 +42,8 @@ def llama_memory_seq_rm(memory, sequence, first, end):
 # Several sequences: a step of at most four tokens, each with its place.
 from types import SimpleNamespace
 def llama_backend_init(): pass
+def llama_log_callback(function): return function
+def llama_log_set(callback, data): callback(2, b"a line", data)
 def llama_model_default_params(): return None
 def llama_model_load_from_file(path, settings): return path
 def llama_context_default_params(): return SimpleNamespace()
