@@ -194,7 +194,7 @@ test_arm64() {
     "three threads (the same kernels as two), without the dot product all but" \
     "products of matrices, and engine/ (compiled for no Arm here)" >> "$log"
   QEMU_CPU=max run_tests arm64 -E '/neon_(dot_)?[13]_threads'
-  QEMU_CPU=cortex-a72 run_tests arm64 -R 'Dense|Fused|TileProducts' \
+  QEMU_CPU=cortex-a72 run_tests arm64 -R 'Dense|ElementWise|Fused|TileProducts' \
     -E '/neon_(dot_)?[13]_threads'
 }
 

@@ -112,6 +112,11 @@ class LayeringTest(unittest.TestCase):
         self.assertGreater(len(list(sources(ROOT))), 20)
         self.assertEqual("\n".join(violations(ROOT)), "")
 
+    def test_files_fit_on_a_few_screens(self):
+        for path in sources(ROOT):
+            with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                self.assertLessEqual(len(file.readlines()), 400, path)
+
     def check_tree(self, files):
         with tempfile.TemporaryDirectory() as root:
             for path, text in files.items():
