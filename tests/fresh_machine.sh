@@ -134,7 +134,7 @@ ask_new_folder() {
   local objects
   rm -r "$root$place"/build/{CMakeCache.txt,CMakeFiles/3.*}
   sleep 1
-  touch "$work/stamp" "$root$place/launch/generate.cc"
+  touch "$work/stamp" "$root$place/launch/generate/generate.cc"
   ask "$@" || return 1
   objects=$(compiled | wc -l)
   if ((objects < 2 || objects > 12)); then
