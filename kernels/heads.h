@@ -32,7 +32,7 @@ struct HeadRotation {
 struct HeadSplit {
   HeadRotation rotation;
   HeadLayout layout;
-  Matrix<float> token_major;  // [tokens, heads * head_dim]; may change
+  Matrix<const float> token_major;  // [tokens, heads * head_dim]
   float scale = 1.0f;
   Matrix<float> head_major;  // [layout.rows(), head_dim]
 };

@@ -27,6 +27,11 @@ class CachePolicy {
 
   // Says what Observe must be shown at each step.
   virtual Needs needs() const = 0;
+  // Returns how many positions between the sinks and the recent tokens of a
+  // slot count as if they had never been (StreamingLLM, arXiv 2309.17453,
+  // section 3.2): LayerStep::sink_queries go back by that many. 0 for policies
+  // that keep positions as they are. It is the same in all layers.
+  virtual int64_t Dropped(int slot) const = 0;
 
   // Sets `out` to the attention of each token to the past and, inside its
   // chunk, to the tokens up to itself, over rows of this token shard. It is

@@ -31,7 +31,7 @@ struct CacheShape {
   int64_t token_block = 16;
   int64_t context_tokens = 0;           // longest sequence
   int64_t step_tokens = 0;              // most of a step; 0: not known
-  Rotary rotary;                        // for policies that re-index positions
+  Rotary rotary;                        // of the model, for checks and probes
   std::vector<HeadShares> head_shares;  // ascending; empty: all heads alike
 };
 

@@ -16,6 +16,7 @@ class ForwardingPolicy : public CachePolicy {
       : inner_(std::move(inner)) {}
 
   Needs needs() const override { return inner_->needs(); }
+  int64_t Dropped(int slot) const override { return inner_->Dropped(slot); }
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override {
     inner_->Attend(step, out);
   }

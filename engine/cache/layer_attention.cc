@@ -6,8 +6,9 @@
 
 namespace subgen {
 
-int64_t LayerCache::Dropped(const Slot& slot) const {
-  if (slot.whole) return 0;
+int64_t LayerCache::Dropped(int number) const {
+  const Slot& slot = slots_.at(number);
+  if (!entry_.reindexes_sinks || slot.whole) return 0;
   const WindowShape& window = plan_.plan.window;
   return std::max<int64_t>(
       0, slot.next_position - window.sink_tokens - window.recent_tokens);
@@ -17,8 +18,6 @@ void LayerCache::Attend(const LayerStep& step, const SoftmaxPartials& out) {
   CheckStepEnded();
   std::vector<AttentionTask> tasks;
   std::vector<WeightedRows> past;
-  LayerStep rotated = step;
-  rotated.queries = RotatedQueries(step);
   // Rows inside the chunk may be rounded where the window stores them in 16
   // bits: the next chunk sees them in that format anyway.
   const bool may_round = plan_.plan.layout.Exact().format != RowFormat::kF32;
@@ -30,9 +29,9 @@ void LayerCache::Attend(const LayerStep& step, const SoftmaxPartials& out) {
       past.clear();
       // Logits depend on differences of positions alone, so to rotate the
       // queries back does for the sinks what to rotate their stored keys would.
-      if (entry_.reindexes_sinks && Dropped(slot) > 0) {
+      if (Dropped(chunk.slot) > 0) {
         past.push_back(slot.window->SinkRows(head));
-        AddTasks(rotated.Queries(chunk, head), past, inside, &tasks);
+        AddTasks(step.SinkQueries(chunk, head), past, inside, &tasks);
         past.clear();
         slot.window->AddRecentRows(head, &past);
       } else if (slot.window) {
@@ -60,49 +59,6 @@ void LayerCache::AddTasks(Matrix<const float> queries,
     if (rows.keys.count == 0) continue;
     tasks->push_back({queries, rows, {}, inside.group, inside.out});
   }
-}
-
-Matrix<const float> LayerCache::RotatedQueries(const LayerStep& step) {
-  const auto keeps_all = [&](const Chunk& chunk) {
-    return Dropped(slots_[chunk.slot]) == 0;
-  };
-  if (!entry_.reindexes_sinks || std::ranges::all_of(step.chunks, keeps_all)) {
-    return step.queries;
-  }
-  const int64_t rows = step.queries.rows, dim = plan_.shape.head_dim;
-  if (rotated_queries_.size() < rows * dim) {
-    rotated_queries_ = Buffer<float>(rows * dim, backend_.mirror());
-  }
-  const Matrix<float> rotated = rotated_queries_.matrix(rows, dim);
-  const RowCopy copy = {FloatRows(step.queries), RowFormat::kF32,
-                        reinterpret_cast<std::byte*>(rotated.data)};
-  backend_.ConvertRows({&copy, 1});
-  const int64_t alike = PlanRotations(step);
-  Rotary rotary = plan_.shape.rotary;
-  // Queries were rotated once already, by their positions.
-  rotary.magnitude = 1.0;  // queries have it already
-  // A rotation acts on the numbers of a head as they are before its transform.
-  if (transform_) backend_.ApplyHadamard(*transform_, rotated, true);
-  backend_.Rotate(rotary, rotations_, dim,
-                  {rotated.data, rows / alike, alike * dim});
-  if (transform_) backend_.ApplyHadamard(*transform_, rotated, false);
-  return rotated;
-}
-
-int64_t LayerCache::PlanRotations(const LayerStep& step) {
-  // All rows of a single sequence go back by the same number of positions, so
-  // they can be rotated as one long row.
-  const bool one = step.chunks[0].count == step.tokens;
-  const int64_t alike = one ? step.queries.rows : step.group;
-  rotations_.assign(step.queries.rows / alike, 0);
-  for (const Chunk& chunk : step.chunks) {
-    for (int64_t i = 0; i < std::ssize(rotations_); ++i) {
-      const int64_t token = i * alike / step.group % step.tokens;
-      if (token < chunk.first || token >= chunk.first + chunk.count) continue;
-      rotations_[i] = -Dropped(slots_[chunk.slot]);
-    }
-  }
-  return alike;
 }
 
 void LayerCache::Observe(const LayerStep& step,

@@ -83,7 +83,6 @@ LayerCache::LayerCache(const PolicyEntry& entry, const PolicySetup& setup,
       work_(work),
       slots_(setup.shape.slots),
       moves_(backend_) {
-  if (TransformsRows(setup.config)) transform_.emplace(setup.shape.head_dim);
   if (!plan_.make_sketch) return;
   // Calls that wait for the end of the step refer to tokens in the batch. A
   // batch that is full before would have the work of all layers run early, so
@@ -154,12 +153,16 @@ void LayerCache::Evict(int64_t next_position, Slot* slot) {
         Flush(slot);
         RunWork();
       }
-      leaving_->Add(window.FrontPosition());
-      for (int head = 0; head < plan_.shape.kv_heads; ++head) {
-        leaving_->AddRow(head, window.Front(head), &moves_);
-      }
+      AddFront(window, &*leaving_);
     }
     window.Pop();
+  }
+}
+
+void LayerCache::AddFront(const Window& window, LeavingBatch* leaving) {
+  leaving->Add(window.FrontPosition());
+  for (int head = 0; head < plan_.shape.kv_heads; ++head) {
+    leaving->AddRow(head, window.Front(head), &moves_);
   }
 }
 
@@ -222,12 +225,7 @@ void LayerCache::Compress(Slot* slot) {
                        plan_.plan.window.scored);
   const auto evict = [&](int64_t next_position) {
     while (window.HasLeaving(next_position)) {
-      if (slot->sketch) {
-        leaving.Add(window.FrontPosition());
-        for (int head = 0; head < heads; ++head) {
-          leaving.AddRow(head, window.Front(head), &moves_);
-        }
-      }
+      if (slot->sketch) AddFront(window, &leaving);
       window.Pop();
     }
   };
@@ -244,11 +242,12 @@ void LayerCache::Compress(Slot* slot) {
   slot->whole = false;
   if (leaving.size() == 0) return;
   const HeadLimits& limits = plan_.plan.LimitsAt(leaving.size());
-  work_.RunNow([&](RowOps& ops) {
-    // The limits come in a call of their own before, as what is asked for in
-    // one call is in no order.
-    if (limits.after > 0) slot->sketch->SetLimits(limits.rows, ops);
-  });
+  // The limits come in a call of their own before, as what is asked for in one
+  // call is in no order.
+  if (limits.after > 0) {
+    work_.RunNow(
+        [&](RowOps& ops) { slot->sketch->SetLimits(limits.rows, ops); });
+  }
   work_.RunNow(
       [&](RowOps& ops) { slot->sketch->InsertPrompt(leaving.Views(0), ops); });
 }

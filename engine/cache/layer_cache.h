@@ -12,7 +12,6 @@
 #include "engine/cache/rows/leaving_tokens.h"
 #include "engine/cache/slot.h"
 #include "engine/cache/step_work.h"
-#include "kernels/memory/hadamard.h"
 
 namespace subgen {
 
@@ -28,6 +27,7 @@ class LayerCache final : public CachePolicy {
   Needs needs() const override {
     return plan_.make_sketch ? entry_.needs : Needs::kNothing;
   }
+  int64_t Dropped(int slot) const override;
   void Attend(const LayerStep& step, const SoftmaxPartials& out) override;
   void Observe(const LayerStep& step,
                Vector<const float> log_partition) override;
@@ -42,9 +42,6 @@ class LayerCache final : public CachePolicy {
   // Is fatal where work of a step still waits.
   void CheckStepEnded() const;
   Slot& SlotOf(const Chunk& chunk);
-  // Returns how many tokens between the sinks and the recent ones were dropped,
-  // where there is no sketch.
-  int64_t Dropped(const Slot& slot) const;
 
   // Adds tasks over the past rows of a chunk and head, beside the one inside
   // the chunk.
@@ -52,16 +49,6 @@ class LayerCache final : public CachePolicy {
                        const std::vector<WeightedRows>& past,
                        const AttentionTask& inside,
                        std::vector<AttentionTask>* tasks);
-  // Returns what sinks are attended to with: the queries as if each had been
-  // asked as many positions earlier as tokens of its sequence were dropped
-  // (StreamingLLM, arXiv 2309.17453, section 3.2). These are the step's own
-  // queries where nothing was dropped.
-  Matrix<const float> RotatedQueries(const LayerStep& step);
-  // Sets by how many positions queries go back. Returns how many rows that
-  // follow one another do so alike: all of a single sequence, else the query
-  // heads of a token. Tokens of no chunk are those that another policy is
-  // shown; they stay.
-  int64_t PlanRotations(const LayerStep& step);
 
   // Adds tasks for the past rows of a head; `task` has its queries.
   void AddPastMass(AttentionMassTask task, Slot* slot, int head,
@@ -71,6 +58,8 @@ class LayerCache final : public CachePolicy {
   void AppendChunk(const LayerStep& step, const Chunk& chunk, Slot* slot);
   // Moves what is not recent before `next_position` on to the sketch.
   void Evict(int64_t next_position, Slot* slot);
+  // Adds the token that leaves the window next.
+  void AddFront(const Window& window, LeavingBatch* leaving);
   // Sets new limits where the next token that leaves the window brings them.
   void SetLimits(Slot* slot);
   // Puts the tokens that left the window into the sketch, or lets them wait for
@@ -83,7 +72,6 @@ class LayerCache final : public CachePolicy {
 
   const PolicyEntry& entry_;
   SlotPlan plan_;
-  std::optional<HadamardTransform> transform_;  // of queries, keys and values
   Backend& backend_;
   StepWork& work_;
   std::vector<Slot> slots_;
@@ -97,8 +85,6 @@ class LayerCache final : public CachePolicy {
   // as the step's keys, from Observe to Append.
   Buffer<float> step_scores_;
   bool has_step_scores_ = false;
-  Buffer<float> rotated_queries_;
-  std::vector<int64_t> rotations_;  // positions, of the rows of a rotation
 };
 
 }  // namespace subgen

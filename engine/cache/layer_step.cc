@@ -7,6 +7,12 @@ Matrix<const float> LayerStep::Queries(const Chunk& chunk, int kv_head) const {
                       static_cast<int64_t>(chunk.count) * group);
 }
 
+Matrix<const float> LayerStep::SinkQueries(const Chunk& chunk,
+                                           int kv_head) const {
+  return sink_queries.Rows((kv_head * tokens + chunk.first) * group,
+                           static_cast<int64_t>(chunk.count) * group);
+}
+
 Matrix<const float> LayerStep::Keys(const Chunk& chunk, int kv_head) const {
   return keys.Rows(kv_head * owned + chunk.first_owned, chunk.owned_count);
 }

@@ -26,13 +26,17 @@ struct LayerStep {
   int64_t owned = 0;            // of them owned by this token shard
   int group = 1;                // query heads per KV head
   Matrix<const float> queries;  // [kv_heads * tokens * group, head_dim]
-  Matrix<const float> keys;     // [kv_heads * owned, head_dim], rotated
-  Matrix<const float> values;   // [kv_heads * owned, head_dim]
+  // The same queries as if each had been asked CachePolicy::Dropped positions
+  // earlier, which sinks are attended to with. Empty where nothing was dropped.
+  Matrix<const float> sink_queries;
+  Matrix<const float> keys;    // [kv_heads * owned, head_dim], rotated
+  Matrix<const float> values;  // [kv_heads * owned, head_dim]
   Vector<const int64_t> owned_positions;  // [owned], ascending in a chunk
   Vector<const int> owned_tokens;         // [owned], token of its chunk, from 0
 
   // Return the rows of one chunk and local KV head.
   Matrix<const float> Queries(const Chunk& chunk, int kv_head) const;
+  Matrix<const float> SinkQueries(const Chunk& chunk, int kv_head) const;
   Matrix<const float> Keys(const Chunk& chunk, int kv_head) const;
   Matrix<const float> Values(const Chunk& chunk, int kv_head) const;
   Vector<const int64_t> Positions(const Chunk& chunk) const;

@@ -19,7 +19,7 @@ ActivationBuffers::ActivationBuffers(const ModelConfig& config,
   token_major = floats(std::max(query, plan.output_columns.count));
   token_major_keys = floats(key);
   token_major_values = floats(key);
-  queries = floats(query);
+  queries = floats(2 * query);  // and those for sinks
   keys = floats(key);
   values = floats(key);
   log_partition = floats(plan.query_heads.count);
@@ -41,6 +41,8 @@ Activations ActivationBuffers::Views(int64_t tokens, int64_t owned) {
                    token_major_values.matrix(owned, kv_heads * head_dim)};
   x.owned = added.matrix(owned, embedding);
   x.queries = queries.matrix(query_heads * tokens, head_dim);
+  x.sink_queries = {x.queries.data + x.queries.rows * head_dim, x.queries.rows,
+                    head_dim};
   x.keys = keys.matrix(kv_heads * owned, head_dim);
   x.values = values.matrix(kv_heads * owned, head_dim);
   x.log_partition = log_partition.span().first(query_heads * tokens);

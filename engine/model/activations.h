@@ -31,6 +31,8 @@ struct Activations {
   Matrix<float> owned;
   // These are head-major, as in LayerStep: [heads * tokens, head_dim].
   Matrix<float> queries, keys, values;
+  // They lie right behind the queries, so that one transform does both.
+  Matrix<float> sink_queries;
   Vector<float> log_partition;  // [rows of queries]
   // It is [tokens, output columns], and lies where the queries of `projections`
   // lay, which have been read by then.

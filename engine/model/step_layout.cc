@@ -2,15 +2,20 @@
 
 namespace subgen {
 
-void StepLayout::Arrange(const Batch& batch, const RankGrid& grid) {
+void StepLayout::Arrange(const Batch& batch, const RankGrid& grid,
+                         const CachePolicy& cache) {
   chunks.clear();
   tokens.clear();
   positions.clear();
+  sink_positions.clear();
   owned_rows.clear();
   owned_positions.clear();
   owned_tokens.clear();
   logit_rows.clear();
+  bool drops = false;
   for (const BatchRun& run : batch) {
+    const int64_t dropped = cache.Dropped(run.slot);
+    drops |= dropped > 0;
     const int count = static_cast<int>(run.tokens.size());
     const int first = static_cast<int>(tokens.size());
     const int first_owned = static_cast<int>(owned_rows.size());
@@ -18,6 +23,7 @@ void StepLayout::Arrange(const Batch& batch, const RankGrid& grid) {
       const int64_t position = run.position + i;
       tokens.push_back(run.tokens[i]);
       positions.push_back(position);
+      sink_positions.push_back(position - dropped);
       // Only the last token of a run can be followed by a new one.
       if (run.all_logits || i + 1 == count) logit_rows.push_back(first + i);
       // Ownership follows from the position, so all ranks agree on it without a
@@ -33,6 +39,8 @@ void StepLayout::Arrange(const Batch& batch, const RankGrid& grid) {
     chunks.push_back({run.slot, run.position, first, count, first_owned, owned,
                       run.ends_prompt});
   }
+  // Where nothing was dropped, sinks are attended to as other rows are.
+  if (!drops) sink_positions.clear();
 }
 
 LayerStep StepLayout::Step(int group) const {

@@ -13,10 +13,13 @@ namespace subgen {
 // Tokens lie run after run. This token shard owns some of them, and holds their
 // keys and values alone.
 struct StepLayout {
-  std::vector<Chunk> chunks;             // one for each run
-  std::vector<int> tokens;               // [tokens]
-  std::vector<int64_t> positions;        // [tokens]
-  std::vector<int> owned_rows;           // [owned] rows of the batch
+  std::vector<Chunk> chunks;       // one for each run
+  std::vector<int> tokens;         // [tokens]
+  std::vector<int64_t> positions;  // [tokens]
+  std::vector<int> owned_rows;     // [owned] rows of the batch
+  // As far back as sinks are asked from, [tokens]; empty where that is nowhere
+  // another place than `positions`.
+  std::vector<int64_t> sink_positions;
   std::vector<int64_t> owned_positions;  // [owned]
   std::vector<int> owned_tokens;         // [owned] token of its chunk
   std::vector<int> logit_rows;           // rows of the batch, ascending
@@ -25,7 +28,9 @@ struct StepLayout {
   int64_t owned_count() const { return std::ssize(owned_rows); }
 
   // Fills everything, in the memory that an earlier step has left.
-  void Arrange(const Batch& batch, const RankGrid& grid);
+  // `cache` is that of any layer, before the step.
+  void Arrange(const Batch& batch, const RankGrid& grid,
+               const CachePolicy& cache);
 
   // Returns a layer's part of the step, which views this layout; it is without
   // queries, keys and values.

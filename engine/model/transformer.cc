@@ -149,7 +149,7 @@ std::vector<RowTop> Transformer::ForwardTop(const Batch& batch,
 Matrix<const float> Transformer::Logits() { return head_.All(); }
 
 void Transformer::RunLayers(const Batch& batch, LayerCaches& caches) {
-  layout_.Arrange(batch, grid_);
+  layout_.Arrange(batch, grid_, caches[0]);
   const int64_t tokens = layout_.token_count();
   SUBGEN_CHECK(tokens >= 1 && tokens <= options_.max_batch);
   x_ = buffers_.Views(tokens, layout_.owned_count());
@@ -235,19 +235,29 @@ LayerStep Transformer::ArrangeHeads(const Projections& rows) {
   const HeadLayout owned{step.owned, kv_heads, 1, head_dim};
   // Queries carry the scale of attention, so that no logit needs it.
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-  const HeadSplit splits[] = {{{&config_.rotary, layout_.positions},
-                               all,
-                               rows.queries,
-                               scale,
-                               x_.queries},
-                              {{&config_.rotary, layout_.owned_positions},
-                               owned,
-                               rows.keys,
-                               1.0f,
-                               x_.keys},
-                              {{}, owned, rows.values, 1.0f, x_.values}};
+  std::vector<HeadSplit> splits = {{{&config_.rotary, layout_.positions},
+                                    all,
+                                    rows.queries,
+                                    scale,
+                                    x_.queries},
+                                   {{&config_.rotary, layout_.owned_positions},
+                                    owned,
+                                    rows.keys,
+                                    1.0f,
+                                    x_.keys},
+                                   {{}, owned, rows.values, 1.0f, x_.values}};
+  Matrix<float> queries = x_.queries;
+  if (!layout_.sink_positions.empty()) {
+    splits.push_back({{&config_.rotary, layout_.sink_positions},
+                      all,
+                      rows.queries,
+                      scale,
+                      x_.sink_queries});
+    step.sink_queries = x_.sink_queries;
+    queries.rows *= 2;  // both, as they lie one behind the other
+  }
   backend_.SplitHeads(splits);
-  for (const Matrix<float>& heads : {x_.queries, x_.keys, x_.values}) {
+  for (const Matrix<float>& heads : {queries, x_.keys, x_.values}) {
     ApplyHadamard(heads, false);
   }
   step.queries = x_.queries;

@@ -85,10 +85,9 @@ void CudaBackend::SplitHeads(Vector<const HeadSplit> splits) {
                  split.token_major.rows == layout.tokens &&
                  split.head_major.rows == layout.rows());
     elements += layout.rows() * (layout.head_dim - angles.pairs);
-    *piece++ = {
-        elements,    angles,
-        layout,      operation.In(Matrix<const float>(split.token_major)),
-        split.scale, operation.Out(split.head_major)};
+    *piece++ = {elements,    angles,
+                layout,      operation.In(split.token_major),
+                split.scale, operation.Out(split.head_major)};
   }
   cuda::SplitHeads(&queue_, device, elements);
 }

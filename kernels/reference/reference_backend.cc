@@ -94,11 +94,18 @@ void ReferenceBackend::Rotate(const Rotary& rotary,
 void ReferenceBackend::SplitHeads(Vector<const HeadSplit> splits) {
   for (const HeadSplit& split : splits) {
     const auto& [rotary, positions] = split.rotation;
+    Matrix<const float> heads = split.token_major;
     if (rotary != nullptr) {
-      Rotate(*rotary, positions, split.layout.head_dim, split.token_major);
+      // Rotated in a copy, as another split may rotate the same rows otherwise.
+      rotated_.resize(heads.rows * heads.cols);
+      const Matrix<float> copy(rotated_.data(), heads.rows, heads.cols);
+      for (int64_t i = 0; i < heads.rows; ++i) {
+        std::ranges::copy(heads.row(i), copy.row(i).begin());
+      }
+      Rotate(*rotary, positions, split.layout.head_dim, copy);
+      heads = copy;
     }
-    subgen::SplitHeads(split.layout, split.token_major, split.scale,
-                       split.head_major);
+    subgen::SplitHeads(split.layout, heads, split.scale, split.head_major);
   }
 }
 

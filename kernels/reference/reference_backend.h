@@ -60,6 +60,9 @@ class ReferenceBackend : public Backend {
   void KeepBest(Vector<const KeepBestTask> tasks) override;
   void InsertCenters(Vector<const CenterTask> tasks) override;
   void InsertClusters(Vector<const ClusterTask> tasks) override;
+
+ private:
+  std::vector<float> rotated_;  // of SplitHeads, kept from one to the next
 };
 
 }  // namespace subgen

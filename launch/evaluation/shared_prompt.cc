@@ -44,6 +44,10 @@ class SharedPromptPolicy final : public CachePolicy {
     });
     for (const Chunk& chunk : step.chunks) ended_ |= chunk.ends_prompt;
   }
+  // While the prompt is read every policy holds all of it.
+  int64_t Dropped(int slot) const override {
+    return ended_ ? subjects_.at(slot)->Dropped(0) : 0;
+  }
   void EndStep() override {
     for (const auto& subject : subjects_) subject->EndStep();
   }

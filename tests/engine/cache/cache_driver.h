@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "comm/token_dealing.h"
+#include "engine/cache/budget.h"
 #include "engine/cache/cache_policy.h"
 #include "engine/cache/step_work.h"
 #include "gtest/gtest.h"
+#include "kernels/memory/hadamard.h"
 #include "tests/engine/cache/recording_backend.h"
 #include "tests/engine/cache/token_stream.h"
 #include "tests/support/ring_policy.h"
@@ -108,6 +110,7 @@ class CacheDriver {
               StepWork* shared = nullptr)
       : shape_(shape),
         stream_(std::move(stream)),
+        transforms_(TransformsRows(config)),
         ends_steps_(shared == nullptr),
         next_(shape.slots) {
     for (int shard = 0; shard < shape.token_shards; ++shard) {
@@ -147,16 +150,19 @@ class CacheDriver {
     std::vector<Chunk> chunks;
     std::vector<int64_t> positions;
     std::vector<int> tokens;
-    Floats queries, keys, values;
+    Floats queries, sink_queries, keys, values;
     LayerStep step;
   };
   void FillQueries(Data* data);
+  // Rotates copies of the queries back by what each sequence has dropped.
+  void FillSinkQueries(Data* data);
   Data Arrange(const std::vector<Part>& parts, int token_shard);
   SoftmaxPartials AttendShard(const Data& data, int token_shard,
                               PartialsBuffer* buffer);
 
   CacheShape shape_;
   Stream stream_;
+  bool transforms_;  // what the stream gives went through a Hadamard transform
   RecordingBackend backend_;
   StepWork own_work_{backend_};
   bool ends_steps_;
@@ -218,11 +224,33 @@ inline void CacheDriver::FillQueries(Data* data) {
   const int64_t dim = shape_.head_dim, rows = shape_.kv_heads * step.owned;
   step.queries = {data->queries.data(),
                   shape_.kv_heads * step.tokens * shape_.group, dim};
+  FillSinkQueries(data);
   step.keys = {data->keys.data(), rows, dim};
   step.values = {data->values.data(), rows, dim};
   step.chunks = data->chunks;
   step.owned_positions = data->positions;
   step.owned_tokens = data->tokens;
+}
+
+inline void CacheDriver::FillSinkQueries(Data* data) {
+  const int64_t tokens = data->step.tokens, dim = shape_.head_dim;
+  std::vector<int64_t> back(data->step.queries.rows);
+  for (size_t row = 0; row < back.size(); ++row) {
+    const int64_t token = static_cast<int64_t>(row) / shape_.group % tokens;
+    for (const Chunk& chunk : data->chunks) {
+      if (token < chunk.first || token >= chunk.first + chunk.count) continue;
+      back[row] = -policies_[0]->Dropped(chunk.slot);
+    }
+  }
+  data->sink_queries = data->queries;
+  const Matrix<float> rows(data->sink_queries.data(), back.size(), dim);
+  const HadamardTransform transform(dim);
+  Rotary rotary = shape_.rotary;
+  rotary.magnitude = 1.0;  // the stream's queries have it
+  if (transforms_) transform.Undo(rows);
+  backend_.Rotate(rotary, back, dim, rows);
+  if (transforms_) transform.Apply(rows);
+  data->step.sink_queries = rows;
 }
 
 inline SoftmaxPartials CacheDriver::AttendShard(const Data& data,

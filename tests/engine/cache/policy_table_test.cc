@@ -55,6 +55,10 @@ class Recorder final : public CachePolicy {
     calls_.insert("needs");
     return Needs::kQueries;
   }
+  int64_t Dropped(int) const override {
+    calls_.insert("Dropped");
+    return 5;
+  }
   void Attend(const LayerStep&, const SoftmaxPartials&) override {
     calls_.insert("Attend");
   }
@@ -85,6 +89,7 @@ TEST(ForwardingPolicy, PassesEveryCallOn) {
   std::multiset<std::string> calls;
   ForwardingPolicy policy(std::make_unique<Recorder>(&calls));
   EXPECT_EQ(policy.needs(), Needs::kQueries);
+  EXPECT_EQ(policy.Dropped(0), 5);
   policy.Attend({}, {});
   policy.Observe({}, {});
   policy.Append({});
@@ -93,9 +98,9 @@ TEST(ForwardingPolicy, PassesEveryCallOn) {
   policy.Stats(0);
   policy.Save(0);
   EXPECT_TRUE(policy.Load(0, "").ok());
-  EXPECT_EQ(calls, (std::multiset<std::string>{"needs", "Attend", "Observe",
-                                               "Append", "EndStep", "Forget",
-                                               "Stats", "Save", "Load"}));
+  EXPECT_EQ(calls, (std::multiset<std::string>{
+                       "needs", "Dropped", "Attend", "Observe", "Append",
+                       "EndStep", "Forget", "Stats", "Save", "Load"}));
 }
 
 }  // namespace

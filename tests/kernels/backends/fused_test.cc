@@ -125,6 +125,7 @@ class SplitCase {
         layout_(layout),
         heads_(layout.tokens, Columns(layout), seed, 3),
         turned_(layout.tokens, Columns(layout), seed),
+        before_(heads_.numbers()),
         actual_(layout.rows(), layout.head_dim, 2, 1),
         expected_(layout.rows(), layout.head_dim, 2, 1) {
     for (int64_t i = 0; i < layout.tokens; ++i) {
@@ -142,6 +143,7 @@ class SplitCase {
       backend.Rotate(*rotary_, positions_, layout_.head_dim, turned_.view());
     }
     SplitHeads(layout_, turned_.view(), 0.3f, expected_.view());
+    ASSERT_EQ(heads_.numbers(), before_);  // for another split of them
     ASSERT_EQ(actual_.numbers(), expected_.numbers())
         << layout_.tokens << " tokens, " << layout_.kv_heads << " of "
         << layout_.group << " heads, " << layout_.head_dim;
@@ -155,7 +157,9 @@ class SplitCase {
   const Rotary* rotary_;
   HeadLayout layout_;
   std::vector<int64_t> positions_;
-  RandomMatrix heads_, turned_, actual_, expected_;
+  RandomMatrix heads_, turned_;
+  std::vector<float> before_;
+  RandomMatrix actual_, expected_;
 };
 
 // Returns splits of odd sizes, empty ones, and some that do not rotate, all in

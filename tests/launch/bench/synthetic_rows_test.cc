@@ -72,6 +72,7 @@ class Recorder final : public CachePolicy {
     }
     EXPECT_EQ(chunk.ends_prompt, next == 100);
   }
+  int64_t Dropped(int) const override { return 0; }
   void EndStep() override { ++ended; }
   void Forget(int) override {}
   CacheStats Stats(int) const override { return {}; }

@@ -48,6 +48,7 @@ std::vector<float> RunStep(const Tokens& tokens, int first, int count,
   step.chunks = chunks;
   step.tokens = step.owned = count;
   step.queries = rows(tokens.queries);
+  step.sink_queries = step.queries;  // nothing is rotated here
   step.keys = rows(tokens.keys);
   step.values = rows(tokens.values);
   step.owned_positions = positions;

@@ -42,10 +42,8 @@ TEST_P(StepsTest, AreOneUploadOneGraphAndOneWait) {
   // These are the kernels of a layer, then embedding, first norm, rows of
   // logits, their norm and product; centers of all layers at once, distances
   // and choices, or rows by their scores.
-  // A window's queries are copied and rotated for its sinks.
   const int of_layer = GetParam() == "subgen"         ? 12
                        : GetParam() == "uniform"      ? 13
-                       : GetParam() == "window"       ? 13
                        : GetParam() == "heavy_hitter" ? 15
                                                       : 11;
   const int of_step = GetParam() == "subgen"         ? 7

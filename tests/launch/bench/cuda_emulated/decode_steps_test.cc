@@ -76,9 +76,7 @@ TEST_P(DecodeStepsTest, AreUndisturbed) {
   EXPECT_EQ(more(&Counts::bytes_to_host), kMore * TopWidth(1) * 4);
   // The numbers are as in steps_test.cc: of layers, beside them, and of the
   // largest logit.
-  const int of_layer = GetParam() == "subgen"   ? 12
-                       : GetParam() == "window" ? 13
-                                                : 11;
+  const int of_layer = GetParam() == "subgen" ? 12 : 11;
   const int of_step = GetParam() == "subgen" ? 9 : 7;
   EXPECT_EQ(more(&Counts::kernels),
             kMore * (ToyModel().layers * of_layer + of_step));
